@@ -1,0 +1,5 @@
+//! Image networks with dynamic convolution on any GPU, through wgpu and WGSL compute shaders.
+
+pub mod graph;
+pub mod picture;
+pub mod tensor;

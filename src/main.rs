@@ -1,0 +1,3 @@
+//! The `dynaconv` program.
+
+fn main() {}

@@ -1,0 +1,189 @@
+"""Train MobileNetV2-DCD or its static twin on CIFAR-10 with one recipe; resumes by itself from its last checkpoint.
+
+Sizes progress: the first pictures are seen at a small size, where a step is cheap, the rest at the final size. The learning rate
+depends on the number of pictures seen alone, so that both networks get the same schedule whatever their speed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import json
+import math
+import os
+import signal
+import time
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from data import augment, enlarge, load_cached, photograph, split_held_out
+from imagenet_start import start
+from networks import ABLATIONS, CLASSES, ablated, build, logits, top1, true_statistics
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kind", choices=["dcd", "static"], required=True)
+    parser.add_argument("--cifar", type=Path, required=True, help="folder with train/<class>/*.jpg")
+    parser.add_argument("--tflite", type=Path, required=True, help="ImageNet start weights")
+    parser.add_argument("--run", type=Path, required=True, help="folder for checkpoints and log")
+    parser.add_argument("--photo", type=Path, help="a photograph to classify at every evaluation")
+    parser.add_argument("--pictures", type=int, default=260_000, help="length of the schedule, in pictures seen")
+    parser.add_argument("--small-pictures", type=int, default=75_000, help="how many of them at the small size")
+    parser.add_argument("--sizes", type=int, nargs=2, default=(64, 96))
+    parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--rate", type=float, default=0.04)
+    parser.add_argument("--decay", type=float, default=1e-4)
+    parser.add_argument("--ema", type=float, default=0.998)
+    parser.add_argument("--evaluate-every", type=int, default=30_000)
+    parser.add_argument("--save-seconds", type=float, default=240)
+    parser.add_argument("--stop-after", type=int, help="end early, the schedule unchanged (for trials)")
+    parser.add_argument("--seed", type=int, default=1)
+    return parser.parse_args()
+
+
+def rate_at(seen: int, total: int, peak: float, warm: int = 12_000) -> float:
+    """Linear warm-up, then a cosine down to zero."""
+    if seen < warm:
+        return peak * (seen + 1) / warm
+    return peak * 0.5 * (1 + math.cos(math.pi * min(1.0, (seen - warm) / (total - warm))))
+
+
+def groups(model: nn.Module, decay: float) -> list[dict]:
+    """Weight decay for kernels and matrices only; batch norms and biases go free."""
+    kernels = [p for p in model.parameters() if p.ndim > 1]
+    others = [p for p in model.parameters() if p.ndim <= 1]
+    return [{"params": kernels, "weight_decay": decay}, {"params": others, "weight_decay": 0.0}]
+
+
+@torch.no_grad()
+def average(mean: nn.Module, model: nn.Module, decay: float) -> None:
+    """Exponential moving average of the weights; the statistics are measured anew at every evaluation."""
+    torch._foreach_lerp_(list(mean.parameters()), list(model.parameters()), 1.0 - decay)
+
+
+def save(path: Path, state: dict) -> None:
+    """Atomic: a process killed while writing leaves the previous checkpoint whole."""
+    torch.save(state, path.with_suffix(".tmp"))
+    os.replace(path.with_suffix(".tmp"), path)
+
+
+class Log:
+    """One JSON object per line."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __call__(self, **values: object) -> None:
+        with self.path.open("a") as file:
+            file.write(json.dumps({"time": time.strftime("%H:%M:%S"), **values}) + "\n")
+
+
+def measure(mean: nn.Module, images: Tensor, kept: Tensor, held: Tensor, labels: Tensor, size: int, photo: Path | None) -> dict:
+    """Averaged weights on the held-out pictures, with both ablations on half of them."""
+    model = copy.deepcopy(mean)
+    pick = torch.randperm(len(kept), generator=torch.Generator().manual_seed(0))[:1024]
+    true_statistics(model, images[kept[pick]], size)
+    result: dict = {"held_out_top1": top1(logits(model, images[held], size), labels[held])}
+    if any(name.endswith("fc_phi.weight") for name, _ in model.named_parameters()):
+        half = held[::2]
+        result["held_out_half"] = top1(logits(model, images[half], size), labels[half])
+        for name, head in ABLATIONS.items():
+            result[name] = top1(logits(ablated(model, head), images[half], size), labels[half])
+    if photo is not None:
+        with torch.no_grad():
+            probability = model(photograph(photo, size)).softmax(1)[0]
+        result["photo"] = {CLASSES[i]: round(float(probability[i]), 3) for i in probability.topk(3).indices}
+    return result
+
+
+def main() -> None:
+    options = arguments()
+    torch.set_num_threads(1)
+    torch.manual_seed(options.seed)
+    options.run.mkdir(parents=True, exist_ok=True)
+    log = Log(options.run / "log.jsonl")
+    latest = options.run / "latest.pt"
+    images, labels = load_cached(options.cifar / "train", options.run.parent / "train-cache.pt")
+    kept, held = split_held_out(labels)
+    small, final = options.sizes
+
+    model = build(options.kind)
+    generator = torch.Generator().manual_seed(options.seed)
+    seen = step = 0
+    if not latest.exists():
+        pick = torch.randperm(len(kept), generator=torch.Generator().manual_seed(0))[:512]
+        start(model, options.tflite, enlarge(images[kept[pick]], small))
+    model = model.to(memory_format=torch.channels_last)
+    mean = copy.deepcopy(model)
+    optimiser = torch.optim.SGD(groups(model, options.decay), lr=options.rate, momentum=0.9, nesterov=True)
+    if latest.exists():
+        state = torch.load(latest)
+        model.load_state_dict(state["model"])
+        mean.load_state_dict(state["mean"])
+        optimiser.load_state_dict(state["optimiser"])
+        generator.set_state(state["generator"])
+        seen, step = state["seen"], state["step"]
+    log(event="start", seen=seen, options={k: str(v) for k, v in vars(options).items() if k not in ("cifar", "tflite", "run", "photo")})
+
+    def checkpoint() -> None:
+        save(latest, {"model": model.state_dict(), "mean": mean.state_dict(), "optimiser": optimiser.state_dict(),
+                      "generator": generator.get_state(), "seen": seen, "step": step})
+
+    stopping = False
+
+    def stop(*_: object) -> None:
+        nonlocal stopping
+        stopping = True
+
+    signal.signal(signal.SIGTERM, stop)
+    per_epoch = len(kept) // options.batch * options.batch
+    order, order_epoch = kept, -1
+    saved = logged = time.time()
+    window: list[tuple[float, float]] = []
+    window_seen = seen
+    model.train()
+    while seen < options.pictures and not stopping and not (options.stop_after and seen >= options.stop_after):
+        epoch, offset = divmod(seen, per_epoch)
+        if epoch != order_epoch:
+            shuffle = torch.Generator().manual_seed(1000 * options.seed + epoch)
+            order, order_epoch = kept[torch.randperm(len(kept), generator=shuffle)], epoch
+        chosen = order[offset : offset + options.batch]
+        size = small if seen < options.small_pictures else final
+        rate = rate_at(seen, options.pictures, options.rate)
+        for group in optimiser.param_groups:
+            group["lr"] = rate
+        outputs = model(augment(images[chosen], size, generator))
+        loss = F.cross_entropy(outputs, labels[chosen], label_smoothing=0.1)
+        optimiser.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 5.0)
+        optimiser.step()
+        step += 1
+        average(mean, model, min(options.ema, (1 + step) / (10 + step)))
+        before, seen = seen, seen + len(chosen)
+        window.append((float(loss.detach()), top1(outputs.detach(), labels[chosen])))
+        if time.time() - logged > 30:
+            losses, hits = zip(*window)
+            log(seen=seen, size=size, rate=round(rate, 5), loss=round(sum(losses) / len(losses), 4),
+                train_top1=round(sum(hits) / len(hits), 4), per_second=round((seen - window_seen) / (time.time() - logged), 1))
+            window, window_seen, logged = [], seen, time.time()
+        if seen // options.evaluate_every != before // options.evaluate_every:
+            log(event="evaluate", seen=seen, size=final, **measure(mean, images, kept, held, labels, final, options.photo))
+            window, window_seen, logged = [], seen, time.time()
+        if time.time() - saved > options.save_seconds:
+            checkpoint()
+            saved = time.time()
+    checkpoint()
+    if seen >= options.pictures:
+        pick = torch.randperm(len(kept), generator=torch.Generator().manual_seed(0))[:4096]
+        true_statistics(mean, images[kept[pick]], final)
+        save(options.run / "final.pt", {"kind": options.kind, "state_dict": mean.state_dict(), "seen": seen, "size": final})
+        log(event="finished", seen=seen, **measure(mean, images, kept, held, labels, final, options.photo))
+
+
+if __name__ == "__main__":
+    main()
