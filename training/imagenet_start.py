@@ -1,7 +1,7 @@
 """ImageNet weights of a static, quantised MobileNetV2 (.tflite) as the start of both networks.
 
-Three things make the start a good one. The kernels keep their function: batch norms get true statistics and unit-variance
-convolutions in front of them. The dynamic branches begin alive: the static part of the residual is taken out of W0 again, so that
+Three things make the start a good one. The kernels keep their function: batch norms get true statistics and kernels of
+equal norm in front of them. The dynamic branches begin alive: the static part of the residual is taken out of W0 again, so that
 a strong P costs nothing, and only BN2(Phi z) and lambda - 1 disturb the network. And the branch looks at what differs between
 pictures: its first layer is a whitened PCA of the pooled input, orthogonal to the mean.
 """
@@ -120,12 +120,12 @@ def set_norm(norm: nn.Module, sample: Tensor, weight: float) -> None:
 
 
 def wake_branch(module: DynamicConv | DynamicClassifier, pooled: Tensor) -> None:
-    """The common part of both dynamic modules: y of unit variance, lambda = 1 +- 0.1, Phi of ordinary size."""
+    """The common part of both dynamic modules: y of unit variance, lambda = 1 +- 0.03, Phi of ordinary size."""
     module.fc[0].weight.copy_(whitened_branch(pooled, module.fc[0].weight.shape[0]))
     squeeze = module.fc_phi.weight.shape[1]
     nn.init.normal_(module.fc[1].fc[0].weight, std=0.5 / squeeze**0.5)
     nn.init.normal_(module.fc_phi.weight, std=1.0 / squeeze**0.5)
-    nn.init.normal_(module.fc_scale.weight, std=0.3 / squeeze**0.5)
+    nn.init.normal_(module.fc_scale.weight, std=0.08 / squeeze**0.5)
 
 
 def wake_conv(module: DynamicConv, norm: nn.BatchNorm2d, x: Tensor, share: float, mixing: float) -> None:
@@ -161,20 +161,24 @@ def wake_classifier(module: DynamicClassifier, x: Tensor) -> None:
 
 
 def settle_norm(layer: nn.Module, norm: nn.BatchNorm2d, out: Tensor) -> None:
-    """True statistics without a change of function, and unit variance before the norm: every kernel learns at one pace."""
-    deviation = out.var((0, 2, 3), unbiased=False).add(1e-4).sqrt()
-    inner = [layer.conv, layer.conv_p] if isinstance(layer, DynamicConv) else [layer]
-    for convolution in inner:
-        convolution.weight.div_(deviation.view(-1, 1, 1, 1))
-    mean = out.mean((0, 2, 3))
-    norm.running_mean.copy_(mean / deviation)
-    norm.running_var.copy_(out.var((0, 2, 3), unbiased=False) / deviation**2)
-    norm.weight.copy_((norm.running_var + norm.eps).sqrt() * deviation)
+    """True statistics without a change of function, and kernels of norm 1 per output channel.
+
+    In front of a batch norm only a kernel's direction counts, and the pace at which it turns is rate / norm^2. Folded kernels
+    differ in norm by a factor of a hundred; one norm for all lets one learning rate fit all.
+    """
+    kernel = layer.conv.weight if isinstance(layer, DynamicConv) else layer.weight
+    size = kernel.flatten(1).norm(dim=1).clamp_min(1e-4)
+    for convolution in [layer.conv, layer.conv_p] if isinstance(layer, DynamicConv) else [layer]:
+        convolution.weight.div_(size.view(-1, 1, 1, 1))
+    mean, variance = out.mean((0, 2, 3)), out.var((0, 2, 3), unbiased=False)
+    norm.running_mean.copy_(mean / size)
+    norm.running_var.copy_(variance / size**2)
+    norm.weight.copy_((norm.running_var + norm.eps).sqrt() * size)
     norm.bias.add_(mean)
 
 
 @torch.no_grad()
-def start(model: MobileNetV2, tflite: Path, sample: Tensor, share: float = 0.5, mixing: float = 0.4) -> None:
+def start(model: MobileNetV2, tflite: Path, sample: Tensor, share: float = 0.5, mixing: float = 0.25) -> None:
     """Load the kernels, then walk the network once with ``sample`` (normalised pictures) and set every layer as it is met."""
     for (layer, norm), (kernel, bias) in zip(pairs(model), read_kernels(tflite)):
         target = layer.conv if isinstance(layer, DynamicConv) else layer

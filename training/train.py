@@ -35,8 +35,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--small-pictures", type=int, default=75_000, help="how many of them at the small size")
     parser.add_argument("--sizes", type=int, nargs=2, default=(64, 96))
     parser.add_argument("--batch", type=int, default=64)
-    parser.add_argument("--rate", type=float, default=0.04)
-    parser.add_argument("--decay", type=float, default=1e-4)
+    parser.add_argument("--rate", type=float, default=6e-4)
+    parser.add_argument("--decay", type=float, default=0.02)
     parser.add_argument("--ema", type=float, default=0.998)
     parser.add_argument("--evaluate-every", type=int, default=30_000)
     parser.add_argument("--save-seconds", type=float, default=240)
@@ -45,7 +45,7 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def rate_at(seen: int, total: int, peak: float, warm: int = 12_000) -> float:
+def rate_at(seen: int, total: int, peak: float, warm: int = 4_000) -> float:
     """Linear warm-up, then a cosine down to zero."""
     if seen < warm:
         return peak * (seen + 1) / warm
@@ -119,7 +119,7 @@ def main() -> None:
         start(model, options.tflite, enlarge(images[kept[pick]], small))
     model = model.to(memory_format=torch.channels_last)
     mean = copy.deepcopy(model)
-    optimiser = torch.optim.SGD(groups(model, options.decay), lr=options.rate, momentum=0.9, nesterov=True)
+    optimiser = torch.optim.AdamW(groups(model, options.decay), lr=options.rate, betas=(0.9, 0.99), foreach=True)
     if latest.exists():
         state = torch.load(latest)
         model.load_state_dict(state["model"])
