@@ -32,16 +32,17 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--run", type=Path, required=True, help="folder for checkpoints and log")
     parser.add_argument("--photo", type=Path, help="a photograph to classify at every evaluation")
     parser.add_argument("--pictures", type=int, default=260_000, help="length of the schedule, in pictures seen")
-    parser.add_argument("--small-pictures", type=int, default=75_000, help="how many of them at the small size")
+    parser.add_argument("--small-pictures", type=int, default=48_000, help="how many of them at the small size")
     parser.add_argument("--sizes", type=int, nargs=2, default=(64, 96))
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--rate", type=float, default=6e-4)
     parser.add_argument("--decay", type=float, default=0.02)
     parser.add_argument("--ema", type=float, default=0.998)
-    parser.add_argument("--evaluate-every", type=int, default=30_000)
+    parser.add_argument("--evaluate-every", type=int, default=40_000)
     parser.add_argument("--save-seconds", type=float, default=240)
     parser.add_argument("--stop-after", type=int, help="end early, the schedule unchanged (for trials)")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=1)
     return parser.parse_args()
 
 
@@ -102,7 +103,7 @@ def measure(mean: nn.Module, images: Tensor, kept: Tensor, held: Tensor, labels:
 
 def main() -> None:
     options = arguments()
-    torch.set_num_threads(1)
+    torch.set_num_threads(options.threads)
     torch.manual_seed(options.seed)
     options.run.mkdir(parents=True, exist_ok=True)
     log = Log(options.run / "log.jsonl")

@@ -1,0 +1,96 @@
+"""Measure a trained network on the 10,000 test pictures of CIFAR-10, the way the engine's own evaluation does.
+
+Pictures are decoded and enlarged by Pillow (bilinear, to the network's input size), in the order of sorted class folders and sorted
+file names. Reports top-1 and top-5, every class, the two ablations (Phi = 0, lambda = 1) and the network with all its tensors rounded to
+f16, as it ships; writes the predictions, so that the engine can be compared picture by picture.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from data import photograph
+from networks import ABLATIONS, CLASSES, ablated, build, logits
+
+
+def load_test(folder: Path, size: int) -> tuple[Tensor, Tensor]:
+    """uint8 [N,3,size,size] after Pillow's resize, and the labels."""
+    pictures, labels = [], []
+    for label, name in enumerate(CLASSES):
+        for path in sorted((folder / name).iterdir()):
+            with Image.open(path) as picture:
+                pictures.append(np.asarray(picture.convert("RGB").resize((size, size), Image.Resampling.BILINEAR)))
+            labels.append(label)
+    return torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).contiguous(), torch.tensor(labels)
+
+
+def rounded(model: nn.Module) -> nn.Module:
+    """Every tensor through f16 and back."""
+    changed = copy.deepcopy(model)
+    changed.load_state_dict({k: v.half().float() if v.is_floating_point() else v for k, v in model.state_dict().items()})
+    return changed
+
+
+def load_network(path: Path) -> tuple[str, nn.Module, int]:
+    """A ``final.pt`` of train.py, or the averaged network inside a ``latest.pt``."""
+    saved = torch.load(path)
+    kind = saved.get("kind", "dcd" if any("fc_phi" in name for name in saved.get("mean", {})) else "static")
+    model = build(kind)
+    model.load_state_dict(saved["state_dict"] if "state_dict" in saved else saved["mean"])
+    return kind, model.eval().to(memory_format=torch.channels_last), saved.get("size", 96)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--weights", type=Path, required=True, help="final.pt of a training run")
+    parser.add_argument("--test", type=Path, required=True, help="folder with <class>/*.jpg")
+    parser.add_argument("--report", type=Path, help="JSON report to write")
+    parser.add_argument("--predictions", type=Path, help="safetensors file: u8 top-1 of every picture, with and without f16")
+    parser.add_argument("--photo", type=Path, nargs="*", default=[], help="photographs to classify as well")
+    parser.add_argument("--threads", type=int, default=2)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+
+    kind, model, size = load_network(options.weights)
+    images, labels = load_test(options.test, size)
+    variants = {"f32": model, "f16": rounded(model)}
+    if kind == "dcd":
+        variants |= {name: ablated(model, head) for name, head in ABLATIONS.items()}
+    report: dict = {"kind": kind, "input_size": size, "parameters": sum(p.numel() for p in model.parameters())}
+    predictions = {}
+    for name, variant in variants.items():
+        outputs = logits(variant, images, size)
+        ranked = outputs.topk(5).indices
+        hits = ranked[:, 0] == labels
+        report[name] = {
+            "top1": round(float(hits.double().mean()), 4),
+            "top5": round(float((ranked == labels[:, None]).any(1).double().mean()), 4),
+            "per_class": {c: round(float(hits[labels == i].double().mean()), 3) for i, c in enumerate(CLASSES)},
+        }
+        print(name, report[name], flush=True)
+        if name in ("f32", "f16"):
+            predictions[f"{kind}.{name}"] = ranked[:, 0].to(torch.uint8)
+    report["photographs"] = {}
+    for path in options.photo:
+        with torch.no_grad():
+            probability = model(photograph(path, size)).softmax(1)[0]
+        best = probability.topk(3).indices
+        report["photographs"][path.name] = {CLASSES[i]: round(float(probability[i]), 4) for i in best}
+        print(path.name, report["photographs"][path.name])
+    if options.report:
+        options.report.write_text(json.dumps(report, indent=1) + "\n")
+    if options.predictions:
+        save_file(predictions, options.predictions)
+
+
+if __name__ == "__main__":
+    main()
