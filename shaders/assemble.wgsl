@@ -1,0 +1,139 @@
+// Assembles the weights of a dynamic pointwise convolution, in the layout that `conv_pointwise` reads:
+// W(x) = λ ⊙ W₀ + P·M·Q and b(x) = bias + P·(M·q_offset + latent_offset), with M = Φ(x) + I.
+//
+// weights   W₀ [4·in_groups][out_groups], bias [out_groups], P [4·latent_groups][out_groups]   vec4 of output channels
+//           Q [4·latent_groups][in_groups]                                                    vec4 of input channels
+//           q_offset [latent_groups], latent_offset [latent_groups]                           vec4 of latent channels
+// heads     [picture] M [4·latent_groups][latent_groups] (row-major), then λ [out_groups]
+// assembled [picture] W [4·in_groups][out_groups], then b [out_groups]
+//
+// Either M·Q or P·M is made first, the one on the narrower side, in the workgroup's memory.
+
+struct Params {
+    in_groups: u32,
+    out_groups: u32,
+    latent_groups: u32,
+    unused: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> weights: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read> heads: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read_write> assembled: array<vec4<f32>>;
+
+override WORKGROUP_X: u32 = 64u;
+// 4·latent_groups.
+override LATENT: u32 = 4u;
+
+var<workgroup> product: array<vec4<f32>, LATENT>;
+
+fn bias_at() -> u32 { return 4u * params.in_groups * params.out_groups; }
+fn p_at() -> u32 { return bias_at() + params.out_groups; }
+fn q_at() -> u32 { return p_at() + LATENT * params.out_groups; }
+fn q_offset_at() -> u32 { return q_at() + LATENT * params.in_groups; }
+fn heads_at(picture: u32) -> u32 { return picture * (LATENT * params.latent_groups + params.out_groups); }
+fn lambda_at(picture: u32) -> u32 { return heads_at(picture) + LATENT * params.latent_groups; }
+fn assembled_at(picture: u32) -> u32 { return picture * (4u * params.in_groups + 1u) * params.out_groups; }
+
+// For fewer inputs than outputs. A workgroup makes four rows of W (one input group); the last one makes b.
+@compute @workgroup_size(WORKGROUP_X)
+fn rows(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    let group = workgroup.x;
+    let picture = workgroup.z;
+    let makes_bias = group == params.in_groups;
+    // product[l] = row l of M·Q at the four inputs; for the bias, M·q_offset + latent_offset in lane x.
+    for (var l = lane; l < LATENT; l += WORKGROUP_X) {
+        let row = heads_at(picture) + l * params.latent_groups;
+        var total = vec4<f32>(0.0);
+        if makes_bias {
+            total.x = weights[q_offset_at() + params.latent_groups + l / 4u][l % 4u];
+            for (var j = 0u; j < params.latent_groups; j++) {
+                total.x += dot(heads[row + j], weights[q_offset_at() + j]);
+            }
+        } else {
+            for (var j = 0u; j < params.latent_groups; j++) {
+                let m = heads[row + j];
+                let q = q_at() + 4u * j * params.in_groups + group;
+                total += m.x * weights[q] + m.y * weights[q + params.in_groups]
+                    + m.z * weights[q + 2u * params.in_groups] + m.w * weights[q + 3u * params.in_groups];
+            }
+        }
+        product[l] = total;
+    }
+    workgroupBarrier();
+
+    for (var n = lane; n < params.out_groups; n += WORKGROUP_X) {
+        var sum0 = vec4<f32>(0.0);
+        var sum1 = vec4<f32>(0.0);
+        var sum2 = vec4<f32>(0.0);
+        var sum3 = vec4<f32>(0.0);
+        for (var l = 0u; l < LATENT; l++) {
+            let p = weights[p_at() + l * params.out_groups + n];
+            let t = product[l];
+            sum0 += p * t.x;
+            sum1 += p * t.y;
+            sum2 += p * t.z;
+            sum3 += p * t.w;
+        }
+        if makes_bias {
+            assembled[assembled_at(picture) + bias_at() + n] = weights[bias_at() + n] + sum0;
+        } else {
+            let lambda = heads[lambda_at(picture) + n];
+            let w = 4u * group * params.out_groups + n;
+            let out = assembled_at(picture) + w;
+            assembled[out] = lambda * weights[w] + sum0;
+            assembled[out + params.out_groups] = lambda * weights[w + params.out_groups] + sum1;
+            assembled[out + 2u * params.out_groups] = lambda * weights[w + 2u * params.out_groups] + sum2;
+            assembled[out + 3u * params.out_groups] = lambda * weights[w + 3u * params.out_groups] + sum3;
+        }
+    }
+}
+
+// For at least as many inputs as outputs. A workgroup makes four columns of W (one output group) with their b.
+@compute @workgroup_size(WORKGROUP_X)
+fn columns(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    let n = workgroup.x;
+    let picture = workgroup.z;
+    // product[j] = column j of P·M at the four outputs.
+    for (var j = lane; j < LATENT; j += WORKGROUP_X) {
+        var total = vec4<f32>(0.0);
+        for (var l = 0u; l < LATENT; l++) {
+            let m = heads[heads_at(picture) + l * params.latent_groups + j / 4u][j % 4u];
+            total += weights[p_at() + l * params.out_groups + n] * m;
+        }
+        product[j] = total;
+    }
+    workgroupBarrier();
+
+    let lambda = heads[lambda_at(picture) + n];
+    for (var k = lane; k < params.in_groups; k += WORKGROUP_X) {
+        var sum0 = vec4<f32>(0.0);
+        var sum1 = vec4<f32>(0.0);
+        var sum2 = vec4<f32>(0.0);
+        var sum3 = vec4<f32>(0.0);
+        for (var j = 0u; j < LATENT; j++) {
+            let t = product[j];
+            let q = weights[q_at() + j * params.in_groups + k];
+            sum0 += t * q.x;
+            sum1 += t * q.y;
+            sum2 += t * q.z;
+            sum3 += t * q.w;
+        }
+        let w = 4u * k * params.out_groups + n;
+        let out = assembled_at(picture) + w;
+        assembled[out] = lambda * weights[w] + sum0;
+        assembled[out + params.out_groups] = lambda * weights[w + params.out_groups] + sum1;
+        assembled[out + 2u * params.out_groups] = lambda * weights[w + 2u * params.out_groups] + sum2;
+        assembled[out + 3u * params.out_groups] = lambda * weights[w + 3u * params.out_groups] + sum3;
+    }
+
+    if lane == 0u {
+        var total = weights[bias_at() + n];
+        for (var j = 0u; j < LATENT; j++) {
+            total += product[j] * weights[q_offset_at() + j / 4u][j % 4u];
+            let offset = weights[q_offset_at() + params.latent_groups + j / 4u][j % 4u];
+            total += weights[p_at() + j * params.out_groups + n] * offset;
+        }
+        assembled[assembled_at(picture) + bias_at() + n] = total;
+    }
+}

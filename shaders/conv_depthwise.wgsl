@@ -1,0 +1,109 @@
+// Depthwise convolution, KERNEL × KERNEL, any stride and padding.
+//
+// input    [picture][row][column][groups]                 vec4 of channels
+// weights  [KERNEL²][groups], then bias [groups]          vec4 of channels
+// output   [picture][row][column][groups]
+// partials [picture][slot][bin][groups]                   sums of the outputs; one slot for each tile
+//
+// One invocation computes one channel group of a tile: four neighbouring columns of `tile_rows` rows.
+
+#import activation
+#import pool_sums
+
+struct Params {
+    in_height: u32,
+    in_width: u32,
+    out_height: u32,
+    out_width: u32,
+    groups: u32,
+    stride: u32,
+    pad_top: u32,
+    pad_left: u32,
+    tile_rows: u32,
+    unused_1: u32,
+    unused_2: u32,
+    unused_3: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> input: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read> weights: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read_write> output: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read_write> partials: array<vec4<f32>>;
+
+override KERNEL: u32 = 3u;
+override WORKGROUP_X: u32 = 8u;
+override WORKGROUP_Y: u32 = 8u;
+
+fn load(picture: u32, row: i32, column: i32, group: u32) -> vec4<f32> {
+    if row < 0 || column < 0 || row >= i32(params.in_height) || column >= i32(params.in_width) {
+        return vec4<f32>(0.0);
+    }
+    let pixel = (picture * params.in_height + u32(row)) * params.in_width + u32(column);
+    return input[pixel * params.groups + group];
+}
+
+fn store(picture: u32, row: u32, column: u32, group: u32, sum: vec4<f32>) {
+    if column >= params.out_width { return; }
+    let value = activate(sum + weights[KERNEL * KERNEL * params.groups + group]);
+    let pixel = (picture * params.out_height + row) * params.out_width + column;
+    output[pixel * params.groups + group] = value;
+    add_to_bins(row, column, params.out_height, params.out_width, value);
+}
+
+fn tiles_across() -> u32 {
+    return (params.out_width + 3u) / 4u;
+}
+
+fn tiles_down() -> u32 {
+    return (params.out_height + params.tile_rows - 1u) / params.tile_rows;
+}
+
+// Computes a tile; false where the invocation has none.
+fn compute_tile(id: vec3<u32>) -> bool {
+    let group = id.x;
+    let column = 4u * (id.y % tiles_across());
+    let first_row = (id.y / tiles_across()) * params.tile_rows;
+    if group >= params.groups || first_row >= params.out_height { return false; }
+    let last_row = min(first_row + params.tile_rows, params.out_height);
+    let step = i32(params.stride);
+    let left = i32(column * params.stride) - i32(params.pad_left);
+    for (var row = first_row; row < last_row; row++) {
+        let top = i32(row * params.stride) - i32(params.pad_top);
+        var sum0 = vec4<f32>(0.0);
+        var sum1 = vec4<f32>(0.0);
+        var sum2 = vec4<f32>(0.0);
+        var sum3 = vec4<f32>(0.0);
+        for (var i = 0u; i < KERNEL; i++) {
+            for (var j = 0u; j < KERNEL; j++) {
+                let weight = weights[(i * KERNEL + j) * params.groups + group];
+                let y = top + i32(i);
+                let x = left + i32(j);
+                sum0 += weight * load(id.z, y, x, group);
+                sum1 += weight * load(id.z, y, x + step, group);
+                sum2 += weight * load(id.z, y, x + 2 * step, group);
+                sum3 += weight * load(id.z, y, x + 3 * step, group);
+            }
+        }
+        store(id.z, row, column, group, sum0);
+        store(id.z, row, column + 1u, group, sum1);
+        store(id.z, row, column + 2u, group, sum2);
+        store(id.z, row, column + 3u, group, sum3);
+    }
+    return true;
+}
+
+@compute @workgroup_size(WORKGROUP_X, WORKGROUP_Y)
+fn plain(@builtin(global_invocation_id) id: vec3<u32>) {
+    _ = compute_tile(id);
+}
+
+@compute @workgroup_size(WORKGROUP_X, WORKGROUP_Y)
+fn plain_pooled(@builtin(global_invocation_id) id: vec3<u32>) {
+    if !compute_tile(id) { return; }
+    let bins = POOL_BINS * POOL_BINS;
+    let slot = id.z * tiles_across() * tiles_down() + id.y;
+    for (var bin = 0u; bin < bins; bin++) {
+        partials[(slot * bins + bin) * params.groups + id.x] = bin_sums[bin];
+    }
+}

@@ -1,0 +1,80 @@
+// A fully connected layer on one vector for each picture, static or dynamic.
+//
+// input   [picture][in_groups]                                 vec4 of input channels
+// weights [4·in_groups][out_groups], then bias [out_groups]    vec4 of output channels
+//         dynamic: then P [4·latent_groups][out_groups], then scaled_bias [out_groups]
+// heads   [picture] M, then λ [out_groups]                     dynamic: λ ⊙ (W₀·x + scaled_bias) + P·latent + bias
+// latent  [picture][latent_groups]                             dynamic
+// output  [picture][out_groups]
+//
+// A workgroup makes GROUPS output groups; SPLITS invocations share each one's sum.
+
+#import activation
+
+struct Params {
+    in_groups: u32,
+    out_groups: u32,
+    latent_groups: u32,
+    lambda_offset: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> input: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read> weights: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read> heads: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read> latent: array<vec4<f32>>;
+@group(0) @binding(5) var<storage, read_write> output: array<vec4<f32>>;
+
+override GROUPS: u32 = 8u;
+override SPLITS: u32 = 8u;
+
+var<workgroup> sums: array<vec4<f32>, GROUPS * SPLITS>;
+
+fn weight_rows(row: u32, group: u32) -> mat4x4<f32> {
+    let at = row * params.out_groups + group;
+    let step = params.out_groups;
+    return mat4x4<f32>(weights[at], weights[at + step], weights[at + 2u * step], weights[at + 3u * step]);
+}
+
+// Adds up this invocation's part of its group, shares it, and gives the whole sum.
+fn product(picture: u32, group: u32, lane: vec3<u32>) -> vec4<f32> {
+    var part = vec4<f32>(0.0);
+    if group < params.out_groups {
+        for (var k = lane.y; k < params.in_groups; k += SPLITS) {
+            part += weight_rows(4u * k, group) * input[picture * params.in_groups + k];
+        }
+    }
+    sums[lane.y * GROUPS + lane.x] = part;
+    workgroupBarrier();
+    var total = vec4<f32>(0.0);
+    for (var split = 0u; split < SPLITS; split++) {
+        total += sums[split * GROUPS + lane.x];
+    }
+    return total;
+}
+
+@compute @workgroup_size(GROUPS, SPLITS)
+fn plain(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_id) lane: vec3<u32>) {
+    let group = workgroup.x * GROUPS + lane.x;
+    let total = product(workgroup.z, group, lane);
+    if lane.y != 0u || group >= params.out_groups { return; }
+    let bias = weights[4u * params.in_groups * params.out_groups + group];
+    output[workgroup.z * params.out_groups + group] = activate(total + bias);
+}
+
+@compute @workgroup_size(GROUPS, SPLITS)
+fn branch(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_id) lane: vec3<u32>) {
+    let picture = workgroup.z;
+    let group = workgroup.x * GROUPS + lane.x;
+    let total = product(picture, group, lane);
+    if lane.y != 0u || group >= params.out_groups { return; }
+    let first_latent_row = 4u * params.in_groups + 1u;
+    let scaled_bias = weights[(first_latent_row + 4u * params.latent_groups) * params.out_groups + group];
+    let lambda = heads[picture * (params.lambda_offset + params.out_groups) + params.lambda_offset + group];
+    var sum = lambda * (total + scaled_bias);
+    for (var k = 0u; k < params.latent_groups; k++) {
+        sum += weight_rows(first_latent_row + 4u * k, group) * latent[picture * params.latent_groups + k];
+    }
+    let bias = weights[4u * params.in_groups * params.out_groups + group];
+    output[picture * params.out_groups + group] = activate(sum + bias);
+}

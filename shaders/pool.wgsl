@@ -1,0 +1,54 @@
+// Average pooling to 1×1 or 2×2 bins, in two steps.
+//
+// `sum` adds up a map where no convolution's epilogue did; `finish` turns partial sums into means.
+//
+// map      [picture][row][column][groups]     vec4 of channels
+// partials [picture][slot][bin][groups]       sums; `sum` makes one slot for each row
+// means    [picture][bin][groups]
+
+#import pool_sums
+
+struct Params {
+    height: u32,
+    width: u32,
+    groups: u32,
+    slots: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> map: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read_write> row_sums: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read> partials: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read_write> means: array<vec4<f32>>;
+
+override WORKGROUP_X: u32 = 64u;
+
+// One invocation adds up one channel group of one row.
+@compute @workgroup_size(WORKGROUP_X)
+fn sum(@builtin(global_invocation_id) id: vec3<u32>) {
+    let group = id.x;
+    let row = id.y;
+    if group >= params.groups || row >= params.height { return; }
+    for (var column = 0u; column < params.width; column++) {
+        let pixel = (id.z * params.height + row) * params.width + column;
+        add_to_bins(row, column, params.height, params.width, map[pixel * params.groups + group]);
+    }
+    let bins = POOL_BINS * POOL_BINS;
+    for (var bin = 0u; bin < bins; bin++) {
+        row_sums[((id.z * params.height + row) * bins + bin) * params.groups + group] = bin_sums[bin];
+    }
+}
+
+// One invocation makes the means of one channel group in one bin. Bins of one axis all have the same length.
+@compute @workgroup_size(WORKGROUP_X)
+fn finish(@builtin(global_invocation_id) id: vec3<u32>) {
+    let bins = POOL_BINS * POOL_BINS;
+    if id.x >= bins * params.groups { return; }
+    var total = vec4<f32>(0.0);
+    for (var slot = 0u; slot < params.slots; slot++) {
+        total += partials[(id.z * params.slots + slot) * bins * params.groups + id.x];
+    }
+    let rows = (params.height + POOL_BINS - 1u) / POOL_BINS;
+    let columns = (params.width + POOL_BINS - 1u) / POOL_BINS;
+    means[id.z * bins * params.groups + id.x] = total / f32(rows * columns);
+}

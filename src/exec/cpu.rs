@@ -1,0 +1,85 @@
+//! Runs a plan on the CPU with the kernels' twins, on all cores.
+
+use crate::kernels::{Access, Arguments, run_twin};
+use crate::plan::{Memory, Plan, PlanError, View};
+
+/// A plan with its memory on the host.
+pub struct CpuExecutor {
+    plan: Plan,
+    slots: Vec<Vec<f32>>,
+}
+
+impl CpuExecutor {
+    /// Takes a plan and makes its memory.
+    ///
+    /// # Errors
+    /// When the plan is not valid.
+    pub fn new(plan: Plan) -> Result<Self, PlanError> {
+        plan.validate()?;
+        let slots = plan.slots.iter().map(|bytes| vec![0.0; *bytes as usize / size_of::<f32>()]).collect();
+        Ok(Self { plan, slots })
+    }
+
+    /// The plan that is run.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// The memory of a view.
+    pub fn view(&self, view: View) -> &[f32] {
+        let memory = match view.memory {
+            Memory::Weights => &self.plan.weights,
+            Memory::Slot(slot) => &self.slots[slot as usize],
+        };
+        &memory[range(view)]
+    }
+
+    /// The prepared pictures, channels-last, to be written before a run.
+    pub fn input_mut(&mut self) -> &mut [f32] {
+        let view = self.plan.input.view;
+        match view.memory {
+            Memory::Slot(slot) => &mut self.slots[slot as usize][range(view)],
+            Memory::Weights => &mut [],
+        }
+    }
+
+    /// Runs the plan on the first `pictures` pictures of the input, at most the plan's batch.
+    pub fn run(&mut self, pictures: u32) {
+        let pictures = pictures.min(self.plan.batch) as usize;
+        for pass in &self.plan.passes {
+            let spec = pass.dispatch.kernel.spec();
+            let names = spec.bindings_of(pass.dispatch.entry).into_iter().flatten();
+            let bound: Vec<_> =
+                names.zip(&pass.bindings).map(|((_, name, access), view)| (name, access, *view)).collect();
+            // A slot that is written is bound once, so it can be taken out while the others are read.
+            let mut written = Vec::new();
+            for (name, access, view) in &bound {
+                if let (Access::Write, Memory::Slot(slot)) = (access, view.memory) {
+                    written.push((*name, slot, *view, std::mem::take(&mut self.slots[slot as usize])));
+                }
+            }
+            let mut arguments = Arguments::new(pictures);
+            for (name, access, view) in &bound {
+                if *access == Access::Read {
+                    let memory = match view.memory {
+                        Memory::Weights => &self.plan.weights,
+                        Memory::Slot(slot) => &self.slots[slot as usize],
+                    };
+                    arguments = arguments.read(name, &memory[range(*view)]);
+                }
+            }
+            for (name, _, view, memory) in &mut written {
+                arguments = arguments.write(name, &mut memory[range(*view)]);
+            }
+            run_twin(&pass.dispatch, arguments);
+            for (_, slot, _, memory) in written {
+                self.slots[slot as usize] = memory;
+            }
+        }
+    }
+}
+
+fn range(view: View) -> std::ops::Range<usize> {
+    let first = view.offset as usize / size_of::<f32>();
+    first..first + view.bytes as usize / size_of::<f32>()
+}

@@ -1,0 +1,3 @@
+//! The executors: they obey a plan and know nothing of networks.
+
+pub mod cpu;

@@ -1,0 +1,186 @@
+//! Low-rank assembly of a dynamic convolution's weights; see `shaders/assemble.wgsl`.
+
+use bytemuck::{Pod, Zeroable};
+use rayon::prelude::*;
+
+use super::{Access, Arguments, Cost, Dispatch, Kernel, Spec, vec4_bytes};
+
+/// The kernel's specification.
+pub const SPEC: Spec = Spec {
+    stem: "assemble",
+    source: include_str!("../../shaders/assemble.wgsl"),
+    params_bytes: size_of::<Params>(),
+    bindings: &[("weights", Access::Read), ("heads", Access::Read), ("assembled", Access::Write)],
+    entries: &[("rows", &["weights", "heads", "assembled"]), ("columns", &["weights", "heads", "assembled"])],
+    overrides: &["WORKGROUP_X", "LATENT"],
+    workgroup: &["WORKGROUP_X"],
+    workgroup_memory: &[(16, &["LATENT"])],
+};
+
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
+struct Params {
+    in_groups: u32,
+    out_groups: u32,
+    latent_groups: u32,
+    unused: u32,
+}
+
+const _: () = assert!(size_of::<Params>() == 16);
+
+/// The sizes of an assembly.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shape {
+    /// Channel groups of the convolution's input.
+    pub in_groups: u32,
+    /// Channel groups of the convolution's output.
+    pub out_groups: u32,
+    /// Groups of the latent width.
+    pub latent_groups: u32,
+}
+
+impl Shape {
+    /// vec4 of W(x) and b(x).
+    pub const fn assembled_vec4s(&self) -> u32 {
+        (4 * self.in_groups + 1) * self.out_groups
+    }
+
+    /// vec4 of the static values: W₀, bias, P, Q and the two offsets.
+    pub const fn weight_vec4s(&self) -> u32 {
+        self.assembled_vec4s() + 4 * self.latent_groups * (self.in_groups + self.out_groups) + 2 * self.latent_groups
+    }
+}
+
+/// The launch of an assembly.
+pub fn dispatch(shape: Shape) -> Dispatch {
+    let Shape { in_groups, out_groups, latent_groups } = shape;
+    let by_rows = in_groups < out_groups;
+    let (inputs, outputs) = (4 * u64::from(in_groups), 4 * u64::from(out_groups));
+    let latent = 4 * u64::from(latent_groups);
+    let multiply_adds = inputs.min(outputs) * latent * latent
+        + inputs * outputs * (latent + 1)
+        + if by_rows { latent * latent + outputs * latent } else { 2 * outputs * latent };
+    let heads = 4 * latent_groups * latent_groups + out_groups;
+    Dispatch {
+        kernel: Kernel::Assemble,
+        entry: if by_rows { "rows" } else { "columns" },
+        overrides: vec![("WORKGROUP_X", 64), ("LATENT", 4 * latent_groups)],
+        params: bytemuck::bytes_of(&Params { in_groups, out_groups, latent_groups, unused: 0 }).to_vec(),
+        workgroups: [if by_rows { in_groups + 1 } else { out_groups }, 1],
+        cost: Cost {
+            flops: 2 * multiply_adds,
+            bytes_read: vec4_bytes(shape.weight_vec4s() + heads),
+            bytes_written: vec4_bytes(shape.assembled_vec4s()),
+        },
+    }
+}
+
+/// The static values in the order of the shader's `weights`.
+struct Parts<'a> {
+    w0: &'a [[f32; 4]],
+    bias: &'a [[f32; 4]],
+    p: &'a [[f32; 4]],
+    q: &'a [[f32; 4]],
+    q_offset: &'a [f32],
+    latent_offset: &'a [f32],
+}
+
+fn parts(weights: &[[f32; 4]], [in_groups, out_groups, latent_groups]: [usize; 3]) -> Parts<'_> {
+    let latent = 4 * latent_groups;
+    let (w0, rest) = weights.split_at(4 * in_groups * out_groups);
+    let (bias, rest) = rest.split_at(out_groups);
+    let (p, rest) = rest.split_at(latent * out_groups);
+    let (q, rest) = rest.split_at(latent * in_groups);
+    let (q_offset, rest) = rest.split_at(latent_groups);
+    Parts {
+        w0,
+        bias,
+        p,
+        q,
+        q_offset: bytemuck::cast_slice(q_offset),
+        latent_offset: bytemuck::cast_slice(&rest[..latent_groups]),
+    }
+}
+
+pub(super) fn twin(dispatch: &Dispatch, mut arguments: Arguments<'_>) {
+    let params: Params = dispatch.params_as();
+    let sizes @ [in_groups, out_groups, latent_groups] =
+        [params.in_groups as usize, params.out_groups as usize, params.latent_groups as usize];
+    let latent = 4 * latent_groups;
+    let heads_stride = latent * latent_groups + out_groups;
+    let parts = parts(arguments.input("weights"), sizes);
+    let heads = arguments.input("heads");
+    let assembled = arguments.output("assembled");
+    let sets = assembled.par_chunks_exact_mut((4 * in_groups + 1) * out_groups).take(arguments.pictures).enumerate();
+    sets.for_each(|(picture, assembled)| {
+        let heads = &heads[picture * heads_stride..][..heads_stride];
+        let (matrix, lambda) = heads.split_at(latent * latent_groups);
+        let matrix: &[f32] = bytemuck::cast_slice(matrix);
+        let (w, b) = assembled.split_at_mut(4 * in_groups * out_groups);
+        if dispatch.entry == "rows" {
+            rows(&parts, matrix, lambda, latent, w, b);
+        } else {
+            columns(&parts, matrix, lambda, latent, w, b);
+        }
+    });
+}
+
+/// One row of W is one input channel: row k is λ ⊙ W₀[k] + Σ_l (M·Q)[l][k] P[l].
+fn rows(parts: &Parts<'_>, matrix: &[f32], lambda: &[[f32; 4]], latent: usize, w: &mut [[f32; 4]], b: &mut [[f32; 4]]) {
+    let out_groups = lambda.len();
+    let q: &[f32] = bytemuck::cast_slice(parts.q);
+    let inputs = q.len() / latent;
+    w.par_chunks_exact_mut(out_groups).enumerate().for_each(|(k, row)| {
+        for ((out, w0), scale) in row.iter_mut().zip(&parts.w0[k * out_groups..]).zip(lambda) {
+            *out = std::array::from_fn(|c| scale[c] * w0[c]);
+        }
+        for l in 0..latent {
+            let t: f32 = (0..latent).map(|j| matrix[l * latent + j] * q[j * inputs + k]).sum();
+            add_scaled(row, &parts.p[l * out_groups..], t);
+        }
+    });
+    b.copy_from_slice(parts.bias);
+    for l in 0..latent {
+        let t: f32 = (0..latent).map(|j| matrix[l * latent + j] * parts.q_offset[j]).sum();
+        add_scaled(b, &parts.p[l * out_groups..], t + parts.latent_offset[l]);
+    }
+}
+
+/// As `rows`, with P·M made first: row k is λ ⊙ W₀[k] + Σ_j Q[j][k] (P·M)[j].
+fn columns(
+    parts: &Parts<'_>,
+    matrix: &[f32],
+    lambda: &[[f32; 4]],
+    latent: usize,
+    w: &mut [[f32; 4]],
+    b: &mut [[f32; 4]],
+) {
+    let out_groups = lambda.len();
+    let q: &[f32] = bytemuck::cast_slice(parts.q);
+    let inputs = q.len() / latent;
+    let mut product = vec![[0.0; 4]; latent * out_groups];
+    for (j, row) in product.chunks_exact_mut(out_groups).enumerate() {
+        for l in 0..latent {
+            add_scaled(row, &parts.p[l * out_groups..], matrix[l * latent + j]);
+        }
+    }
+    w.par_chunks_exact_mut(out_groups).enumerate().for_each(|(k, row)| {
+        for ((out, w0), scale) in row.iter_mut().zip(&parts.w0[k * out_groups..]).zip(lambda) {
+            *out = std::array::from_fn(|c| scale[c] * w0[c]);
+        }
+        for (j, column) in product.chunks_exact(out_groups).enumerate() {
+            add_scaled(row, column, q[j * inputs + k]);
+        }
+    });
+    b.copy_from_slice(parts.bias);
+    for (j, column) in product.chunks_exact(out_groups).enumerate() {
+        add_scaled(b, column, parts.q_offset[j]);
+        add_scaled(b, &parts.p[j * out_groups..], parts.latent_offset[j]);
+    }
+}
+
+fn add_scaled(sums: &mut [[f32; 4]], values: &[[f32; 4]], scale: f32) {
+    for (sum, value) in sums.iter_mut().zip(values) {
+        *sum = std::array::from_fn(|c| sum[c] + value[c] * scale);
+    }
+}

@@ -1,0 +1,154 @@
+//! The controller of a dynamic convolution; see `shaders/controller.wgsl`.
+
+use bytemuck::{Pod, Zeroable};
+use rayon::prelude::*;
+
+use super::epilogue::add_product;
+use super::pool::means_of;
+use super::{Access, Arguments, Cost, Dispatch, Kernel, Pooling, Spec, vec4_bytes};
+
+/// The kernel's specification.
+pub const SPEC: Spec = Spec {
+    stem: "controller",
+    source: include_str!("../../shaders/controller.wgsl"),
+    params_bytes: size_of::<Params>(),
+    bindings: &[("partials", Access::Read), ("weights", Access::Read), ("heads", Access::Write)],
+    entries: &[("controller", &["partials", "weights", "heads"])],
+    overrides: &["POOL_BINS", "WORKGROUP_X", "POOLED", "SQUEEZE", "SUMS"],
+    workgroup: &["WORKGROUP_X"],
+    workgroup_memory: &[(16, &["POOLED"]), (16, &["SQUEEZE"]), (16, &["SUMS"])],
+};
+
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
+struct Params {
+    height: u32,
+    width: u32,
+    in_groups: u32,
+    slots: u32,
+    squeeze_groups: u32,
+    latent_groups: u32,
+    out_groups: u32,
+    heads_per_workgroup: u32,
+}
+
+const _: () = assert!(size_of::<Params>() == 32);
+
+/// The sizes of a controller for one picture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shape {
+    /// Rows of the pooled map.
+    pub height: u32,
+    /// Columns of the pooled map.
+    pub width: u32,
+    /// Channel groups of the pooled map.
+    pub in_groups: u32,
+    /// Slots of its partial sums.
+    pub slots: u32,
+    /// Bins of its pool.
+    pub pooling: Pooling,
+    /// Groups of the hidden vector.
+    pub squeeze_groups: u32,
+    /// Groups of the latent width.
+    pub latent_groups: u32,
+    /// Groups of λ.
+    pub out_groups: u32,
+}
+
+impl Shape {
+    /// vec4 of M and λ.
+    pub const fn head_groups(&self) -> u32 {
+        4 * self.latent_groups * self.latent_groups + self.out_groups
+    }
+
+    /// vec4 of the pooled vector.
+    pub const fn pooled_groups(&self) -> u32 {
+        self.pooling.count() * self.in_groups
+    }
+
+    /// vec4 of the weights.
+    pub const fn weight_vec4s(&self) -> u32 {
+        4 * self.squeeze_groups * (self.pooled_groups() + self.squeeze_groups + self.head_groups())
+    }
+}
+
+/// The launch of a controller.
+///
+/// Every workgroup makes the hidden vector again, so a second one pays only where the heads are the larger part.
+pub fn dispatch(shape: Shape) -> Dispatch {
+    let Shape { height, width, in_groups, slots, pooling, squeeze_groups, latent_groups, out_groups } = shape;
+    let lanes: u32 = if shape.weight_vec4s() > 4096 { 256 } else { 64 };
+    let workgroups = (shape.head_groups() / (2 * lanes)).clamp(1, 8);
+    let heads_per_workgroup = shape.head_groups().div_ceil(workgroups);
+    let params =
+        Params { height, width, in_groups, slots, squeeze_groups, latent_groups, out_groups, heads_per_workgroup };
+    let products = 32 * u64::from(squeeze_groups);
+    let hidden = products * u64::from(shape.pooled_groups() + squeeze_groups);
+    let pool = 4 * u64::from(shape.pooled_groups()) * u64::from(slots + 1);
+    Dispatch {
+        kernel: Kernel::Controller,
+        entry: "controller",
+        overrides: vec![
+            ("POOL_BINS", pooling.bins()),
+            ("WORKGROUP_X", lanes),
+            ("POOLED", shape.pooled_groups()),
+            ("SQUEEZE", squeeze_groups),
+            ("SUMS", lanes.max(squeeze_groups)),
+        ],
+        params: bytemuck::bytes_of(&params).to_vec(),
+        workgroups: [workgroups, 1],
+        cost: Cost {
+            flops: u64::from(workgroups) * (pool + hidden) + products * u64::from(shape.head_groups()),
+            bytes_read: vec4_bytes(slots * shape.pooled_groups() + shape.weight_vec4s()),
+            bytes_written: vec4_bytes(shape.head_groups()),
+        },
+    }
+}
+
+pub(super) fn twin(dispatch: &Dispatch, mut arguments: Arguments<'_>) {
+    let params: Params = dispatch.params_as();
+    let bins = dispatch.override_value("POOL_BINS").unwrap_or(1);
+    let pooled_groups = (bins * bins * params.in_groups) as usize;
+    let (squeeze, latent_groups) = (params.squeeze_groups as usize, params.latent_groups as usize);
+    let matrix_groups = 4 * latent_groups * latent_groups;
+    let head_groups = matrix_groups + params.out_groups as usize;
+    let slots = params.slots as usize;
+    let (partials, weights) = (arguments.input("partials"), arguments.input("weights"));
+    let heads = arguments.output("heads");
+
+    heads.par_chunks_exact_mut(head_groups).take(arguments.pictures).enumerate().for_each(|(picture, heads)| {
+        let mut pooled = vec![[0.0; 4]; pooled_groups];
+        let sums = &partials[picture * slots * pooled_groups..];
+        means_of([params.height, params.width], bins, slots, sums, &mut pooled);
+
+        let mut hidden = vec![[0.0; 4]; squeeze];
+        multiply(&mut hidden, &pooled, weights);
+        let gate = 4 * pooled_groups * squeeze;
+        let mut gates = vec![[0.0; 4]; squeeze];
+        multiply(&mut gates, &hidden, &weights[gate..]);
+        for (y, g) in hidden.iter_mut().zip(gates) {
+            *y = std::array::from_fn(|c| y[c] * (g[c] + 3.0).clamp(0.0, 6.0));
+        }
+
+        multiply(heads, &hidden, &weights[gate + 4 * squeeze * squeeze..]);
+        let (matrix, lambda) = heads.split_at_mut(matrix_groups);
+        for (row, values) in matrix.chunks_exact_mut(latent_groups.max(1)).enumerate() {
+            values[row / 4][row % 4] += 1.0;
+        }
+        for value in lambda {
+            *value = value.map(|v| (v + 3.0).clamp(0.0, 6.0));
+        }
+    });
+}
+
+/// out = x · weights, with weights `[4·x.len()][out.len()]`.
+fn multiply(out: &mut [[f32; 4]], x: &[[f32; 4]], weights: &[[f32; 4]]) {
+    let step = out.len();
+    out.fill([0.0; 4]);
+    for (k, x) in x.iter().enumerate() {
+        for (group, sum) in out.iter_mut().enumerate() {
+            let at = 4 * k * step + group;
+            add_product(sum, std::array::from_fn(|lane| weights[at + lane * step]), *x);
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! What a convolution does with its sums before it stores them; shared by kernels and twins.
+
+/// The activation codes of `shaders/shared/activation.wgsl`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[repr(u32)]
+pub enum Nonlinearity {
+    /// u
+    #[default]
+    Identity = 0,
+    /// max(u, 0)
+    Relu = 1,
+    /// min(max(u, 0), 6)
+    Relu6 = 2,
+    /// relu6(u + 3) / 3
+    Gate = 3,
+}
+
+impl Nonlinearity {
+    pub(super) fn from_code(code: u32) -> Self {
+        match code {
+            1 => Self::Relu,
+            2 => Self::Relu6,
+            3 => Self::Gate,
+            _ => Self::Identity,
+        }
+    }
+
+    /// The twin of `activate`. NaN passes through.
+    #[inline]
+    pub(super) fn apply(self, u: [f32; 4]) -> [f32; 4] {
+        match self {
+            Self::Identity => u,
+            Self::Relu => u.map(|v| if v < 0.0 { 0.0 } else { v }),
+            Self::Relu6 => u.map(|v| v.clamp(0.0, 6.0)),
+            Self::Gate => u.map(|v| (v + 3.0).clamp(0.0, 6.0) / 3.0),
+        }
+    }
+}
+
+/// Bins of the average pool whose sums a convolution makes beside its output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Pooling {
+    /// One bin: the global average.
+    Global,
+    /// 2×2 bins, overlapping where a side is odd.
+    TwoByTwo,
+}
+
+impl Pooling {
+    /// Bins per axis.
+    pub const fn bins(self) -> u32 {
+        match self {
+            Self::Global => 1,
+            Self::TwoByTwo => 2,
+        }
+    }
+
+    /// Bins in all.
+    pub const fn count(self) -> u32 {
+        self.bins() * self.bins()
+    }
+}
+
+/// A convolution's epilogue.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Epilogue {
+    /// Applied to the sum with its bias.
+    pub nonlinearity: Nonlinearity,
+    /// Whether a residual map is added after that.
+    pub residual: bool,
+    /// Whether sums for a pool are stored too.
+    pub pooling: Option<Pooling>,
+}
+
+impl Epilogue {
+    /// Bins per axis, 1 where nothing is pooled.
+    pub(super) fn bins(self) -> u32 {
+        self.pooling.map_or(1, Pooling::bins)
+    }
+}
+
+/// The twin of `shared/pool_sums.wgsl`.
+pub(super) struct BinSums {
+    bins: u32,
+    pub(super) sums: [[f32; 4]; 4],
+}
+
+impl BinSums {
+    pub(super) fn new(bins: u32) -> Self {
+        Self { bins, sums: [[0.0; 4]; 4] }
+    }
+
+    pub(super) fn add(&mut self, [row, column]: [u32; 2], [height, width]: [u32; 2], value: [f32; 4]) {
+        if self.bins == 1 {
+            add(&mut self.sums[0], value);
+            return;
+        }
+        let rows = [row < height.div_ceil(2), row >= height / 2];
+        let columns = [column < width.div_ceil(2), column >= width / 2];
+        for i in 0..2 {
+            for j in 0..2 {
+                if rows[i] && columns[j] {
+                    add(&mut self.sums[2 * i + j], value);
+                }
+            }
+        }
+    }
+}
+
+#[inline]
+pub(super) fn add(sum: &mut [f32; 4], value: [f32; 4]) {
+    for (s, v) in sum.iter_mut().zip(value) {
+        *s += v;
+    }
+}
+
+/// sum += weights · x, where `rows` holds the weights of x's four lanes.
+#[inline]
+pub(super) fn add_product(sum: &mut [f32; 4], rows: [[f32; 4]; 4], x: [f32; 4]) {
+    for (row, x) in rows.iter().zip(x) {
+        for (s, w) in sum.iter_mut().zip(row) {
+            *s += w * x;
+        }
+    }
+}

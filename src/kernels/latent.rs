@@ -1,0 +1,98 @@
+//! The latent map of a dynamic layer in branch form; see `shaders/latent.wgsl`.
+
+use bytemuck::{Pod, Zeroable};
+use rayon::prelude::*;
+
+use super::epilogue::add_product;
+use super::{Access, Arguments, Cost, Dispatch, Kernel, Spec, vec4_bytes};
+
+/// The kernel's specification.
+pub const SPEC: Spec = Spec {
+    stem: "latent",
+    source: include_str!("../../shaders/latent.wgsl"),
+    params_bytes: size_of::<Params>(),
+    bindings: &[("input", Access::Read), ("weights", Access::Read), ("heads", Access::Read), ("latent", Access::Write)],
+    entries: &[("latent_map", &["input", "weights", "heads", "latent"])],
+    overrides: &["LATENT_GROUPS", "TILE"],
+    workgroup: &["LATENT_GROUPS", "TILE"],
+    workgroup_memory: &[(16, &["LATENT_GROUPS", "TILE"])],
+};
+
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
+struct Params {
+    pixels: u32,
+    in_groups: u32,
+    heads_stride: u32,
+    unused: u32,
+}
+
+const _: () = assert!(size_of::<Params>() == 16);
+
+/// The sizes of a latent map for one picture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shape {
+    /// Pixels of the map.
+    pub pixels: u32,
+    /// Channel groups of the input.
+    pub in_groups: u32,
+    /// Groups of the latent width.
+    pub latent_groups: u32,
+    /// vec4 of M and λ of one picture.
+    pub head_groups: u32,
+}
+
+impl Shape {
+    /// vec4 of Q and the two offsets.
+    pub const fn weight_vec4s(&self) -> u32 {
+        (4 * self.in_groups + 2) * self.latent_groups
+    }
+}
+
+/// The launch of a latent map.
+pub fn dispatch(shape: Shape) -> Dispatch {
+    let Shape { pixels, in_groups, latent_groups, head_groups } = shape;
+    let tile = (64 / latent_groups.max(1)).clamp(1, 16);
+    let products = u64::from(pixels) * u64::from(4 * latent_groups) * u64::from(4 * (in_groups + latent_groups));
+    let matrix = 4 * latent_groups * latent_groups;
+    Dispatch {
+        kernel: Kernel::Latent,
+        entry: "latent_map",
+        overrides: vec![("LATENT_GROUPS", latent_groups), ("TILE", tile)],
+        params: bytemuck::bytes_of(&Params { pixels, in_groups, heads_stride: head_groups, unused: 0 }).to_vec(),
+        workgroups: [pixels.div_ceil(tile), 1],
+        cost: Cost {
+            flops: 2 * products,
+            bytes_read: vec4_bytes(pixels * in_groups + shape.weight_vec4s() + matrix),
+            bytes_written: vec4_bytes(pixels * latent_groups),
+        },
+    }
+}
+
+pub(super) fn twin(dispatch: &Dispatch, mut arguments: Arguments<'_>) {
+    let params: Params = dispatch.params_as();
+    let (pixels, in_groups) = (params.pixels as usize, params.in_groups as usize);
+    let latent_groups = dispatch.override_value("LATENT_GROUPS").unwrap_or(1) as usize;
+    let (input, weights, heads) = (arguments.input("input"), arguments.input("weights"), arguments.input("heads"));
+    let (q, offsets) = weights.split_at(4 * in_groups * latent_groups);
+    let (q_offset, latent_offset) = offsets.split_at(latent_groups);
+    let latent = arguments.output("latent");
+    let places = latent.par_chunks_exact_mut(latent_groups).take(arguments.pictures * pixels).enumerate();
+    places.for_each(|(place, out)| {
+        let mut compressed = q_offset.to_vec();
+        for (k, x) in input[place * in_groups..][..in_groups].iter().enumerate() {
+            for (group, z) in compressed.iter_mut().enumerate() {
+                let at = 4 * k * latent_groups + group;
+                add_product(z, std::array::from_fn(|lane| q[at + lane * latent_groups]), *x);
+            }
+        }
+        let compressed: &[f32] = bytemuck::cast_slice(&compressed);
+        let matrix: &[f32] = bytemuck::cast_slice(&heads[place / pixels * params.heads_stride as usize..]);
+        for (group, t) in out.iter_mut().enumerate() {
+            *t = std::array::from_fn(|lane| {
+                let row = &matrix[(4 * group + lane) * 4 * latent_groups..][..4 * latent_groups];
+                latent_offset[group][lane] + row.iter().zip(compressed).map(|(m, z)| m * z).sum::<f32>()
+            });
+        }
+    });
+}

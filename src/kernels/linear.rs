@@ -1,0 +1,113 @@
+//! A fully connected layer, static or dynamic; see `shaders/linear.wgsl`.
+
+use bytemuck::{Pod, Zeroable};
+use rayon::prelude::*;
+
+use super::epilogue::add_product;
+use super::{Access, Arguments, Cost, Dispatch, Kernel, Nonlinearity, Spec, vec4_bytes};
+
+/// The kernel's specification.
+pub const SPEC: Spec = Spec {
+    stem: "linear",
+    source: include_str!("../../shaders/linear.wgsl"),
+    params_bytes: size_of::<Params>(),
+    bindings: &[
+        ("input", Access::Read),
+        ("weights", Access::Read),
+        ("heads", Access::Read),
+        ("latent", Access::Read),
+        ("output", Access::Write),
+    ],
+    entries: &[
+        ("plain", &["input", "weights", "output"]),
+        ("branch", &["input", "weights", "heads", "latent", "output"]),
+    ],
+    overrides: &["ACTIVATION", "GROUPS", "SPLITS"],
+    workgroup: &["GROUPS", "SPLITS"],
+    workgroup_memory: &[(16, &["GROUPS", "SPLITS"])],
+};
+
+const GROUPS: u32 = 8;
+const SPLITS: u32 = 8;
+
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
+struct Params {
+    in_groups: u32,
+    out_groups: u32,
+    latent_groups: u32,
+    lambda_offset: u32,
+}
+
+const _: () = assert!(size_of::<Params>() == 16);
+
+/// The sizes of a fully connected layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shape {
+    /// Groups of the input vector.
+    pub in_groups: u32,
+    /// Groups of the output vector.
+    pub out_groups: u32,
+    /// Groups of the latent width; 0 for a static layer.
+    pub latent_groups: u32,
+}
+
+impl Shape {
+    /// vec4 of W₀ and bias, and for a dynamic layer P and the scaled bias.
+    pub const fn weight_vec4s(&self) -> u32 {
+        let branch = if self.latent_groups > 0 { (4 * self.latent_groups + 1) * self.out_groups } else { 0 };
+        (4 * self.in_groups + 1) * self.out_groups + branch
+    }
+}
+
+/// The launch of a fully connected layer.
+pub fn dispatch(shape: Shape, nonlinearity: Nonlinearity) -> Dispatch {
+    let Shape { in_groups, out_groups, latent_groups } = shape;
+    let lambda_offset = 4 * latent_groups * latent_groups;
+    let products = 16 * u64::from(out_groups) * u64::from(in_groups + latent_groups);
+    let branch = if latent_groups > 0 { latent_groups + out_groups } else { 0 };
+    Dispatch {
+        kernel: Kernel::Linear,
+        entry: if latent_groups > 0 { "branch" } else { "plain" },
+        overrides: vec![("ACTIVATION", nonlinearity as u32), ("GROUPS", GROUPS), ("SPLITS", SPLITS)],
+        params: bytemuck::bytes_of(&Params { in_groups, out_groups, latent_groups, lambda_offset }).to_vec(),
+        workgroups: [out_groups.div_ceil(GROUPS), 1],
+        cost: Cost {
+            flops: 2 * products,
+            bytes_read: vec4_bytes(in_groups + shape.weight_vec4s() + branch),
+            bytes_written: vec4_bytes(out_groups),
+        },
+    }
+}
+
+pub(super) fn twin(dispatch: &Dispatch, mut arguments: Arguments<'_>) {
+    let params: Params = dispatch.params_as();
+    let (in_groups, out_groups) = (params.in_groups as usize, params.out_groups as usize);
+    let latent_groups = params.latent_groups as usize;
+    let branch = dispatch.entry == "branch";
+    let nonlinearity = Nonlinearity::from_code(dispatch.override_value("ACTIVATION").unwrap_or(0));
+    let (input, weights) = (arguments.input("input"), arguments.input("weights"));
+    let (heads, latent) = (arguments.input("heads"), arguments.input("latent"));
+    let output = arguments.output("output");
+    let (w0, rest) = weights.split_at(4 * in_groups * out_groups);
+    let (bias, rest) = rest.split_at(out_groups);
+    let product = |sum: &mut [f32; 4], weights: &[[f32; 4]], group: usize, x: &[[f32; 4]]| {
+        for (k, x) in x.iter().enumerate() {
+            let at = 4 * k * out_groups + group;
+            add_product(sum, std::array::from_fn(|lane| weights[at + lane * out_groups]), *x);
+        }
+    };
+    output.par_iter_mut().take(arguments.pictures * out_groups).enumerate().for_each(|(index, out)| {
+        let (picture, group) = (index / out_groups, index % out_groups);
+        let mut sum = [0.0; 4];
+        product(&mut sum, w0, group, &input[picture * in_groups..][..in_groups]);
+        if branch {
+            let (p, scaled_bias) = rest.split_at(4 * latent_groups * out_groups);
+            let lambda_offset = params.lambda_offset as usize;
+            let lambda = heads[picture * (lambda_offset + out_groups) + lambda_offset + group];
+            sum = std::array::from_fn(|c| lambda[c] * (sum[c] + scaled_bias[group][c]));
+            product(&mut sum, p, group, &latent[picture * latent_groups..][..latent_groups]);
+        }
+        *out = nonlinearity.apply(std::array::from_fn(|c| sum[c] + bias[group][c]));
+    });
+}

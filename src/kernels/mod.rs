@@ -1,0 +1,195 @@
+//! The kernels: for each WGSL file in `shaders/` a module of the same name with its specification, its parameters, its
+//! dispatch arithmetic, its cost and its CPU twin. Knows neither networks nor GPUs.
+//!
+//! A module's `dispatch` function is pure: sizes in, a complete [`Dispatch`] out. Who runs it only binds memory.
+
+pub mod assemble;
+pub mod controller;
+pub mod conv_dense;
+pub mod conv_depthwise;
+pub mod conv_pointwise;
+mod epilogue;
+pub mod latent;
+pub mod linear;
+pub mod pool;
+mod source;
+pub mod top_k;
+mod twin;
+
+pub use epilogue::{Epilogue, Nonlinearity, Pooling};
+pub use source::wgsl;
+pub use twin::{Arguments, run_twin};
+
+use serde::Serialize;
+
+/// A kernel by the stem of its file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kernel {
+    /// `shaders/assemble.wgsl`
+    Assemble,
+    /// `shaders/controller.wgsl`
+    Controller,
+    /// `shaders/conv_dense.wgsl`
+    ConvDense,
+    /// `shaders/conv_depthwise.wgsl`
+    ConvDepthwise,
+    /// `shaders/conv_pointwise.wgsl`
+    ConvPointwise,
+    /// `shaders/latent.wgsl`
+    Latent,
+    /// `shaders/linear.wgsl`
+    Linear,
+    /// `shaders/pool.wgsl`
+    Pool,
+    /// `shaders/top_k.wgsl`
+    TopK,
+}
+
+impl Kernel {
+    /// Every kernel.
+    pub const ALL: [Self; 9] = [
+        Self::Assemble,
+        Self::Controller,
+        Self::ConvDense,
+        Self::ConvDepthwise,
+        Self::ConvPointwise,
+        Self::Latent,
+        Self::Linear,
+        Self::Pool,
+        Self::TopK,
+    ];
+
+    /// What the host must know of the kernel's WGSL; `tests/shaders.rs` holds both together.
+    pub const fn spec(self) -> &'static Spec {
+        match self {
+            Self::Assemble => &assemble::SPEC,
+            Self::Controller => &controller::SPEC,
+            Self::ConvDense => &conv_dense::SPEC,
+            Self::ConvDepthwise => &conv_depthwise::SPEC,
+            Self::ConvPointwise => &conv_pointwise::SPEC,
+            Self::Latent => &latent::SPEC,
+            Self::Linear => &linear::SPEC,
+            Self::Pool => &pool::SPEC,
+            Self::TopK => &top_k::SPEC,
+        }
+    }
+}
+
+/// What the host must know of a WGSL file.
+#[derive(Debug)]
+pub struct Spec {
+    /// The file's name without `.wgsl`; also in labels and reports.
+    pub stem: &'static str,
+    /// The file's text before imports are resolved.
+    pub source: &'static str,
+    /// Bytes of the uniform `params` at binding 0.
+    pub params_bytes: usize,
+    /// Storage buffers from binding 1 on, in order.
+    pub bindings: &'static [(&'static str, Access)],
+    /// Entry points and the bindings that each uses, by name, in the order of `bindings`.
+    pub entries: &'static [(&'static str, &'static [&'static str])],
+    /// Names of the overrides that a dispatch may set.
+    pub overrides: &'static [&'static str],
+    /// Overrides whose product is the number of invocations of a workgroup.
+    pub workgroup: &'static [&'static str],
+    /// Arrays in workgroup memory: bytes of an element, and the overrides whose product is their length.
+    pub workgroup_memory: &'static [(u32, &'static [&'static str])],
+}
+
+/// How a kernel uses a storage buffer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Access {
+    /// `var<storage, read>`
+    Read,
+    /// `var<storage, read_write>`
+    Write,
+}
+
+impl Spec {
+    /// The bindings of one entry point: number, name and access.
+    pub fn bindings_of(&self, entry: &str) -> Option<impl Iterator<Item = (u32, &'static str, Access)>> {
+        let (_, used) = self.entries.iter().find(|(name, _)| *name == entry)?;
+        let all = self.bindings.iter().zip(1..);
+        Some(all.filter(|((name, _), _)| used.contains(name)).map(|((name, access), number)| (number, *name, *access)))
+    }
+}
+
+/// One kernel launch without its memory: everything that follows from sizes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Dispatch {
+    /// The kernel.
+    pub kernel: Kernel,
+    /// Its entry point.
+    pub entry: &'static str,
+    /// Values of its overrides, in the order of the specification.
+    pub overrides: Vec<(&'static str, u32)>,
+    /// The uniform `params`, as bytes.
+    pub params: Vec<u8>,
+    /// Workgroups on x and y; on z there is one for each picture.
+    pub workgroups: [u32; 2],
+    /// Work for one picture.
+    pub cost: Cost,
+}
+
+/// What one dispatch computes and moves for one picture.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Cost {
+    /// Floating-point operations; a multiply-add counts two.
+    pub flops: u64,
+    /// Bytes of distinct values read.
+    pub bytes_read: u64,
+    /// Bytes written.
+    pub bytes_written: u64,
+}
+
+impl std::ops::Add for Cost {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            flops: self.flops + other.flops,
+            bytes_read: self.bytes_read + other.bytes_read,
+            bytes_written: self.bytes_written + other.bytes_written,
+        }
+    }
+}
+
+impl Dispatch {
+    /// The value of an override that this dispatch sets.
+    pub fn override_value(&self, name: &str) -> Option<u32> {
+        self.overrides.iter().find(|(n, _)| *n == name).map(|(_, value)| *value)
+    }
+
+    /// Invocations of one workgroup.
+    pub fn invocations(&self) -> u32 {
+        self.product(self.kernel.spec().workgroup)
+    }
+
+    /// Bytes of memory that one workgroup shares.
+    pub fn workgroup_bytes(&self) -> u32 {
+        let arrays = self.kernel.spec().workgroup_memory.iter();
+        arrays.fold(0, |sum: u32, (bytes, length)| sum.saturating_add(bytes.saturating_mul(self.product(length))))
+    }
+
+    fn product(&self, overrides: &[&str]) -> u32 {
+        overrides.iter().fold(1, |n: u32, name| n.saturating_mul(self.override_value(name).unwrap_or(u32::MAX)))
+    }
+
+    /// The params as the kernel's own type; zero where the bytes are of another length.
+    fn params_as<P: bytemuck::AnyBitPattern>(&self) -> P {
+        bytemuck::try_pod_read_unaligned(&self.params).unwrap_or_else(|_| P::zeroed())
+    }
+}
+
+/// Bytes of `vec4s` vec4 of f32.
+const fn vec4_bytes(vec4s: u32) -> u64 {
+    vec4s as u64 * 16
+}
+
+/// Splits 64 invocations over `across` neighbours on x and the rest on y: a power of two on x that covers `across`.
+fn split_workgroup(across: u32, most: u32) -> [u32; 2] {
+    let x = across.max(1).next_power_of_two().min(most);
+    [x, 64 / x]
+}

@@ -1,0 +1,119 @@
+//! Average pooling in two steps; see `shaders/pool.wgsl`.
+
+use bytemuck::{Pod, Zeroable};
+
+use super::conv_depthwise::sum_tiles;
+use super::epilogue::add;
+use super::{Access, Arguments, Cost, Dispatch, Kernel, Pooling, Spec, vec4_bytes};
+
+/// The kernel's specification.
+pub const SPEC: Spec = Spec {
+    stem: "pool",
+    source: include_str!("../../shaders/pool.wgsl"),
+    params_bytes: size_of::<Params>(),
+    bindings: &[
+        ("map", Access::Read),
+        ("row_sums", Access::Write),
+        ("partials", Access::Read),
+        ("means", Access::Write),
+    ],
+    entries: &[("sum", &["map", "row_sums"]), ("finish", &["partials", "means"])],
+    overrides: &["POOL_BINS", "WORKGROUP_X"],
+    workgroup: &["WORKGROUP_X"],
+    workgroup_memory: &[],
+};
+
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
+struct Params {
+    height: u32,
+    width: u32,
+    groups: u32,
+    slots: u32,
+}
+
+const _: () = assert!(size_of::<Params>() == 16);
+
+/// The sizes of a pooled map for one picture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shape {
+    /// Rows.
+    pub height: u32,
+    /// Columns.
+    pub width: u32,
+    /// Channel groups.
+    pub groups: u32,
+}
+
+/// The launch that sums a map, for the map's own height of slots.
+pub fn sum(shape: Shape, pooling: Pooling) -> Dispatch {
+    let Shape { height, width, groups } = shape;
+    let values = u64::from(height * width) * u64::from(4 * groups);
+    Dispatch {
+        kernel: Kernel::Pool,
+        entry: "sum",
+        overrides: vec![("POOL_BINS", pooling.bins()), ("WORKGROUP_X", 64)],
+        params: bytemuck::bytes_of(&Params { height, width, groups, slots: height }).to_vec(),
+        workgroups: [groups.div_ceil(64), height],
+        cost: Cost {
+            flops: values,
+            bytes_read: vec4_bytes(height * width * groups),
+            bytes_written: vec4_bytes(height * pooling.count() * groups),
+        },
+    }
+}
+
+/// The launch that turns `slots` partial sums into means.
+pub fn finish(shape: Shape, slots: u32, pooling: Pooling) -> Dispatch {
+    let Shape { height, width, groups } = shape;
+    let sums = pooling.count() * groups;
+    Dispatch {
+        kernel: Kernel::Pool,
+        entry: "finish",
+        overrides: vec![("POOL_BINS", pooling.bins()), ("WORKGROUP_X", 64)],
+        params: bytemuck::bytes_of(&Params { height, width, groups, slots }).to_vec(),
+        workgroups: [sums.div_ceil(64), 1],
+        cost: Cost {
+            flops: 4 * u64::from(sums) * u64::from(slots + 1),
+            bytes_read: vec4_bytes(slots * sums),
+            bytes_written: vec4_bytes(sums),
+        },
+    }
+}
+
+pub(super) fn twin(dispatch: &Dispatch, mut arguments: Arguments<'_>) {
+    let params: Params = dispatch.params_as();
+    let [height, width, groups] = [params.height as usize, params.width as usize, params.groups as usize];
+    let bins = dispatch.override_value("POOL_BINS").unwrap_or(1);
+    if dispatch.entry == "sum" {
+        let (map, row_sums) = (arguments.input("map"), arguments.output("row_sums"));
+        sum_tiles(map, row_sums, [height, width, groups], [1, width], bins, arguments.pictures);
+        return;
+    }
+    let (partials, means) = (arguments.input("partials"), arguments.output("means"));
+    let sums = (bins * bins) as usize * groups;
+    let slots = params.slots as usize;
+    for (picture, means) in means.chunks_exact_mut(sums).take(arguments.pictures).enumerate() {
+        means_of([params.height, params.width], bins, slots, &partials[picture * slots * sums..], means);
+    }
+}
+
+/// The means of all bins and groups from `slots` partial sums of each.
+pub(super) fn means_of(
+    [height, width]: [u32; 2],
+    bins: u32,
+    slots: usize,
+    partials: &[[f32; 4]],
+    means: &mut [[f32; 4]],
+) {
+    let pixels = (height.div_ceil(bins) * width.div_ceil(bins)) as f32;
+    means.fill([0.0; 4]);
+    for slot in partials.chunks_exact(means.len()).take(slots) {
+        for (total, part) in means.iter_mut().zip(slot) {
+            add(total, *part);
+        }
+    }
+    for mean in means {
+        *mean = mean.map(|v| v / pixels);
+    }
+}

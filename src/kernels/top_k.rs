@@ -1,0 +1,102 @@
+//! Softmax and the largest probabilities; see `shaders/top_k.wgsl`.
+
+use std::cmp::Ordering;
+
+use bytemuck::{Pod, Zeroable};
+
+use super::{Access, Arguments, Cost, Dispatch, Kernel, Spec};
+
+/// The kernel's specification.
+pub const SPEC: Spec = Spec {
+    stem: "top_k",
+    source: include_str!("../../shaders/top_k.wgsl"),
+    params_bytes: size_of::<Params>(),
+    bindings: &[("scores", Access::Read), ("best", Access::Write), ("probabilities", Access::Write)],
+    entries: &[("top_k", &["scores", "best"]), ("softmax", &["scores", "probabilities"])],
+    overrides: &["WORKGROUP_X"],
+    workgroup: &["WORKGROUP_X"],
+    workgroup_memory: &[(4, &["WORKGROUP_X"]), (4, &["WORKGROUP_X"])],
+};
+
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
+struct Params {
+    classes: u32,
+    padded_classes: u32,
+    count: u32,
+    unused: u32,
+}
+
+const _: () = assert!(size_of::<Params>() == 16);
+
+/// Bytes of one picture's `count` pairs of class and probability, before rounding up to a whole vec4.
+pub const fn best_bytes(count: u32) -> u64 {
+    8 * count as u64
+}
+
+/// The launch that finds the `count` most probable of `classes` classes; `count` must lie within 1 and `classes`.
+pub fn top_k(classes: u32, count: u32) -> Dispatch {
+    let flops = u64::from(classes) * (3 + u64::from(count));
+    launch(
+        "top_k",
+        classes,
+        count,
+        Cost { flops, bytes_read: 4 * u64::from(classes), bytes_written: best_bytes(count) },
+    )
+}
+
+/// The launch that turns scores into probabilities.
+pub fn softmax(classes: u32) -> Dispatch {
+    let bytes = 4 * u64::from(classes);
+    let cost = Cost { flops: 5 * u64::from(classes), bytes_read: bytes, bytes_written: bytes.next_multiple_of(16) };
+    launch("softmax", classes, 0, cost)
+}
+
+fn launch(entry: &'static str, classes: u32, count: u32, cost: Cost) -> Dispatch {
+    let params = Params { classes, padded_classes: classes.next_multiple_of(4), count, unused: 0 };
+    Dispatch {
+        kernel: Kernel::TopK,
+        entry,
+        overrides: vec![("WORKGROUP_X", 64)],
+        params: bytemuck::bytes_of(&params).to_vec(),
+        workgroups: [1, 1],
+        cost,
+    }
+}
+
+pub(super) fn twin(dispatch: &Dispatch, mut arguments: Arguments<'_>) {
+    let params: Params = dispatch.params_as();
+    let (classes, padded) = (params.classes as usize, params.padded_classes as usize);
+    let count = params.count as usize;
+    let scores: &[f32] = bytemuck::cast_slice(arguments.input("scores"));
+    let pictures = scores.chunks_exact(padded).take(arguments.pictures).map(|scores| &scores[..classes]);
+    if dispatch.entry == "softmax" {
+        let probabilities: &mut [f32] = bytemuck::cast_slice_mut(arguments.output("probabilities"));
+        for (scores, out) in pictures.zip(probabilities.chunks_exact_mut(padded)) {
+            let (highest, total) = highest_and_total(scores);
+            out.fill(0.0);
+            for (out, score) in out.iter_mut().zip(scores) {
+                *out = (score - highest).exp() / total;
+            }
+        }
+        return;
+    }
+    let best: &mut [f32] = bytemuck::cast_slice_mut(arguments.output("best"));
+    for (scores, best) in pictures.zip(best.chunks_exact_mut(2 * count)) {
+        let (highest, total) = highest_and_total(scores);
+        // A score that is not a number is never best; the class is then `classes`.
+        let mut order: Vec<usize> = (0..classes).filter(|class| !scores[*class].is_nan()).collect();
+        order.sort_by(|a, b| scores[*b].partial_cmp(&scores[*a]).unwrap_or(Ordering::Equal).then(a.cmp(b)));
+        for (index, pair) in best.chunks_exact_mut(2).enumerate() {
+            let class = order.get(index).copied().unwrap_or(classes);
+            let score = scores.get(class).copied().unwrap_or(f32::NAN);
+            pair.copy_from_slice(&[class as f32, (score - highest).exp() / total]);
+        }
+    }
+}
+
+fn highest_and_total(scores: &[f32]) -> (f32, f32) {
+    let highest = scores.iter().copied().fold(f32::MIN, |a, b| if b > a { b } else { a });
+    let total = scores.iter().map(|score| (score - highest).exp()).sum();
+    (highest, total)
+}

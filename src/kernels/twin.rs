@@ -1,0 +1,74 @@
+//! Runs the CPU twin of a dispatch.
+
+use super::{Access, Dispatch, Kernel};
+
+/// The memory of one dispatch, bound by name, as vec4 of f32.
+pub struct Arguments<'a> {
+    reads: Vec<(&'static str, &'a [[f32; 4]])>,
+    writes: Vec<(&'static str, &'a mut [[f32; 4]])>,
+    /// Pictures to compute.
+    pub pictures: usize,
+}
+
+impl<'a> Arguments<'a> {
+    /// No memory yet, for `pictures` pictures.
+    pub fn new(pictures: usize) -> Self {
+        Self { reads: Vec::new(), writes: Vec::new(), pictures }
+    }
+
+    /// Binds memory that is read.
+    #[must_use]
+    pub fn read(mut self, name: &'static str, memory: &'a [f32]) -> Self {
+        self.reads.push((name, bytemuck::cast_slice(&memory[..memory.len() / 4 * 4])));
+        self
+    }
+
+    /// Binds memory that is written.
+    #[must_use]
+    pub fn write(mut self, name: &'static str, memory: &'a mut [f32]) -> Self {
+        let whole = memory.len() / 4 * 4;
+        self.writes.push((name, bytemuck::cast_slice_mut(&mut memory[..whole])));
+        self
+    }
+
+    /// Bound memory; none where nothing of that name was bound, which the plan's validation rules out.
+    pub(super) fn input(&self, name: &str) -> &'a [[f32; 4]] {
+        self.reads.iter().find(|(n, _)| *n == name).map_or(&[], |(_, memory)| memory)
+    }
+
+    /// Takes bound memory to write to.
+    pub(super) fn output(&mut self, name: &str) -> &'a mut [[f32; 4]] {
+        let place = self.writes.iter().position(|(n, _)| *n == name);
+        place.map_or(&mut [], |place| self.writes.swap_remove(place).1)
+    }
+}
+
+/// Computes what the dispatch's shader computes, from the same parameters and memory layout.
+///
+/// The memory must be as large as the dispatch's sizes say: a plan's validation checks that before any run.
+pub fn run_twin(dispatch: &Dispatch, arguments: Arguments<'_>) {
+    debug_assert!(
+        dispatch.kernel.spec().bindings_of(dispatch.entry).is_some_and(|mut bindings| bindings.all(
+            |(_, name, access)| {
+                match access {
+                    Access::Read => arguments.reads.iter().any(|(n, _)| *n == name),
+                    Access::Write => arguments.writes.iter().any(|(n, _)| *n == name),
+                }
+            }
+        )),
+        "{:?} `{}` lacks memory",
+        dispatch.kernel,
+        dispatch.entry
+    );
+    match dispatch.kernel {
+        Kernel::Assemble => super::assemble::twin(dispatch, arguments),
+        Kernel::Controller => super::controller::twin(dispatch, arguments),
+        Kernel::ConvDense => super::conv_dense::twin(dispatch, arguments),
+        Kernel::ConvDepthwise => super::conv_depthwise::twin(dispatch, arguments),
+        Kernel::ConvPointwise => super::conv_pointwise::twin(dispatch, arguments),
+        Kernel::Latent => super::latent::twin(dispatch, arguments),
+        Kernel::Linear => super::linear::twin(dispatch, arguments),
+        Kernel::Pool => super::pool::twin(dispatch, arguments),
+        Kernel::TopK => super::top_k::twin(dispatch, arguments),
+    }
+}

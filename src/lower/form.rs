@@ -1,0 +1,64 @@
+//! Chooses between the two equal forms of a dynamic layer.
+
+use serde::Serialize;
+
+use crate::graph::{Dynamic, dynamic_cost};
+
+/// How a dynamic convolution is computed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Form {
+    /// W(x) is assembled, then one convolution is run.
+    Assemble,
+    /// The low-rank branch runs beside the static convolution.
+    Branch,
+}
+
+/// Which form the dynamic convolutions of a network take. The dynamic classifier is always a branch: it has one pixel.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FormChoice {
+    /// For each layer the one with fewer multiply-adds.
+    #[default]
+    Auto,
+    /// Every layer in this form.
+    Always(Form),
+}
+
+/// The form of a dynamic convolution of `inputs` channels at `pixels` output pixels.
+///
+/// Without an order from the user it is the one with fewer multiply-adds: assembly costs the same at any size of the map,
+/// the branch grows with its pixels; they meet near `inputs · outputs / (inputs + outputs)` pixels.
+pub fn choose_form(choice: FormChoice, sizes: &Dynamic, inputs: usize, pixels: usize) -> Form {
+    match choice {
+        FormChoice::Always(form) => form,
+        FormChoice::Auto => {
+            let cost = dynamic_cost(sizes, inputs, pixels);
+            if cost.assemble <= cost.branch { Form::Assemble } else { Form::Branch }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_forms_meet_at_the_pixel_counts_worked_out_by_hand() {
+        // (inputs, outputs, latent, break-even pixels) of MobileNetV2-DCD ×1.0.
+        for (inputs, outputs, latent, pixels) in [
+            (16, 96, 8, 15),
+            (144, 24, 12, 22),
+            (384, 64, 16, 58),
+            (96, 576, 24, 84),
+            (576, 160, 20, 131),
+            (960, 320, 40, 247),
+        ] {
+            let sizes = Dynamic { outputs, latent, squeeze: 16, bins: 1 };
+            let form = |pixels| choose_form(FormChoice::Auto, &sizes, inputs, pixels);
+            assert_eq!(form(pixels - 1), Form::Branch, "{inputs}→{outputs} at {} pixels", pixels - 1);
+            assert_eq!(form(pixels + 1), Form::Assemble, "{inputs}→{outputs} at {} pixels", pixels + 1);
+            assert_eq!(choose_form(FormChoice::Always(Form::Assemble), &sizes, inputs, 1), Form::Assemble);
+            assert_eq!(choose_form(FormChoice::Always(Form::Branch), &sizes, inputs, 9999), Form::Branch);
+        }
+    }
+}

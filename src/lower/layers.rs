@@ -1,0 +1,372 @@
+//! Chooses the launches of each layer.
+
+use super::draft::{Binding, Draft, PoolSums, Value};
+use super::form::{Form, choose_form};
+use super::{LowerError, Options, pack};
+use crate::graph::{
+    Activation, Connection, Convolution, DynamicWeights, FoldedNetwork, Layer, LayerOp, Padding, Source, StaticWeights,
+};
+use crate::kernels::{
+    Epilogue, Nonlinearity, Pooling, assemble, controller, conv_dense, conv_depthwise, conv_pointwise, latent, linear,
+    pool, top_k,
+};
+use crate::plan::Limits;
+use crate::tensor::{Map, groups};
+
+/// All launches of a network, and the values that the user writes and reads.
+pub(super) struct Drafted {
+    pub draft: Draft,
+    pub input: (Value, Map),
+    pub scores: (Value, Map),
+    pub best: Value,
+    pub top: u32,
+}
+
+pub(super) fn draft(network: &FoldedNetwork, options: Options, limits: Limits) -> Result<Drafted, LowerError> {
+    let mut draft = Draft::new(options.batch, limits);
+    let input = draft.value("input", vec4s(network.input))?;
+    let mut lowering = Lowering { network, options, draft, input, results: Vec::new() };
+    for (index, layer) in network.layers.iter().enumerate() {
+        let is_last = index + 1 == network.layers.len();
+        let result = if is_last && layer.op == LayerOp::Softmax {
+            // The last launch computes the softmax itself, of the few best classes only.
+            lowering.value_of(layer.input)
+        } else {
+            lowering.layer(index, layer)?
+        };
+        lowering.results.push(result);
+    }
+    let scores = lowering.results.last().copied().unwrap_or(input);
+    let map = network.layers.last().map_or(network.input, |layer| layer.output_map);
+    let mut draft = lowering.draft;
+    if map.pixels() != 1 {
+        return Err(LowerError::Unsupported { node: "output".into(), reason: "a classifier's result is one vector" });
+    }
+    let classes = map.channels as u32;
+    let top = options.top.clamp(1, classes);
+    let pair_bytes = top_k::best_bytes(top);
+    let best = draft.value("top_k", pair_bytes.div_ceil(16))?;
+    let memory = [("scores", Binding::Value(scores)), ("best", Binding::Value(best))];
+    draft.launch("top_k", top_k::top_k(classes, top), &memory);
+    Ok(Drafted { draft, input: (input, network.input), scores: (scores, map), best, top })
+}
+
+struct Lowering<'a> {
+    network: &'a FoldedNetwork,
+    options: Options,
+    draft: Draft,
+    input: Value,
+    /// The result of each layer so far.
+    results: Vec<Value>,
+}
+
+impl Lowering<'_> {
+    fn value_of(&self, source: Source) -> Value {
+        match source {
+            Source::Picture => self.input,
+            Source::Layer(index) => self.results[index],
+        }
+    }
+
+    fn layer(&mut self, index: usize, layer: &Layer) -> Result<Value, LowerError> {
+        match &layer.op {
+            LayerOp::Convolution(convolution, weights) => self.convolution(index, layer, convolution, weights),
+            LayerOp::DynamicConvolution(weights) => self.dynamic_convolution(index, layer, weights),
+            LayerOp::AveragePool { bins } => self.average_pool(layer, pooling(*bins)),
+            LayerOp::Linear(weights) => self.linear(layer, weights),
+            LayerOp::DynamicLinear(weights) => self.dynamic_linear(layer, weights),
+            LayerOp::Softmax => self.softmax(layer),
+        }
+    }
+
+    fn convolution(
+        &mut self,
+        index: usize,
+        layer: &Layer,
+        c: &Convolution,
+        weights: &StaticWeights,
+    ) -> Result<Value, LowerError> {
+        let (x, y) = (layer.input_map, layer.output_map);
+        let taps = c.kernel * c.kernel;
+        let pointwise = c.kernel == 1 && c.stride == 1 && c.padding == Padding::NONE;
+        let mut epilogue = self.epilogue(index, layer);
+        let (packed, slots) = match c.connection {
+            Connection::Depthwise => {
+                (pack::depthwise(&weights.weight, x.channels, taps), depthwise_shape(c, x, y).slots())
+            }
+            Connection::Dense if pointwise => {
+                (pack::transposed(&weights.weight, y.channels, x.channels), pointwise_shape(x, y).slots())
+            }
+            Connection::Dense => {
+                (pack::dense(&weights.weight, y.channels, x.channels, taps), dense_shape(c, x, y).slots())
+            }
+        };
+        let block = self.draft.weights(&layer.name, [packed, pack::vector(&weights.bias)].concat())?;
+        if pointwise && c.connection == Connection::Dense {
+            let memory = vec![("weights", block)];
+            return self.pointwise(layer, conv_pointwise::Weights::Static, epilogue, memory);
+        }
+        if layer.residual.is_some() {
+            let reason = "a sum can only follow a pointwise convolution of stride 1";
+            return Err(LowerError::Unsupported { node: layer.name.clone(), reason });
+        }
+        epilogue.residual = false;
+        let dispatch = match c.connection {
+            Connection::Depthwise => conv_depthwise::dispatch(depthwise_shape(c, x, y), epilogue),
+            Connection::Dense => conv_dense::dispatch(dense_shape(c, x, y), epilogue),
+        };
+        let input = Binding::Value(self.value_of(layer.input));
+        self.launch_convolution(layer, dispatch, slots, epilogue, vec![("weights", block), ("input", input)])
+    }
+
+    fn pointwise(
+        &mut self,
+        layer: &Layer,
+        weights: conv_pointwise::Weights,
+        epilogue: Epilogue,
+        mut memory: Vec<(&'static str, Binding)>,
+    ) -> Result<Value, LowerError> {
+        let shape = pointwise_shape(layer.input_map, layer.output_map);
+        memory.push(("input", Binding::Value(self.value_of(layer.input))));
+        if let Some(residual) = layer.residual {
+            memory.push(("residual", Binding::Value(self.value_of(residual))));
+        }
+        let dispatch = conv_pointwise::dispatch(shape, weights, epilogue);
+        self.launch_convolution(layer, dispatch, shape.slots(), epilogue, memory)
+    }
+
+    /// Launches a convolution, with room for its output and for the pool sums that its epilogue makes.
+    fn launch_convolution(
+        &mut self,
+        layer: &Layer,
+        dispatch: crate::kernels::Dispatch,
+        slots: u32,
+        epilogue: Epilogue,
+        mut memory: Vec<(&'static str, Binding)>,
+    ) -> Result<Value, LowerError> {
+        let output = self.draft.value(&layer.name, vec4s(layer.output_map))?;
+        memory.push(("output", Binding::Value(output)));
+        if let Some(pooling) = epilogue.pooling {
+            let sums = slots * pooling.count() * groups(layer.output_map.channels) as u32;
+            let value = self.draft.value(&layer.name, sums.into())?;
+            memory.push(("partials", Binding::Value(value)));
+            self.draft.sums.insert((output, pooling), PoolSums { value, slots });
+        }
+        self.draft.launch(&layer.name, dispatch, &memory);
+        Ok(output)
+    }
+
+    fn dynamic_convolution(&mut self, index: usize, layer: &Layer, w: &DynamicWeights) -> Result<Value, LowerError> {
+        let x = layer.input_map;
+        let heads = self.controller(layer, w)?;
+        let epilogue = self.epilogue(index, layer);
+        match choose_form(self.options.form, &w.sizes, w.inputs, x.pixels()) {
+            Form::Assemble => {
+                let shape = assemble::Shape {
+                    in_groups: groups(w.inputs) as u32,
+                    out_groups: groups(w.sizes.outputs) as u32,
+                    latent_groups: groups(w.sizes.latent) as u32,
+                };
+                let block = self.draft.weights(&layer.name, pack::assemble(w))?;
+                let assembled = Binding::Value(self.draft.value(&layer.name, shape.assembled_vec4s().into())?);
+                let memory = [("weights", block), ("heads", Binding::Value(heads)), ("assembled", assembled)];
+                self.draft.launch(&layer.name, assemble::dispatch(shape), &memory);
+                self.pointwise(layer, conv_pointwise::Weights::PerPicture, epilogue, vec![("weights", assembled)])
+            }
+            Form::Branch => {
+                let latent = self.latent(layer, w, heads)?;
+                let block = self.draft.weights(&layer.name, pack::branch(w))?;
+                let weights = conv_pointwise::Weights::Branch { latent_groups: groups(w.sizes.latent) as u32 };
+                let memory =
+                    vec![("weights", block), ("heads", Binding::Value(heads)), ("latent", Binding::Value(latent))];
+                self.pointwise(layer, weights, epilogue, memory)
+            }
+        }
+    }
+
+    /// M(x) and λ(x) of a dynamic layer.
+    fn controller(&mut self, layer: &Layer, w: &DynamicWeights) -> Result<Value, LowerError> {
+        let pooling = pooling(w.sizes.bins);
+        let sums = self.sums_of(layer, pooling)?;
+        let shape = controller::Shape {
+            height: layer.input_map.height as u32,
+            width: layer.input_map.width as u32,
+            in_groups: groups(w.inputs) as u32,
+            slots: sums.slots,
+            pooling,
+            squeeze_groups: groups(w.sizes.squeeze) as u32,
+            latent_groups: groups(w.sizes.latent) as u32,
+            out_groups: groups(w.sizes.outputs) as u32,
+        };
+        let block = self.draft.weights(&layer.name, pack::controller(w))?;
+        let heads = self.draft.value(&layer.name, shape.head_groups().into())?;
+        let memory = [("partials", Binding::Value(sums.value)), ("weights", block), ("heads", Binding::Value(heads))];
+        self.draft.launch(&layer.name, controller::dispatch(shape), &memory);
+        Ok(heads)
+    }
+
+    fn latent(&mut self, layer: &Layer, w: &DynamicWeights, heads: Value) -> Result<Value, LowerError> {
+        let latent_groups = groups(w.sizes.latent) as u32;
+        let shape = latent::Shape {
+            pixels: layer.input_map.pixels() as u32,
+            in_groups: groups(w.inputs) as u32,
+            latent_groups,
+            head_groups: 4 * latent_groups * latent_groups + groups(w.sizes.outputs) as u32,
+        };
+        let block = self.draft.weights(&layer.name, pack::latent(w))?;
+        let latent = self.draft.value(&layer.name, u64::from(shape.pixels) * u64::from(latent_groups))?;
+        let memory = [
+            ("input", Binding::Value(self.value_of(layer.input))),
+            ("weights", block),
+            ("heads", Binding::Value(heads)),
+            ("latent", Binding::Value(latent)),
+        ];
+        self.draft.launch(&layer.name, latent::dispatch(shape), &memory);
+        Ok(latent)
+    }
+
+    fn average_pool(&mut self, layer: &Layer, pooling: Pooling) -> Result<Value, LowerError> {
+        let sums = self.sums_of(layer, pooling)?;
+        let output = self.draft.value(&layer.name, vec4s(layer.output_map))?;
+        let dispatch = pool::finish(pool_shape(layer.input_map), sums.slots, pooling);
+        let memory = [("partials", Binding::Value(sums.value)), ("means", Binding::Value(output))];
+        self.draft.launch(&layer.name, dispatch, &memory);
+        Ok(output)
+    }
+
+    /// The pool sums of a layer's input: its producer's epilogue made them, or one more launch does.
+    fn sums_of(&mut self, layer: &Layer, pooling: Pooling) -> Result<PoolSums, LowerError> {
+        let value = self.value_of(layer.input);
+        let map = layer.input_map;
+        if map.pixels() == 1 && pooling == Pooling::Global {
+            return Ok(PoolSums { value, slots: 1 });
+        }
+        if let Some(sums) = self.draft.sums.get(&(value, pooling)) {
+            return Ok(*sums);
+        }
+        let slots = map.height as u32;
+        let vec4s = u64::from(slots * pooling.count()) * groups(map.channels) as u64;
+        let sums = PoolSums { value: self.draft.value(&layer.name, vec4s)?, slots };
+        let memory = [("map", Binding::Value(value)), ("row_sums", Binding::Value(sums.value))];
+        self.draft.launch(&layer.name, pool::sum(pool_shape(map), pooling), &memory);
+        self.draft.sums.insert((value, pooling), sums);
+        Ok(sums)
+    }
+
+    fn linear(&mut self, layer: &Layer, weights: &StaticWeights) -> Result<Value, LowerError> {
+        let (inputs, outputs) = (layer.input_map.channels, layer.output_map.channels);
+        let packed = [pack::transposed(&weights.weight, outputs, inputs), pack::vector(&weights.bias)].concat();
+        let block = self.draft.weights(&layer.name, packed)?;
+        self.fully_connected(layer, 0, vec![("weights", block)])
+    }
+
+    fn dynamic_linear(&mut self, layer: &Layer, w: &DynamicWeights) -> Result<Value, LowerError> {
+        let heads = self.controller(layer, w)?;
+        let latent = self.latent(layer, w, heads)?;
+        let block = self.draft.weights(&layer.name, pack::branch(w))?;
+        let memory = vec![("weights", block), ("heads", Binding::Value(heads)), ("latent", Binding::Value(latent))];
+        self.fully_connected(layer, groups(w.sizes.latent) as u32, memory)
+    }
+
+    fn fully_connected(
+        &mut self,
+        layer: &Layer,
+        latent_groups: u32,
+        mut memory: Vec<(&'static str, Binding)>,
+    ) -> Result<Value, LowerError> {
+        if layer.residual.is_some() {
+            let reason = "a sum can only follow a pointwise convolution of stride 1";
+            return Err(LowerError::Unsupported { node: layer.name.clone(), reason });
+        }
+        let shape = linear::Shape {
+            in_groups: groups(layer.input_map.channels) as u32,
+            out_groups: groups(layer.output_map.channels) as u32,
+            latent_groups,
+        };
+        let output = self.draft.value(&layer.name, vec4s(layer.output_map))?;
+        memory.push(("input", Binding::Value(self.value_of(layer.input))));
+        memory.push(("output", Binding::Value(output)));
+        self.draft.launch(&layer.name, linear::dispatch(shape, nonlinearity(layer.activation)), &memory);
+        Ok(output)
+    }
+
+    fn softmax(&mut self, layer: &Layer) -> Result<Value, LowerError> {
+        let output = self.draft.value(&layer.name, vec4s(layer.output_map))?;
+        let memory =
+            [("scores", Binding::Value(self.value_of(layer.input))), ("probabilities", Binding::Value(output))];
+        self.draft.launch(&layer.name, top_k::softmax(layer.output_map.channels as u32), &memory);
+        Ok(output)
+    }
+
+    fn epilogue(&self, index: usize, layer: &Layer) -> Epilogue {
+        Epilogue {
+            nonlinearity: nonlinearity(layer.activation),
+            residual: layer.residual.is_some(),
+            pooling: self.pooling_wanted(index),
+        }
+    }
+
+    /// The pool that the first reader of a layer's result wants of it, if any does.
+    fn pooling_wanted(&self, index: usize) -> Option<Pooling> {
+        let readers = self.network.layers.iter().filter(|layer| layer.input == Source::Layer(index));
+        readers.filter(|reader| reader.input_map.pixels() > 1).find_map(|reader| match &reader.op {
+            LayerOp::DynamicConvolution(w) => Some(pooling(w.sizes.bins)),
+            LayerOp::AveragePool { bins } => Some(pooling(*bins)),
+            _ => None,
+        })
+    }
+}
+
+fn vec4s(map: Map) -> u64 {
+    (map.pixels() * groups(map.channels)) as u64
+}
+
+/// The graph has checked that there are one or two bins.
+fn pooling(bins: usize) -> Pooling {
+    if bins == 1 { Pooling::Global } else { Pooling::TwoByTwo }
+}
+
+fn nonlinearity(activation: Activation) -> Nonlinearity {
+    match activation {
+        Activation::Identity => Nonlinearity::Identity,
+        Activation::Relu => Nonlinearity::Relu,
+        Activation::Relu6 => Nonlinearity::Relu6,
+        Activation::Gate => Nonlinearity::Gate,
+    }
+}
+
+fn pool_shape(map: Map) -> pool::Shape {
+    pool::Shape { height: map.height as u32, width: map.width as u32, groups: groups(map.channels) as u32 }
+}
+
+fn pointwise_shape(x: Map, y: Map) -> conv_pointwise::Shape {
+    conv_pointwise::Shape {
+        height: x.height as u32,
+        width: x.width as u32,
+        in_groups: groups(x.channels) as u32,
+        out_groups: groups(y.channels) as u32,
+    }
+}
+
+fn depthwise_shape(c: &Convolution, x: Map, y: Map) -> conv_depthwise::Shape {
+    conv_depthwise::Shape {
+        input: [x.height as u32, x.width as u32],
+        output: [y.height as u32, y.width as u32],
+        groups: groups(x.channels) as u32,
+        kernel: c.kernel as u32,
+        stride: c.stride as u32,
+        padding: [c.padding.top as u32, c.padding.left as u32],
+    }
+}
+
+fn dense_shape(c: &Convolution, x: Map, y: Map) -> conv_dense::Shape {
+    conv_dense::Shape {
+        input: [x.height as u32, x.width as u32],
+        in_groups: groups(x.channels) as u32,
+        output: [y.height as u32, y.width as u32],
+        out_groups: groups(y.channels) as u32,
+        kernel: c.kernel as u32,
+        stride: c.stride as u32,
+        padding: [c.padding.top as u32, c.padding.left as u32],
+    }
+}

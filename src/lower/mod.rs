@@ -1,0 +1,68 @@
+//! From a folded network to a plan: kernel choice, weight packing, memory.
+//!
+//! Lowering holds no device. What a device allows comes in as [`Limits`].
+
+mod draft;
+mod form;
+mod layers;
+mod pack;
+mod slots;
+
+pub use form::{Form, FormChoice, choose_form};
+
+use crate::graph::FoldedNetwork;
+use crate::plan::{Limits, Plan, PlanError};
+
+/// What the user may decide about a plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Pictures of one run, at most.
+    pub batch: u32,
+    /// Which form the dynamic layers take.
+    pub form: FormChoice,
+    /// How many of the most probable classes are found; capped at the number of classes.
+    pub top: u32,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { batch: 1, form: FormChoice::Auto, top: 5 }
+    }
+}
+
+/// Why a network cannot be lowered.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LowerError {
+    /// A layer has no kernel.
+    #[error("node `{node}`: {reason}")]
+    Unsupported {
+        /// The node.
+        node: String,
+        /// What would be needed.
+        reason: &'static str,
+    },
+    /// A memory is larger than the device allows.
+    #[error("node `{node}` needs {bytes} bytes in one buffer, the device allows {limit}; a smaller batch may fit")]
+    TooLarge {
+        /// The node.
+        node: String,
+        /// Bytes needed.
+        bytes: u64,
+        /// Bytes allowed.
+        limit: u64,
+    },
+    /// The plan would not keep the device's limits.
+    #[error(transparent)]
+    Invalid(#[from] PlanError),
+}
+
+/// Makes the plan of a network called `name`.
+///
+/// # Errors
+/// When a layer has no kernel, or the plan would not keep `limits`; the error names the node.
+pub fn lower(name: &str, network: &FoldedNetwork, options: Options, limits: Limits) -> Result<Plan, LowerError> {
+    let drafted = layers::draft(network, options, limits)?;
+    let plan = slots::place(name, drafted, options, limits)?;
+    plan.validate()?;
+    Ok(plan)
+}

@@ -1,0 +1,48 @@
+//! Prints a plan for people and for snapshots.
+
+use std::fmt;
+
+use super::{Memory, Plan, View};
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}: {} launches, up to {} picture(s) a run", self.name, self.passes.len(), self.batch)?;
+        let weights = 4 * self.weights.len();
+        writeln!(
+            f,
+            "weights {weights} bytes, activations {} bytes in {} slots",
+            self.activation_bytes(),
+            self.slots.len()
+        )?;
+        writeln!(
+            f,
+            "input {} in {}, scores {} in {}",
+            self.input.map, self.input.view, self.scores.map, self.scores.view
+        )?;
+        for (index, pass) in self.passes.iter().enumerate() {
+            let dispatch = &pass.dispatch;
+            let spec = dispatch.kernel.spec();
+            let [x, y] = dispatch.workgroups;
+            write!(f, "{index:3} {} | {} {}", pass.node, spec.stem, dispatch.entry)?;
+            for (name, value) in &dispatch.overrides {
+                write!(f, " {name}={value}")?;
+            }
+            write!(f, " | {x}×{y} workgroups | ")?;
+            for ((_, name, _), view) in spec.bindings_of(dispatch.entry).into_iter().flatten().zip(&pass.bindings) {
+                write!(f, "{name} {view}, ")?;
+            }
+            let cost = dispatch.cost;
+            writeln!(f, "{} flops, {} bytes in, {} out", cost.flops, cost.bytes_read, cost.bytes_written)?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for View {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.memory {
+            Memory::Weights => write!(f, "w+{}:{}", self.offset, self.bytes),
+            Memory::Slot(slot) => write!(f, "s{slot}:{}", self.bytes),
+        }
+    }
+}

@@ -1,0 +1,34 @@
+//! What a device allows, as plain numbers.
+
+/// The device limits that a plan must keep. The default is what WebGPU guarantees everywhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of one storage binding.
+    pub storage_binding_bytes: u64,
+    /// Bytes of one buffer.
+    pub buffer_bytes: u64,
+    /// Storage buffers of one launch.
+    pub storage_buffers: u32,
+    /// Workgroups on each axis.
+    pub workgroups: u32,
+    /// Invocations of one workgroup.
+    pub invocations: u32,
+    /// Bytes of one workgroup's memory.
+    pub workgroup_bytes: u32,
+    /// Alignment of a storage binding's first byte.
+    pub storage_alignment: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            storage_binding_bytes: 128 << 20,
+            buffer_bytes: 256 << 20,
+            storage_buffers: 8,
+            workgroups: 65535,
+            invocations: 256,
+            workgroup_bytes: 16352,
+            storage_alignment: 256,
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! The plan: an inert list of kernel launches with the memory they use. An executor obeys it; nothing else runs a network.
+//!
+//! A plan is plain data: it can be printed, compared and validated without any device.
+
+mod dump;
+mod limits;
+mod validate;
+
+pub use limits::Limits;
+pub use validate::PlanError;
+
+use serde::Serialize;
+
+use crate::kernels::{Cost, Dispatch};
+use crate::tensor::Map;
+
+/// Everything an executor needs to run a network on up to `batch` pictures.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    /// The network's name.
+    pub name: String,
+    /// Pictures of one run, at most.
+    pub batch: u32,
+    /// What the device was said to allow.
+    pub limits: Limits,
+    /// The contents of the weight arena.
+    pub weights: Vec<f32>,
+    /// Bytes of each activation slot. A slot holds one map after another, never two at once.
+    pub slots: Vec<u64>,
+    /// The launches in order.
+    pub passes: Vec<Pass>,
+    /// The prepared pictures, channels-last.
+    pub input: Output,
+    /// The class scores.
+    pub scores: Output,
+    /// The most probable classes of each picture: pairs of class and probability as f32.
+    pub best: View,
+    /// Pairs of `best` for each picture.
+    pub top: u32,
+}
+
+/// A map in memory for every picture of the batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Output {
+    /// The size of one picture's map.
+    pub map: Map,
+    /// Where the maps lie, one after another.
+    pub view: View,
+}
+
+/// One launch with its memory.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Pass {
+    /// The node of the network that the launch works for.
+    pub node: String,
+    /// The launch.
+    pub dispatch: Dispatch,
+    /// Its storage buffers, in the order of the entry point's bindings.
+    pub bindings: Vec<View>,
+}
+
+/// The two kinds of memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Memory {
+    /// The weight arena, never written.
+    Weights,
+    /// An activation slot.
+    Slot(u32),
+}
+
+/// A range of memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+pub struct View {
+    /// Which memory.
+    pub memory: Memory,
+    /// First byte.
+    pub offset: u64,
+    /// Bytes.
+    pub bytes: u64,
+}
+
+impl Plan {
+    /// Work of one picture, all launches together.
+    pub fn cost(&self) -> Cost {
+        self.passes.iter().fold(Cost::default(), |sum, pass| sum + pass.dispatch.cost)
+    }
+
+    /// Bytes of all activation slots.
+    pub fn activation_bytes(&self) -> u64 {
+        self.slots.iter().sum()
+    }
+}

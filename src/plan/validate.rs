@@ -1,0 +1,119 @@
+//! Checks a plan before any executor sees it.
+
+use std::collections::HashMap;
+
+use super::{Memory, Pass, Plan, View};
+use crate::kernels::Access;
+
+/// What is wrong with a plan.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("pass {index} (`{node}`, {kernel} {entry}): {reason}")]
+pub struct PlanError {
+    index: usize,
+    node: String,
+    kernel: &'static str,
+    entry: &'static str,
+    reason: String,
+}
+
+impl Plan {
+    /// Checks every launch: that its kernel has the entry point, params and overrides named; that its memory exists, is
+    /// aligned, and is not read and written at once; that nothing is read before it is written; and that counts and sizes
+    /// keep the device's limits.
+    ///
+    /// # Errors
+    /// The first fault, with the pass it is in.
+    pub fn validate(&self) -> Result<(), PlanError> {
+        let mut written: HashMap<u32, u64> = HashMap::new();
+        if let Memory::Slot(slot) = self.input.view.memory {
+            written.insert(slot, self.input.view.offset + self.input.view.bytes);
+        }
+        for (index, pass) in self.passes.iter().enumerate() {
+            self.check_launch(pass).and_then(|()| self.check_memory(pass, &mut written)).map_err(|reason| {
+                PlanError {
+                    index,
+                    node: pass.node.clone(),
+                    kernel: pass.dispatch.kernel.spec().stem,
+                    entry: pass.dispatch.entry,
+                    reason,
+                }
+            })?;
+        }
+        Ok(())
+    }
+
+    fn check_launch(&self, pass: &Pass) -> Result<(), String> {
+        let (dispatch, spec, limits) = (&pass.dispatch, pass.dispatch.kernel.spec(), &self.limits);
+        let bindings = spec.bindings_of(dispatch.entry).ok_or("the kernel has no such entry point")?.count();
+        if bindings != pass.bindings.len() {
+            return Err(format!("binds {} buffers, the entry point has {bindings}", pass.bindings.len()));
+        }
+        if bindings > limits.storage_buffers as usize {
+            return Err(format!("binds {bindings} storage buffers, the device allows {}", limits.storage_buffers));
+        }
+        if dispatch.params.len() != spec.params_bytes {
+            return Err(format!("has {} bytes of params, expected {}", dispatch.params.len(), spec.params_bytes));
+        }
+        if let Some((name, _)) = dispatch.overrides.iter().find(|(name, _)| !spec.overrides.contains(name)) {
+            return Err(format!("sets an override `{name}` that the kernel does not have"));
+        }
+        let [x, y] = dispatch.workgroups;
+        if [x, y, self.batch].iter().any(|n| *n == 0 || *n > limits.workgroups) {
+            let (batch, most) = (self.batch, limits.workgroups);
+            return Err(format!("launches {x}×{y}×{batch} workgroups, the device allows 1 to {most} on each axis"));
+        }
+        let invocations = dispatch.invocations();
+        if invocations == 0 || invocations > limits.invocations {
+            return Err(format!("a workgroup has {invocations} invocations, the device allows {}", limits.invocations));
+        }
+        let bytes = dispatch.workgroup_bytes();
+        if bytes > limits.workgroup_bytes {
+            return Err(format!(
+                "needs {bytes} bytes of workgroup memory, the device allows {}",
+                limits.workgroup_bytes
+            ));
+        }
+        Ok(())
+    }
+
+    fn check_memory(&self, pass: &Pass, written: &mut HashMap<u32, u64>) -> Result<(), String> {
+        let accesses = pass.dispatch.kernel.spec().bindings_of(pass.dispatch.entry).ok_or("no such entry point")?;
+        let bound: Vec<(&'static str, Access, &View)> =
+            accesses.zip(&pass.bindings).map(|((_, name, access), view)| (name, access, view)).collect();
+        for (name, access, view) in &bound {
+            let size = match view.memory {
+                Memory::Weights => 4 * self.weights.len() as u64,
+                Memory::Slot(slot) => *self.slots.get(slot as usize).ok_or(format!("`{name}` is in no slot"))?,
+            };
+            let end = view.offset.checked_add(view.bytes).filter(|end| *end <= size);
+            let end = end.ok_or_else(|| format!("`{name}` ends past its memory of {size} bytes"))?;
+            if view.bytes == 0
+                || view.bytes % 16 != 0
+                || !view.offset.is_multiple_of(self.limits.storage_alignment.into())
+            {
+                return Err(format!("`{name}` of {} bytes at {} is not aligned", view.bytes, view.offset));
+            }
+            if view.bytes > self.limits.storage_binding_bytes {
+                let most = self.limits.storage_binding_bytes;
+                return Err(format!("`{name}` needs {} bytes in one binding, the device allows {most}", view.bytes));
+            }
+            match (access, view.memory) {
+                (Access::Write, Memory::Weights) => return Err(format!("`{name}` would write to the weights")),
+                (Access::Read, Memory::Slot(slot)) if written.get(&slot).is_none_or(|bytes| *bytes < end) => {
+                    return Err(format!("`{name}` reads what no launch has written"));
+                }
+                _ => {}
+            }
+            let shared = bound.iter().filter(|(_, _, other)| other.memory == view.memory);
+            if *access == Access::Write && shared.count() > 1 {
+                return Err(format!("`{name}` is written while its slot is bound a second time"));
+            }
+        }
+        for (_, access, view) in bound {
+            if let (Access::Write, Memory::Slot(slot)) = (access, view.memory) {
+                written.insert(slot, view.offset + view.bytes);
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,5 @@
+//! What several test programs share. Each uses a part of it.
+#![allow(dead_code, reason = "every test program compiles this module and uses a part of it")]
+
+pub mod generator;
+pub mod golden;

@@ -1,0 +1,51 @@
+//! Whole networks against PyTorch's scores.
+
+mod common;
+
+use common::golden::{assert_close, case};
+use dynaconv::exec::cpu::CpuExecutor;
+use dynaconv::lower::{Form, FormChoice, Options, lower};
+use dynaconv::plan::Limits;
+use dynaconv::tensor::{channels_last_from_nchw, nchw_from_channels_last};
+
+const FORMS: [FormChoice; 3] = [FormChoice::Auto, FormChoice::Always(Form::Assemble), FormChoice::Always(Form::Branch)];
+
+/// Sums in another order than PyTorch's f64: errors stay far below this share of the largest score.
+const TOLERANCE: f32 = 1e-4;
+
+fn cpu_scores_agree(name: &str, forms: &[FormChoice]) {
+    let golden = case(name);
+    assert_eq!(golden.graph.parameter_count(), golden.parameters);
+    let folded = golden.folded();
+    for form in forms {
+        let options = Options { batch: golden.batch as u32, form: *form, top: 5 };
+        let plan = lower(name, &folded, options, Limits::default()).unwrap();
+        let scores = plan.scores;
+        let mut executor = CpuExecutor::new(plan).unwrap();
+        let input = channels_last_from_nchw(golden.graph.input(), golden.input().data());
+        executor.input_mut().copy_from_slice(&input);
+        executor.run(golden.batch as u32);
+        let found = nchw_from_channels_last(scores.map, executor.view(scores.view));
+        assert_close(&format!("{name} {form:?}"), &found, golden.expected("logits").data(), TOLERANCE);
+    }
+}
+
+#[test]
+fn cpu_static_mobilenet() {
+    cpu_scores_agree("mobilenet_v2_100_224", &FORMS[..1]);
+    cpu_scores_agree("mobilenet_v2_050_75", &FORMS[..1]);
+}
+
+#[test]
+fn cpu_dynamic_mobilenet() {
+    cpu_scores_agree("dcd_050_32_stem1", &FORMS);
+    cpu_scores_agree("dcd_035_96", &FORMS);
+    cpu_scores_agree("dcd_100_97", &FORMS);
+    cpu_scores_agree("dcd_100_224", &FORMS);
+}
+
+#[test]
+fn cpu_efficientnet_lite() {
+    cpu_scores_agree("efficientnet_lite0_96", &FORMS[..1]);
+    cpu_scores_agree("efficientnet_lite0_224", &FORMS[..1]);
+}
