@@ -27,9 +27,9 @@ var<workgroup> lane_score: array<f32, WORKGROUP_X>;
 var<workgroup> lane_class: array<u32, WORKGROUP_X>;
 
 // The best (score, class) that every lane has found; the class is `classes` where there is none.
-fn best_of_lanes(lane: u32, score: f32, class: u32) -> vec2<f32> {
+fn best_of_lanes(lane: u32, score: f32, candidate: u32) -> vec2<f32> {
     lane_score[lane] = score;
-    lane_class[lane] = class;
+    lane_class[lane] = candidate;
     workgroupBarrier();
     var winner = lane_score[0];
     var winner_class = lane_class[0];
@@ -47,16 +47,16 @@ fn best_of_lanes(lane: u32, score: f32, class: u32) -> vec2<f32> {
 // The best class after `last` in the order of falling scores.
 fn next_best(first: u32, lane: u32, last: vec2<f32>) -> vec2<f32> {
     var score = LOWEST;
-    var class = params.classes;
+    var candidate = params.classes;
     for (var c = lane; c < params.classes; c += WORKGROUP_X) {
         let s = scores[first + c];
         let after = s < last.x || (s == last.x && f32(c) > last.y);
-        if after && (s > score || class == params.classes) {
+        if after && (s > score || candidate == params.classes) {
             score = s;
-            class = c;
+            candidate = c;
         }
     }
-    return best_of_lanes(lane, score, class);
+    return best_of_lanes(lane, score, candidate);
 }
 
 fn sum_of_exponentials(first: u32, lane: u32, highest: f32) -> f32 {

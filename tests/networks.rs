@@ -4,6 +4,8 @@ mod common;
 
 use common::golden::{assert_close, case};
 use dynaconv::exec::cpu::CpuExecutor;
+#[cfg(feature = "gpu")]
+use dynaconv::exec::gpu::{Gpu, GpuChoice, GpuExecutor};
 use dynaconv::lower::{Form, FormChoice, Options, lower};
 use dynaconv::plan::Limits;
 use dynaconv::tensor::{channels_last_from_nchw, nchw_from_channels_last};
@@ -48,4 +50,43 @@ fn cpu_dynamic_mobilenet() {
 fn cpu_efficientnet_lite() {
     cpu_scores_agree("efficientnet_lite0_96", &FORMS[..1]);
     cpu_scores_agree("efficientnet_lite0_224", &FORMS[..1]);
+}
+
+#[cfg(feature = "gpu")]
+fn gpu_scores_agree(name: &str, forms: &[FormChoice]) {
+    let golden = case(name);
+    let folded = golden.folded();
+    let gpu = pollster::block_on(Gpu::open(&GpuChoice::Best)).expect("a GPU test needs a GPU, if only a software one");
+    for form in forms {
+        let options = Options { batch: golden.batch as u32, form: *form, top: 5 };
+        let plan = lower(name, &folded, options, gpu.limits()).unwrap();
+        let mut executor = pollster::block_on(GpuExecutor::new(&gpu, plan)).unwrap();
+        let input = channels_last_from_nchw(golden.graph.input(), golden.input().data());
+        let results = pollster::block_on(executor.run(golden.batch as u32, &input, true)).unwrap();
+        let found = nchw_from_channels_last(executor.plan().scores.map, &results.scores.unwrap());
+        assert_close(&format!("{name} {form:?}"), &found, golden.expected("logits").data(), TOLERANCE);
+    }
+}
+
+#[cfg(feature = "gpu")]
+#[test]
+fn gpu_static_mobilenet() {
+    gpu_scores_agree("mobilenet_v2_100_224", &FORMS[..1]);
+    gpu_scores_agree("mobilenet_v2_050_75", &FORMS[..1]);
+}
+
+#[cfg(feature = "gpu")]
+#[test]
+fn gpu_dynamic_mobilenet() {
+    gpu_scores_agree("dcd_050_32_stem1", &FORMS);
+    gpu_scores_agree("dcd_035_96", &FORMS);
+    gpu_scores_agree("dcd_100_97", &FORMS);
+    gpu_scores_agree("dcd_100_224", &FORMS);
+}
+
+#[cfg(feature = "gpu")]
+#[test]
+fn gpu_efficientnet_lite() {
+    gpu_scores_agree("efficientnet_lite0_96", &FORMS[..1]);
+    gpu_scores_agree("efficientnet_lite0_224", &FORMS[..1]);
 }

@@ -1,3 +1,5 @@
 //! The executors: they obey a plan and know nothing of networks.
 
 pub mod cpu;
+#[cfg(feature = "gpu")]
+pub mod gpu;

@@ -62,7 +62,9 @@ pub fn weights(graph: &Graph) -> Weights {
 fn generator_agrees_with_python() {
     let file = std::fs::read_to_string("assets/golden/cases.json").unwrap();
     let cases: serde_json::Value = serde_json::from_str(&file).unwrap();
-    let expected = |key: &str| cases["generator"][key].as_array().unwrap().iter().map(|v| v.as_f64().unwrap() as f32).collect::<Vec<f32>>();
+    let expected = |key: &str| {
+        cases["generator"][key].as_array().unwrap().iter().map(|v| v.as_f64().unwrap() as f32).collect::<Vec<f32>>()
+    };
     let found: Vec<f32> = uniform("input").take(4).map(|u| u as f32).collect();
     assert_eq!(found, expected("u(input, 0..4)"));
     let stem = tensor("features.0.0.weight", &[32, 3, 3, 3]);

@@ -30,9 +30,7 @@ pub fn case(name: &str) -> Golden {
     let architecture = match case["network"].as_str().unwrap() {
         "mobilenet_v2" => Architecture::MobileNetV2(base),
         "mobilenet_v2_dcd" => Architecture::MobileNetV2Dcd { base, fc_squeeze: number("fc_squeeze") },
-        "efficientnet_lite0" => {
-            Architecture::EfficientNetLite0 { classes: base.classes, input_size: base.input_size }
-        }
+        "efficientnet_lite0" => Architecture::EfficientNetLite0 { classes: base.classes, input_size: base.input_size },
         other => panic!("unknown network {other}"),
     };
     let graph = architecture.build().expect("the golden networks are sound");

@@ -1,0 +1,195 @@
+//! Finds an adapter and opens its device.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::GpuError;
+use crate::plan::Limits;
+
+/// Which adapter is wanted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum GpuChoice {
+    /// The fastest kind there is: a discrete GPU before an integrated one, a software adapter last.
+    #[default]
+    Best,
+    /// The best adapter of one API: `vulkan`, `metal`, `dx12` or `gl`.
+    Api(String),
+    /// The best adapter whose name contains these letters, in any case.
+    Name(String),
+}
+
+/// What is known of an adapter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GpuInfo {
+    /// The adapter's name.
+    pub name: String,
+    /// The API it is driven through: `vulkan`, `metal`, `dx12`, `gl` or `webgpu`.
+    pub api: String,
+    /// `discrete`, `integrated`, `virtual`, `software` or `other`.
+    pub kind: String,
+    /// Driver name and version, where known.
+    pub driver: String,
+    /// Whether the adapter computes on the CPU.
+    pub software: bool,
+    /// Whether it has the features that later kernels may use: half floats, subgroups, timestamps.
+    pub features: Vec<&'static str>,
+}
+
+/// An open device.
+#[derive(Clone)]
+pub struct Gpu {
+    pub(super) device: wgpu::Device,
+    pub(super) queue: wgpu::Queue,
+    info: GpuInfo,
+    limits: Limits,
+    failure: Arc<Mutex<Option<GpuError>>>,
+}
+
+impl Gpu {
+    /// Every adapter of this machine, best first.
+    pub async fn list() -> Vec<GpuInfo> {
+        adapters().await.iter().map(info_of).collect()
+    }
+
+    /// Opens the adapter that is wanted.
+    ///
+    /// # Errors
+    /// When there is no adapter, none that matches, or it gives no device.
+    pub async fn open(choice: &GpuChoice) -> Result<Self, GpuError> {
+        let adapters = adapters().await;
+        if adapters.is_empty() {
+            return Err(GpuError::NoAdapter);
+        }
+        let matches = |info: &GpuInfo| match choice {
+            GpuChoice::Best => true,
+            GpuChoice::Api(api) => info.api == *api,
+            GpuChoice::Name(name) => info.name.to_lowercase().contains(&name.to_lowercase()),
+        };
+        let Some(adapter) = adapters.iter().find(|adapter| matches(&info_of(adapter))) else {
+            let wanted = match choice {
+                GpuChoice::Best => String::new(),
+                GpuChoice::Api(wanted) | GpuChoice::Name(wanted) => wanted.clone(),
+            };
+            let found = adapters.iter().map(info_of).map(|info| format!("{} ({})", info.name, info.api)).collect();
+            return Err(GpuError::NoMatch { wanted, found });
+        };
+        Self::open_adapter(adapter).await
+    }
+
+    async fn open_adapter(adapter: &wgpu::Adapter) -> Result<Self, GpuError> {
+        let info = info_of(adapter);
+        let allowed = adapter.limits();
+        let descriptor = wgpu::DeviceDescriptor {
+            label: Some("dynaconv"),
+            required_features: wgpu::Features::empty(),
+            required_limits: wgpu::Limits {
+                max_buffer_size: allowed.max_buffer_size,
+                max_storage_buffer_binding_size: allowed.max_storage_buffer_binding_size,
+                // D3D12 reserves descriptors for the default of a million; a plan needs a few hundred.
+                max_non_sampler_bindings: allowed.max_non_sampler_bindings.min(8192),
+                ..wgpu::Limits::defaults().or_worse_values_from(&allowed)
+            },
+            experimental_features: wgpu::ExperimentalFeatures::disabled(),
+            memory_hints: wgpu::MemoryHints::Performance,
+            trace: wgpu::Trace::Off,
+        };
+        let (device, queue) = adapter
+            .request_device(&descriptor)
+            .await
+            .map_err(|error| GpuError::NoDevice { adapter: info.name.clone(), reason: error.to_string() })?;
+        let failure = Arc::new(Mutex::new(None));
+        let keep = |failure: &Arc<Mutex<Option<GpuError>>>, error: GpuError| {
+            failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+        };
+        let refused = Arc::clone(&failure);
+        device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
+            keep(&refused, GpuError::Device { doing: "running the plan".into(), reason: error.to_string() });
+        }));
+        let lost = Arc::clone(&failure);
+        device.set_device_lost_callback(move |_, message| keep(&lost, GpuError::Lost(message)));
+        let limits = limits_of(&device.limits());
+        Ok(Self { device, queue, info, limits, failure })
+    }
+
+    /// What is known of the adapter.
+    pub fn info(&self) -> &GpuInfo {
+        &self.info
+    }
+
+    /// What the device allows a plan.
+    pub fn limits(&self) -> Limits {
+        self.limits
+    }
+
+    /// The first error that the device reported outside of any call.
+    ///
+    /// # Errors
+    /// That error, if there was one.
+    pub(super) fn check(&self) -> Result<(), GpuError> {
+        match &*self.failure.lock().unwrap_or_else(PoisonError::into_inner) {
+            Some(error) => Err(error.clone()),
+            None => Ok(()),
+        }
+    }
+}
+
+async fn adapters() -> Vec<wgpu::Adapter> {
+    let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
+    let mut adapters = instance.enumerate_adapters(wgpu::Backends::all()).await;
+    adapters.retain(|a| a.get_downlevel_capabilities().flags.contains(wgpu::DownlevelFlags::COMPUTE_SHADERS));
+    adapters.sort_by_key(|adapter| {
+        let info = adapter.get_info();
+        let kind = match info.device_type {
+            wgpu::DeviceType::DiscreteGpu => 0,
+            wgpu::DeviceType::IntegratedGpu => 1,
+            wgpu::DeviceType::VirtualGpu => 2,
+            wgpu::DeviceType::Other => 3,
+            wgpu::DeviceType::Cpu => 4,
+        };
+        // GL is the last resort: it lacks most of what the others have.
+        (kind, info.backend == wgpu::Backend::Gl)
+    });
+    adapters
+}
+
+fn info_of(adapter: &wgpu::Adapter) -> GpuInfo {
+    let info = adapter.get_info();
+    let name = info.name.to_lowercase();
+    let software = info.device_type == wgpu::DeviceType::Cpu
+        || ["llvmpipe", "swiftshader", "softpipe", "basic render"].iter().any(|known| name.contains(known));
+    let kind = match info.device_type {
+        _ if software => "software",
+        wgpu::DeviceType::DiscreteGpu => "discrete",
+        wgpu::DeviceType::IntegratedGpu => "integrated",
+        wgpu::DeviceType::VirtualGpu => "virtual",
+        _ => "other",
+    };
+    let api = match info.backend {
+        wgpu::Backend::Vulkan => "vulkan",
+        wgpu::Backend::Metal => "metal",
+        wgpu::Backend::Dx12 => "dx12",
+        wgpu::Backend::Gl => "gl",
+        wgpu::Backend::BrowserWebGpu => "webgpu",
+        wgpu::Backend::Noop => "noop",
+    };
+    let known = [
+        (wgpu::Features::SHADER_F16, "f16"),
+        (wgpu::Features::SUBGROUP, "subgroups"),
+        (wgpu::Features::TIMESTAMP_QUERY, "timestamps"),
+    ];
+    let features = known.into_iter().filter(|(f, _)| adapter.features().contains(*f)).map(|(_, name)| name).collect();
+    let driver = format!("{} {}", info.driver, info.driver_info).trim().to_string();
+    GpuInfo { name: info.name, api: api.into(), kind: kind.into(), driver, software, features }
+}
+
+fn limits_of(limits: &wgpu::Limits) -> Limits {
+    Limits {
+        storage_binding_bytes: limits.max_storage_buffer_binding_size,
+        buffer_bytes: limits.max_buffer_size,
+        storage_buffers: limits.max_storage_buffers_per_shader_stage,
+        workgroups: limits.max_compute_workgroups_per_dimension,
+        invocations: limits.max_compute_invocations_per_workgroup,
+        workgroup_bytes: limits.max_compute_workgroup_storage_size,
+        // Plans keep WebGPU's default alignment everywhere, so that one plan serves every device.
+        storage_alignment: limits.min_storage_buffer_offset_alignment.max(256),
+    }
+}

@@ -1,0 +1,63 @@
+//! Runs a plan on a GPU through wgpu.
+//!
+//! Everything is created when the executor is; a run writes its input into memory that stays mapped between runs, records
+//! one compute pass, submits once, and reads back. It creates no GPU object but the command buffer.
+
+mod device;
+mod memory;
+mod objects;
+mod pipelines;
+mod run;
+mod wait;
+
+pub use device::{Gpu, GpuChoice, GpuInfo};
+pub use objects::ObjectCounts;
+pub use run::{GpuExecutor, Results};
+
+/// Why a GPU could not be opened, a plan not be prepared, or a run not be finished.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum GpuError {
+    /// The machine offers no adapter at all.
+    #[error("no GPU adapter was found")]
+    NoAdapter,
+    /// No adapter is what was asked for.
+    #[error("no GPU adapter matches `{wanted}`; found: {}", found.join(", "))]
+    NoMatch {
+        /// What was asked for.
+        wanted: String,
+        /// The adapters there are.
+        found: Vec<String>,
+    },
+    /// The adapter gave no device.
+    #[error("adapter {adapter} gave no device: {reason}")]
+    NoDevice {
+        /// The adapter.
+        adapter: String,
+        /// What it said.
+        reason: String,
+    },
+    /// The plan is not valid.
+    #[error(transparent)]
+    InvalidPlan(#[from] crate::plan::PlanError),
+    /// The device refused something; it is then in no state to go on.
+    #[error("{doing}: {reason}")]
+    Device {
+        /// What was being done.
+        doing: String,
+        /// What the device said.
+        reason: String,
+    },
+    /// The device is gone.
+    #[error("the GPU device was lost: {0}")]
+    Lost(String),
+    /// The input is not as large as the pictures need.
+    #[error("the input has {found} values, {pictures} picture(s) need {expected}")]
+    InputSize {
+        /// Pictures of the run.
+        pictures: u32,
+        /// Values needed.
+        expected: usize,
+        /// Values given.
+        found: usize,
+    },
+}

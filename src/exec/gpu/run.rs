@@ -1,0 +1,168 @@
+//! Prepares a plan on a device and runs it.
+
+use super::memory::Buffers;
+use super::pipelines::Pipelines;
+use super::wait::{Mapping, map};
+use super::{Gpu, GpuError};
+use crate::plan::{Plan, View};
+
+/// A plan with everything that it needs on a device.
+pub struct GpuExecutor {
+    gpu: Gpu,
+    plan: Plan,
+    pipelines: Vec<wgpu::ComputePipeline>,
+    steps: Vec<Step>,
+    buffers: Buffers,
+    /// The upload buffer's next mapping, where it is not mapped yet.
+    upload: Option<Mapping>,
+}
+
+/// One launch, resolved.
+struct Step {
+    pipeline: usize,
+    bind_group: wgpu::BindGroup,
+    params_offset: u32,
+    workgroups: [u32; 2],
+}
+
+/// What a run gives back.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Results {
+    /// For each picture the pairs of class and probability, best first, `[pictures][top][2]`.
+    pub best: Vec<f32>,
+    /// The class scores in the channels-last layout, where they were asked for.
+    pub scores: Option<Vec<f32>>,
+}
+
+impl GpuExecutor {
+    /// Compiles the plan's pipelines and makes all its memory.
+    ///
+    /// # Errors
+    /// When the plan is not valid or the device refuses a part of it.
+    pub async fn new(gpu: &Gpu, plan: Plan) -> Result<Self, GpuError> {
+        plan.validate()?;
+        let invalid = gpu.device.push_error_scope(wgpu::ErrorFilter::Validation);
+        let memory = gpu.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
+        let pipelines = Pipelines::compile(gpu, &plan);
+        let buffers = Buffers::create(gpu, &plan);
+        let steps = pipelines.of_pass.iter().enumerate().map(|(index, (pipeline, layout))| Step {
+            pipeline: *pipeline,
+            bind_group: buffers.bind(gpu, &plan, index, layout),
+            params_offset: buffers.params_offsets[index],
+            workgroups: plan.passes[index].dispatch.workgroups,
+        });
+        let steps = steps.collect();
+        let (memory, invalid) = (memory.pop().await, invalid.pop().await);
+        if let Some(error) = memory.or(invalid) {
+            let doing = format!("preparing the plan of {}", plan.name);
+            return Err(GpuError::Device { doing, reason: error.to_string() });
+        }
+        gpu.check()?;
+        Ok(Self { gpu: gpu.clone(), plan, pipelines: pipelines.all, steps, buffers, upload: None })
+    }
+
+    /// The plan that is run.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// The device that runs it.
+    pub fn gpu(&self) -> &Gpu {
+        &self.gpu
+    }
+
+    /// Pipelines that were compiled.
+    pub fn pipeline_count(&self) -> usize {
+        self.pipelines.len()
+    }
+
+    /// Runs the plan on `pictures` prepared pictures (channels-last values, at most the plan's batch of pictures).
+    ///
+    /// # Errors
+    /// When the input has another size, or the device fails.
+    pub async fn run(&mut self, pictures: u32, input: &[f32], scores: bool) -> Result<Results, GpuError> {
+        let expected = pictures as usize * self.plan.input.map.padded_values();
+        if pictures == 0 || pictures > self.plan.batch || input.len() != expected {
+            return Err(GpuError::InputSize { pictures, expected, found: input.len() });
+        }
+        self.write_upload(bytemuck::cast_slice(input)).await?;
+        let mut encoder = self.encoder();
+        let target = self.plan.input.view;
+        let bytes = size_of_val(input) as u64;
+        encoder.copy_buffer_to_buffer(&self.buffers.upload, 0, self.buffers.of(target.memory), target.offset, bytes);
+        self.encode(&mut encoder, pictures);
+        self.finish(encoder, pictures, scores).await
+    }
+
+    async fn write_upload(&mut self, bytes: &[u8]) -> Result<(), GpuError> {
+        if let Some(mapping) = self.upload.take() {
+            self.gpu.wait(mapping).await?;
+        }
+        let mapped = self.buffers.upload.get_mapped_range_mut(..bytes.len() as u64);
+        let mut view = mapped.map_err(|error| self.failed("writing the input", &error))?;
+        view.slice(..).copy_from_slice(bytes);
+        drop(view);
+        self.buffers.upload.unmap();
+        Ok(())
+    }
+
+    fn encoder(&self) -> wgpu::CommandEncoder {
+        self.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("dynaconv") })
+    }
+
+    /// Records all launches in one pass.
+    fn encode(&self, encoder: &mut wgpu::CommandEncoder, pictures: u32) {
+        let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+        let mut current = None;
+        for step in &self.steps {
+            if current != Some(step.pipeline) {
+                pass.set_pipeline(&self.pipelines[step.pipeline]);
+                current = Some(step.pipeline);
+            }
+            pass.set_bind_group(0, &step.bind_group, &[step.params_offset]);
+            let [x, y] = step.workgroups;
+            pass.dispatch_workgroups(x, y, pictures);
+        }
+    }
+
+    /// Submits, and reads the best classes and, where wanted, the scores.
+    async fn finish(
+        &mut self,
+        mut encoder: wgpu::CommandEncoder,
+        pictures: u32,
+        scores: bool,
+    ) -> Result<Results, GpuError> {
+        let (best, all) = (self.plan.best, self.plan.scores.view);
+        let mut copy = |view: View, target: u64| {
+            let source = self.buffers.of(view.memory);
+            encoder.copy_buffer_to_buffer(source, view.offset, &self.buffers.readback, target, view.bytes);
+            target + view.bytes
+        };
+        let mut bytes = copy(best, 0);
+        if scores {
+            bytes = copy(all, bytes);
+        }
+        self.gpu.queue.submit([encoder.finish()]);
+        let readback = map(&self.buffers.readback, wgpu::MapMode::Read, bytes);
+        self.upload = Some(map(&self.buffers.upload, wgpu::MapMode::Write, self.buffers.upload.size()));
+        self.gpu.wait(readback).await?;
+
+        let view = self.buffers.readback.get_mapped_range(..bytes);
+        let view = view.map_err(|error| self.failed("reading the result", &error))?;
+        let values: &[f32] = bytemuck::cast_slice(&view);
+        let (best, all) = values.split_at(best.bytes as usize / size_of::<f32>());
+        let results = Results {
+            best: best[..2 * (pictures * self.plan.top) as usize].to_vec(),
+            scores: scores.then(|| all[..pictures as usize * self.plan.scores.map.padded_values()].to_vec()),
+        };
+        drop(view);
+        self.buffers.readback.unmap();
+        self.gpu.check()?;
+        Ok(results)
+    }
+
+    fn failed(&self, doing: &str, error: &dyn std::fmt::Display) -> GpuError {
+        // A lost device is the cause where there is one.
+        self.gpu.check().err().unwrap_or_else(|| GpuError::Device { doing: doing.into(), reason: error.to_string() })
+    }
+}
