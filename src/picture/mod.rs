@@ -1,8 +1,14 @@
 //! Pictures as they come from files, and how a network wants them prepared. Knows neither networks nor kernels.
 
+#[cfg(not(target_arch = "wasm32"))]
+mod decode;
 mod preprocess;
+mod span;
 
+#[cfg(not(target_arch = "wasm32"))]
+pub use decode::PictureError;
 pub use preprocess::{Filter, Placement, Preprocess};
+pub use span::{Span, Window};
 
 /// A decoded picture: 8-bit RGB, rows from the top, upright.
 #[derive(Clone, Debug, PartialEq, Eq)]

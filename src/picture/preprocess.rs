@@ -12,6 +12,16 @@ pub enum Filter {
     Bicubic,
 }
 
+impl Filter {
+    /// How far the filter reaches from its centre, in pixels of the coarser of source and output.
+    pub fn radius(self) -> u32 {
+        match self {
+            Self::Bilinear => 1,
+            Self::Bicubic => 2,
+        }
+    }
+}
+
 /// Resize the shorter side to `resize` pixels, cut the central `crop` × `crop` square, and map each 8-bit value v of
 /// channel c to (v / 255 − mean[c]) / std[c]. The same as torchvision's `Resize`, `CenterCrop`, `ToTensor`, `Normalize`
 /// on a Pillow image.
@@ -43,7 +53,7 @@ impl Preprocess {
     /// ImageNet's usual preparation at a given input side: the shorter side at 8/7 of it, bilinear.
     pub fn imagenet(crop: u32) -> Self {
         Self {
-            resize: crop * 8 / 7,
+            resize: (u64::from(crop) * 8 / 7).min(u64::from(u32::MAX)) as u32,
             crop,
             filter: Filter::Bilinear,
             mean: [0.485, 0.456, 0.406],

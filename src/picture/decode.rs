@@ -1,0 +1,232 @@
+//! Pictures from JPEG, PNG and WebP files, as Pillow's `Image.open(f).convert("RGB")` gives them, turned upright.
+//!
+//! Grey becomes three equal channels, palettes are looked up, an alpha channel is dropped without compositing, and a
+//! 16-bit sample v becomes v >> 8 (Pillow does that for colour but clips 16-bit grey at 255, which nobody can want). Colour
+//! profiles are ignored, an animation gives its first frame. The one departure from `convert` is that the EXIF orientation
+//! is applied, as by Pillow's `ImageOps.exif_transpose`.
+//!
+//! Bytes are not trusted: the declared size is checked before anything of that size is allocated.
+
+use super::Picture;
+use image::metadata::Orientation;
+use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits, RgbImage};
+use std::fs::File;
+use std::io::{Cursor, Read};
+use std::path::Path;
+
+/// The longest side that is decoded, in pixels.
+const MAX_SIDE: u32 = 16384;
+/// The largest area that is decoded, in pixels.
+const MAX_PIXELS: u64 = 100_000_000;
+/// The longest file that is read, in bytes.
+const MAX_FILE_BYTES: u64 = 256 << 20;
+/// What a decoder may allocate, in bytes: `MAX_PIXELS` of 16-bit RGBA, and its working memory.
+const MAX_DECODER_BYTES: u64 = 1 << 30;
+
+/// Why bytes did not become a picture. Each message starts with the file's name.
+#[derive(Debug, thiserror::Error)]
+pub enum PictureError {
+    /// The file system's refusal.
+    #[error("{name}: cannot be read: {source}")]
+    Unreadable {
+        /// The file.
+        name: String,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// More bytes than any sensible picture has.
+    #[error("{name}: expected at most {MAX_FILE_BYTES} bytes, found {}", found.map_or("more".into(), |n| n.to_string()))]
+    FileTooLarge {
+        /// The file.
+        name: String,
+        /// Its bytes, where known without reading it to its end.
+        found: Option<u64>,
+    },
+    /// Another kind of file.
+    #[error("{name}: expected a JPEG, PNG or WebP picture, found {found}")]
+    UnknownFormat {
+        /// The file.
+        name: String,
+        /// What its first bytes look like.
+        found: String,
+    },
+    /// The file declares an unreasonable size, or none.
+    #[error(
+        "{name}: expected 1 to {MAX_SIDE} pixels on a side and at most {MAX_PIXELS} pixels in all, \
+         found {width} × {height} declared"
+    )]
+    BadSize {
+        /// The file.
+        name: String,
+        /// Declared columns.
+        width: u32,
+        /// Declared rows.
+        height: u32,
+    },
+    /// The end of the file is missing.
+    #[error("{name}: expected a whole {format:?} picture, found one that ends early, after {bytes} bytes")]
+    Truncated {
+        /// The file.
+        name: String,
+        /// Its format.
+        format: ImageFormat,
+        /// Its length.
+        bytes: usize,
+    },
+    /// The decoder's refusal.
+    #[error("{name}: expected a sound {format:?} picture, found a fault: {source}")]
+    Corrupt {
+        /// The file.
+        name: String,
+        /// Its format.
+        format: ImageFormat,
+        /// What the decoder says.
+        source: ImageError,
+    },
+}
+
+impl Picture {
+    /// Reads and decodes the file at `path`.
+    ///
+    /// # Errors
+    /// When the file cannot be read, and as [`Picture::decode`].
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, PictureError> {
+        let path = path.as_ref();
+        let name = path.display().to_string();
+        let mut bytes = Vec::new();
+        // One byte more than allowed tells a file that is too long, also where the system knows no length.
+        let read = File::open(path).and_then(|file| file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes));
+        match read {
+            Err(source) => Err(PictureError::Unreadable { name, source }),
+            Ok(length) if length as u64 > MAX_FILE_BYTES => {
+                let found = path.metadata().ok().map(|data| data.len()).filter(|&length| length > MAX_FILE_BYTES);
+                Err(PictureError::FileTooLarge { name, found })
+            }
+            Ok(_) => Self::decode(&name, &bytes),
+        }
+    }
+
+    /// Decodes a JPEG, PNG or WebP file's bytes; `name` is for error messages.
+    ///
+    /// # Errors
+    /// When the bytes are another format, truncated or corrupt, more than 256 MiB, or declare more than 16384 pixels on a
+    /// side or 100 megapixels in all.
+    pub fn decode(name: &str, bytes: &[u8]) -> Result<Self, PictureError> {
+        let name = || name.to_owned();
+        if bytes.len() as u64 > MAX_FILE_BYTES {
+            return Err(PictureError::FileTooLarge { name: name(), found: Some(bytes.len() as u64) });
+        }
+        let format = match image::guess_format(bytes) {
+            Ok(format @ (ImageFormat::Jpeg | ImageFormat::Png | ImageFormat::WebP)) => format,
+            Ok(other) => return Err(PictureError::UnknownFormat { name: name(), found: format!("{other:?}") }),
+            Err(_) => {
+                let found = format!("{} bytes that start with {:02x?}", bytes.len(), &bytes[..bytes.len().min(8)]);
+                return Err(PictureError::UnknownFormat { name: name(), found });
+            }
+        };
+        if format == ImageFormat::Png
+            && let Some([width, height]) = png_size(bytes)
+        {
+            check_size(name, width, height)?;
+        }
+        if format == ImageFormat::Jpeg && !jpeg_is_whole(bytes) {
+            return Err(PictureError::Truncated { name: name(), format, bytes: bytes.len() });
+        }
+
+        let corrupt = |source| PictureError::Corrupt { name: name(), format, source };
+        let mut limits = Limits::no_limits();
+        limits.max_alloc = Some(MAX_DECODER_BYTES);
+        let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
+        reader.limits(limits);
+        let mut decoder = reader.into_decoder().map_err(corrupt)?;
+        let (width, height) = decoder.dimensions();
+        check_size(name, width, height)?;
+        let orientation = decoder.orientation().map_err(corrupt)?;
+        let color = decoder.color_type();
+        let mut samples = vec![0; decoder.total_bytes() as usize];
+        decoder.read_image(&mut samples).map_err(corrupt)?;
+
+        let rgb = rgb_from(samples, usize::from(color.channel_count()), usize::from(color.bytes_per_pixel()));
+        upright(width, height, rgb, orientation).ok_or(PictureError::BadSize { name: name(), width, height })
+    }
+}
+
+/// Refuses sizes that are not worth allocating for.
+fn check_size(name: impl Fn() -> String, width: u32, height: u32) -> Result<(), PictureError> {
+    let sides = (1..=MAX_SIDE).contains(&width) && (1..=MAX_SIDE).contains(&height);
+    if sides && u64::from(width) * u64::from(height) <= MAX_PIXELS {
+        return Ok(());
+    }
+    Err(PictureError::BadSize { name: name(), width, height })
+}
+
+/// The size in a PNG's header, which stands at a fixed place. The decoder allocates a row before it tells the size.
+fn png_size(bytes: &[u8]) -> Option<[u32; 2]> {
+    let side = |at: usize| Some(u32::from_be_bytes(bytes.get(at..at + 4)?.try_into().ok()?));
+    Some([side(16)?, side(20)?])
+}
+
+/// Whether an end-of-image marker closes a JPEG. The decoder fills what is missing with grey and reports nothing.
+///
+/// Walks from marker to marker (ITU-T T.81, annex B): segments are stepped over by their length, since thumbnails inside
+/// them have end markers of their own; within a scan's data FF is followed by 00 or a restart marker.
+fn jpeg_is_whole(bytes: &[u8]) -> bool {
+    let mut at = 2;
+    while let Some(rest) = bytes.get(at..) {
+        let is_marker = |pair: &[u8]| pair[0] == 0xff && !matches!(pair[1], 0x00 | 0x01 | 0xd0..=0xd7 | 0xff);
+        let Some(step) = rest.windows(2).position(is_marker) else { return false };
+        match &rest[step + 1..] {
+            [0xd9, ..] => return true,
+            [_, high, low, ..] => at += step + 2 + usize::from(u16::from_be_bytes([*high, *low])),
+            _ => return false,
+        }
+    }
+    false
+}
+
+/// Three bytes a pixel from grey, grey + alpha, RGB or RGBA samples of 8 or (native-endian) 16 bits.
+fn rgb_from(samples: Vec<u8>, channels: usize, bytes_per_pixel: usize) -> Vec<u8> {
+    if (channels, bytes_per_pixel) == (3, 3) {
+        return samples;
+    }
+    let depth = bytes_per_pixel / channels.max(1);
+    let high = if cfg!(target_endian = "little") { depth - 1 } else { 0 };
+    let [red, green, blue] = if channels < 3 { [0, 0, 0] } else { [0, 1, 2] }.map(|channel| channel * depth + high);
+    let mut rgb = Vec::with_capacity(samples.len() / bytes_per_pixel * 3);
+    for pixel in samples.chunks_exact(bytes_per_pixel) {
+        rgb.extend([pixel[red], pixel[green], pixel[blue]]);
+    }
+    rgb
+}
+
+/// Turns the pixels as the EXIF orientation says.
+fn upright(width: u32, height: u32, rgb: Vec<u8>, orientation: Orientation) -> Option<Picture> {
+    let mut turned = DynamicImage::ImageRgb8(RgbImage::from_raw(width, height, rgb)?);
+    turned.apply_orientation(orientation);
+    let (width, height) = (turned.width(), turned.height());
+    Picture::from_rgb(width, height, turned.into_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn grey_alpha_and_16_bits_become_rgb() {
+        assert_eq!(rgb_from(vec![7, 9], 1, 1), [7, 7, 7, 9, 9, 9]);
+        assert_eq!(rgb_from(vec![7, 0, 9, 255], 2, 2), [7, 7, 7, 9, 9, 9]);
+        assert_eq!(rgb_from(vec![1, 2, 3, 4], 4, 4), [1, 2, 3]);
+        let wide = [0x01ff_u16, 0x8000, 0xffff].iter().flat_map(|v| v.to_ne_bytes()).collect();
+        assert_eq!(rgb_from(wide, 3, 6), [0x01, 0x80, 0xff]);
+    }
+
+    #[test]
+    fn only_an_end_marker_of_its_own_closes_a_jpeg() {
+        let thumbnail = [0xff, 0xd8, 0xff, 0xe1, 0, 4, 0xff, 0xd9];
+        assert!(!jpeg_is_whole(&thumbnail));
+        let scan = [&thumbnail[..], &[0xff, 0xda, 0, 2, 0xff, 0x00, 0xff, 0xd3, 5]].concat();
+        assert!(!jpeg_is_whole(&scan));
+        assert!(jpeg_is_whole(&[&scan[..], &[0xff, 0xd9]].concat()));
+        assert!(!jpeg_is_whole(&[]) && !jpeg_is_whole(&[0xff, 0xd8, 0xff, 0xe1]));
+    }
+}
