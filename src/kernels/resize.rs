@@ -1,0 +1,313 @@
+//! Antialiased resize, crop and normalisation of one picture; see `shaders/resize.wgsl`.
+//!
+//! The pictures of a batch differ in size, so each has its own two dispatches, which write to its slot of the batch.
+
+use bytemuck::{Pod, Zeroable};
+use rayon::prelude::*;
+
+use super::{Access, Arguments, Cost, Dispatch, Kernel, Spec};
+use crate::picture::{Filter, Picture, Preprocess, Window};
+
+/// The kernel's specification.
+pub const SPEC: Spec = Spec {
+    stem: "resize",
+    source: include_str!("../../shaders/resize.wgsl"),
+    params_bytes: size_of::<Params>(),
+    bindings: &[
+        ("source", Access::Read),
+        ("narrowed_out", Access::Write),
+        ("narrowed", Access::Read),
+        ("normalised", Access::Write),
+    ],
+    entries: &[("horizontal", &["source", "narrowed_out"]), ("vertical", &["narrowed", "normalised"])],
+    overrides: &["FILTER_RADIUS", "WORKGROUP_X", "WORKGROUP_Y"],
+    workgroup: &["WORKGROUP_X", "WORKGROUP_Y"],
+    workgroup_memory: &[],
+};
+
+const WORKGROUP: [u32; 2] = [8, 8];
+
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
+struct Params {
+    columns: u32,
+    rows: u32,
+    crop: u32,
+    first_pixel: u32,
+    column_phase: f32,
+    column_scale: f32,
+    row_phase: f32,
+    row_scale: f32,
+    mean: [f32; 3],
+    deviation: [f32; 3],
+    unused: [u32; 2],
+}
+
+const _: () = assert!(size_of::<Params>() == 64);
+
+/// How one picture becomes one slot of a network's input.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Resize {
+    window: Window,
+    filter: Filter,
+    params: Params,
+}
+
+impl Resize {
+    /// For a `width` × `height` picture that becomes number `slot` of its batch. The preparation should be one that a
+    /// model's description was accepted with: a crop no larger than the resized picture, sides of at most 16384.
+    pub fn new(width: u32, height: u32, preprocess: &Preprocess, slot: u32) -> Self {
+        let window = preprocess.window(width, height);
+        let params = Params {
+            columns: window.columns.length,
+            rows: window.rows.length,
+            crop: preprocess.crop,
+            first_pixel: slot.saturating_mul(preprocess.crop.saturating_mul(preprocess.crop)),
+            column_phase: window.columns.phase,
+            column_scale: window.columns.scale,
+            row_phase: window.rows.phase,
+            row_scale: window.rows.scale,
+            mean: preprocess.mean,
+            deviation: preprocess.std,
+            unused: [0; 2],
+        };
+        Self { window, filter: preprocess.filter, params }
+    }
+
+    /// The part of the picture that is needed: `source` is [`Picture::packed`] of it.
+    pub fn window(&self) -> Window {
+        self.window
+    }
+
+    /// Bytes of `source`.
+    pub fn source_bytes(&self) -> u64 {
+        4 * u64::from(self.params.rows) * u64::from(self.params.columns)
+    }
+
+    /// Bytes of `narrowed`, which lies between the two dispatches.
+    pub fn narrowed_bytes(&self) -> u64 {
+        4 * u64::from(self.params.rows) * u64::from(self.params.crop)
+    }
+
+    /// Bytes of one slot of `normalised`.
+    pub fn normalised_bytes(&self) -> u64 {
+        16 * u64::from(self.params.crop) * u64::from(self.params.crop)
+    }
+
+    /// Whether a device can do it whose storage bindings hold at most `binding_bytes`. [`Resize::on_cpu`] always can.
+    pub fn fits(&self, binding_bytes: u64) -> bool {
+        self.source_bytes().max(self.narrowed_bytes()) <= binding_bytes
+    }
+
+    /// The two launches, `horizontal` and then `vertical`. Both are for one picture: one workgroup on z.
+    pub fn dispatches(&self) -> [Dispatch; 2] {
+        let Params { columns, rows, crop, column_scale, row_scale, .. } = self.params;
+        let dispatch = |entry, height: u32, flops, bytes_read, bytes_written| Dispatch {
+            kernel: Kernel::Resize,
+            entry,
+            overrides: vec![
+                ("FILTER_RADIUS", self.filter.radius()),
+                ("WORKGROUP_X", WORKGROUP[0]),
+                ("WORKGROUP_Y", WORKGROUP[1]),
+            ],
+            params: bytemuck::bytes_of(&self.params).to_vec(),
+            workgroups: [crop.div_ceil(WORKGROUP[0]), height.div_ceil(WORKGROUP[1])],
+            cost: Cost { flops, bytes_read, bytes_written },
+        };
+        let (across, down) = (self.flops(column_scale, columns), self.flops(row_scale, rows));
+        let (crop_wide, rows_high) = (u64::from(crop), u64::from(rows));
+        [
+            dispatch("horizontal", rows, across * crop_wide * rows_high, self.source_bytes(), self.narrowed_bytes()),
+            dispatch("vertical", crop, down * crop_wide * crop_wide, self.narrowed_bytes(), self.normalised_bytes()),
+        ]
+    }
+
+    /// Operations of one output pixel: for each tap 8 of its sums, and for its weight 5 (triangle) or 10 (cubic).
+    fn flops(&self, scale: f32, length: u32) -> u64 {
+        let reach = 2.0 * self.filter.radius() as f32 * scale.max(1.0);
+        let weight = match self.filter {
+            Filter::Bilinear => 5,
+            Filter::Bicubic => 10,
+        };
+        (reach.ceil() as u64).min(u64::from(length)) * (8 + weight)
+    }
+
+    /// Prepares `picture` on the CPU into its slot of `batch`, which holds vec4 pixels: `[slot][crop][crop][4]`.
+    ///
+    /// # Panics
+    /// When `batch` ends before the slot does.
+    pub fn on_cpu(&self, picture: &Picture, batch: &mut [f32]) {
+        let source = picture.packed(&self.window);
+        let mut narrowed = vec![0; self.params.rows as usize * self.params.crop as usize];
+        horizontal(&self.params, self.filter, &source, &mut narrowed);
+        vertical(&self.params, self.filter, &narrowed, batch);
+    }
+}
+
+pub(super) fn twin(dispatch: &Dispatch, mut arguments: Arguments<'_>) {
+    let params: Params = dispatch.params_as();
+    let filter = match dispatch.override_value("FILTER_RADIUS") {
+        Some(2) => Filter::Bicubic,
+        _ => Filter::Bilinear,
+    };
+    if dispatch.entry == "horizontal" {
+        let narrowed = bytemuck::cast_slice_mut(arguments.output("narrowed_out"));
+        horizontal(&params, filter, bytemuck::cast_slice(arguments.input("source")), narrowed);
+    } else {
+        let normalised = arguments.output("normalised").as_flattened_mut();
+        vertical(&params, filter, bytemuck::cast_slice(arguments.input("narrowed")), normalised);
+    }
+}
+
+fn horizontal(params: &Params, filter: Filter, source: &[u32], narrowed: &mut [u32]) {
+    let (columns, crop) = (params.columns as usize, params.crop as usize);
+    let rows = narrowed.par_chunks_exact_mut(crop.max(1)).take(params.rows as usize).enumerate();
+    rows.for_each(|(row, narrowed)| {
+        for (column, pixel) in narrowed.iter_mut().enumerate() {
+            let taps = Taps::new(column, params.columns, params.column_phase, params.column_scale, filter);
+            let mut sum = [0.0; 4];
+            for tap in taps.start..taps.end {
+                add(&mut sum, taps.weight(tap, filter), source[row * columns + tap as usize]);
+            }
+            let [red, green, blue] = levels(sum).map(|level| level as u32);
+            *pixel = red | green << 8 | blue << 16;
+        }
+    });
+}
+
+fn vertical(params: &Params, filter: Filter, narrowed: &[u32], normalised: &mut [f32]) {
+    let crop = params.crop as usize;
+    let slot = &mut normalised[4 * params.first_pixel as usize..];
+    let rows = slot.par_chunks_exact_mut(4 * crop.max(1)).take(crop).enumerate();
+    rows.for_each(|(row, normalised)| {
+        let taps = Taps::new(row, params.rows, params.row_phase, params.row_scale, filter);
+        for (column, pixel) in normalised.as_chunks_mut::<4>().0.iter_mut().enumerate() {
+            let mut sum = [0.0; 4];
+            for tap in taps.start..taps.end {
+                add(&mut sum, taps.weight(tap, filter), narrowed[tap as usize * crop + column]);
+            }
+            let levels = levels(sum);
+            let normal = |c: usize| (levels[c] / 255.0 - params.mean[c]) / params.deviation[c];
+            *pixel = [normal(0), normal(1), normal(2), 0.0];
+        }
+    });
+}
+
+struct Taps {
+    start: i32,
+    end: i32,
+    centre: f32,
+    sharpness: f32,
+}
+
+impl Taps {
+    fn new(position: usize, length: u32, phase: f32, scale: f32, filter: Filter) -> Self {
+        let stretch = scale.max(1.0);
+        let support = filter.radius() as f32 * stretch;
+        let centre = phase + (position as f32 + 0.5) * scale;
+        let start = ((centre - support + 0.5) as i32).max(0);
+        let end = ((centre + support + 0.5) as i32).min(length as i32);
+        Self { start, end, centre, sharpness: 1.0 / stretch }
+    }
+
+    fn weight(&self, tap: i32, filter: Filter) -> f32 {
+        let x = ((tap as f32 - self.centre + 0.5) * self.sharpness).abs();
+        match filter {
+            Filter::Bilinear => (1.0 - x).max(0.0),
+            Filter::Bicubic if x < 1.0 => (1.5 * x - 2.5) * x * x + 1.0,
+            Filter::Bicubic if x < 2.0 => (((x - 5.0) * x + 8.0) * x - 4.0) * -0.5,
+            Filter::Bicubic => 0.0,
+        }
+    }
+}
+
+fn add(sum: &mut [f32; 4], weight: f32, pixel: u32) {
+    let [red, green, blue, _] = pixel.to_le_bytes().map(f32::from);
+    for (sum, level) in sum.iter_mut().zip([red, green, blue, 1.0]) {
+        *sum += weight * level;
+    }
+}
+
+fn levels(sum: [f32; 4]) -> [f32; 3] {
+    [0, 1, 2].map(|c| (sum[c] / sum[3] + 0.5).clamp(0.0, 255.0).floor())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use naga::back::{PipelineConstants, glsl, hlsl, msl, pipeline_constants::process_overrides, spv};
+    use naga::proc::BoundsCheckPolicies;
+    use naga::valid::{Capabilities, ValidationFlags, Validator};
+
+    /// A resize of 451 × 300 with the usual preparation, except for the filter.
+    fn example(filter: Filter) -> Resize {
+        Resize::new(451, 300, &Preprocess { filter, ..Preprocess::imagenet(224) }, 2)
+    }
+
+    #[test]
+    fn sizes_follow_from_the_window() {
+        let resize = example(Filter::Bilinear);
+        let Window { columns, rows } = resize.window();
+        assert_eq!(resize.source_bytes(), u64::from(columns.length * rows.length * 4));
+        assert_eq!(resize.narrowed_bytes(), u64::from(rows.length * 224 * 4));
+        assert_eq!(resize.normalised_bytes(), 224 * 224 * 16);
+        assert_eq!(resize.params.first_pixel, 2 * 224 * 224);
+        let [horizontal, vertical] = resize.dispatches();
+        assert_eq!(horizontal.workgroups, [28, rows.length.div_ceil(8)]);
+        assert_eq!(vertical.workgroups, [28, 28]);
+        assert!(resize.fits(resize.source_bytes()) && !resize.fits(resize.source_bytes() - 1));
+    }
+
+    #[test]
+    fn params_lie_as_in_the_shader() {
+        let module = naga::front::wgsl::parse_str(SPEC.source).unwrap();
+        let (_, params) = module.types.iter().find(|(_, t)| t.name.as_deref() == Some("Params")).unwrap();
+        let naga::TypeInner::Struct { members, span } = &params.inner else { panic!("{params:?}") };
+        assert_eq!(*span as usize, size_of::<Params>());
+        let offset = |name: &str| members.iter().find(|m| m.name.as_deref() == Some(name)).unwrap().offset as usize;
+        assert_eq!(offset("columns"), std::mem::offset_of!(Params, columns));
+        assert_eq!(offset("rows"), std::mem::offset_of!(Params, rows));
+        assert_eq!(offset("crop"), std::mem::offset_of!(Params, crop));
+        assert_eq!(offset("first_pixel"), std::mem::offset_of!(Params, first_pixel));
+        assert_eq!(offset("column_phase"), std::mem::offset_of!(Params, column_phase));
+        assert_eq!(offset("column_scale"), std::mem::offset_of!(Params, column_scale));
+        assert_eq!(offset("row_phase"), std::mem::offset_of!(Params, row_phase));
+        assert_eq!(offset("row_scale"), std::mem::offset_of!(Params, row_scale));
+        assert_eq!(offset("mean_red"), std::mem::offset_of!(Params, mean));
+        assert_eq!(offset("deviation_red"), std::mem::offset_of!(Params, deviation));
+    }
+
+    #[test]
+    fn the_shader_compiles_for_every_backend() {
+        let module =
+            naga::front::wgsl::parse_str(SPEC.source).unwrap_or_else(|e| panic!("{}", e.emit_to_string(SPEC.source)));
+        let info = Validator::new(ValidationFlags::all(), Capabilities::empty()).validate(&module).unwrap();
+        for dispatch in [Filter::Bilinear, Filter::Bicubic].into_iter().flat_map(|filter| example(filter).dispatches())
+        {
+            let stage = naga::ShaderStage::Compute;
+            let constants: PipelineConstants =
+                dispatch.overrides.iter().map(|(name, value)| ((*name).to_owned(), f64::from(*value))).collect();
+            let (module, info) = process_overrides(&module, &info, Some((stage, dispatch.entry)), &constants).unwrap();
+            let entry = || dispatch.entry.to_owned();
+
+            let options = spv::PipelineOptions { shader_stage: stage, entry_point: entry() };
+            assert!(!spv::write_vec(&module, &info, &spv::Options::default(), Some(&options)).unwrap().is_empty());
+
+            let options = msl::Options { fake_missing_bindings: true, ..msl::Options::default() };
+            let pipeline = msl::PipelineOptions { entry_point: Some((stage, entry())), ..Default::default() };
+            assert!(msl::write_string(&module, &info, &options, &pipeline).unwrap().0.contains(dispatch.entry));
+
+            let (mut text, options) = (String::new(), hlsl::Options::default());
+            let pipeline = hlsl::PipelineOptions { entry_point: Some((stage, entry())) };
+            hlsl::Writer::new(&mut text, &options, &pipeline).write(&module, &info, None).unwrap();
+            assert!(text.contains(dispatch.entry));
+
+            let version = glsl::Version::Embedded { version: 310, is_webgl: false };
+            let (mut text, options) = (String::new(), glsl::Options { version, ..glsl::Options::default() });
+            let pipeline = glsl::PipelineOptions { shader_stage: stage, entry_point: entry(), multiview: None };
+            let bounds = BoundsCheckPolicies::default();
+            glsl::Writer::new(&mut text, &module, &info, &options, &pipeline, bounds).unwrap().write().unwrap();
+            assert!(text.contains("void main"));
+        }
+    }
+}
