@@ -12,6 +12,7 @@ mod epilogue;
 pub mod latent;
 pub mod linear;
 pub mod pool;
+pub mod resize;
 mod source;
 pub mod top_k;
 mod twin;
@@ -42,13 +43,15 @@ pub enum Kernel {
     Linear,
     /// `shaders/pool.wgsl`
     Pool,
+    /// `shaders/resize.wgsl`
+    Resize,
     /// `shaders/top_k.wgsl`
     TopK,
 }
 
 impl Kernel {
     /// Every kernel.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Assemble,
         Self::Controller,
         Self::ConvDense,
@@ -57,6 +60,7 @@ impl Kernel {
         Self::Latent,
         Self::Linear,
         Self::Pool,
+        Self::Resize,
         Self::TopK,
     ];
 
@@ -71,6 +75,7 @@ impl Kernel {
             Self::Latent => &latent::SPEC,
             Self::Linear => &linear::SPEC,
             Self::Pool => &pool::SPEC,
+            Self::Resize => &resize::SPEC,
             Self::TopK => &top_k::SPEC,
         }
     }

@@ -69,6 +69,7 @@ pub fn run_twin(dispatch: &Dispatch, arguments: Arguments<'_>) {
         Kernel::Latent => super::latent::twin(dispatch, arguments),
         Kernel::Linear => super::linear::twin(dispatch, arguments),
         Kernel::Pool => super::pool::twin(dispatch, arguments),
+        Kernel::Resize => super::resize::twin(dispatch, arguments),
         Kernel::TopK => super::top_k::twin(dispatch, arguments),
     }
 }
