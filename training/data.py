@@ -63,11 +63,12 @@ def enlarge(images: Tensor, size: int) -> Tensor:
     return normalise(images)
 
 
-def augment(images: Tensor, size: int, generator: torch.Generator) -> Tensor:
+def augment(images: Tensor, size: int, generator: torch.Generator, light: bool = False) -> Tensor:
     """Random crop from a reflect-padded picture, flip, light brightness and contrast, and now and then sharper enlargement.
 
     The crop's side varies from batch to batch, which varies the scale. A CIFAR picture enlarged three times is blurred; a third
-    of the batches enlarge more sharply, so that the network does not take blur for a property of the world.
+    of the batches enlarge more sharply, so that the network does not take blur for a property of the world. ``light`` keeps the
+    crop, the flip and an eighth of sharp batches: the end of a short training should look like what is measured.
     """
 
     def draw(high: int, count: int = 1) -> Tensor:
@@ -75,7 +76,7 @@ def augment(images: Tensor, size: int, generator: torch.Generator) -> Tensor:
 
     count, _, height, _ = images.shape
     padded = F.pad(images.float(), (4, 4, 4, 4), mode="reflect")
-    side = [28, 30, 32, 32, 34, 36][int(draw(6))]
+    side = height if light else [28, 30, 32, 32, 34, 36][int(draw(6))]
     span = height + 8 - side + 1
     rows = draw(span, count).view(-1, 1, 1) + torch.arange(side).view(1, -1, 1)
     columns = draw(span, count).view(-1, 1) + torch.arange(side).view(1, -1)
@@ -83,17 +84,18 @@ def augment(images: Tensor, size: int, generator: torch.Generator) -> Tensor:
     columns = torch.where(flip.view(-1, 1), columns.flip(1), columns).view(-1, 1, side)
     index = torch.arange(count).view(-1, 1, 1)
     crops = padded.permute(0, 2, 3, 1)[index, rows, columns].permute(0, 3, 1, 2).contiguous()
-    gain = 1.0 + 0.2 * (2 * torch.rand(count, 1, 1, 1, generator=generator) - 1)
-    offset = 20.0 * (2 * torch.rand(count, 1, 1, 1, generator=generator) - 1)
+    strength = 0.0 if light else 0.2
+    gain = 1.0 + strength * (2 * torch.rand(count, 1, 1, 1, generator=generator) - 1)
+    offset = 100.0 * strength * (2 * torch.rand(count, 1, 1, 1, generator=generator) - 1)
     centre = crops.mean((1, 2, 3), keepdim=True)
     crops = (crops - centre) * gain + centre + offset
     if side != size:
-        sharp = int(draw(3)) == 0
+        sharp = int(draw(8 if light else 3)) == 0
         mode = "bicubic" if sharp else "bilinear"
         crops = F.interpolate(crops, size=(size, size), mode=mode, align_corners=False)
         if sharp:  # unsharp mask of a random strength
-            strength = 1.5 * torch.rand(count, 1, 1, 1, generator=generator)
-            crops = crops + strength * (crops - F.avg_pool2d(crops, 5, 1, 2, count_include_pad=False))
+            amount = 1.5 * torch.rand(count, 1, 1, 1, generator=generator)
+            crops = crops + amount * (crops - F.avg_pool2d(crops, 5, 1, 2, count_include_pad=False))
     return normalise(crops.clamp_(0, 255))
 
 

@@ -31,9 +31,10 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--tflite", type=Path, required=True, help="ImageNet start weights")
     parser.add_argument("--run", type=Path, required=True, help="folder for checkpoints and log")
     parser.add_argument("--photo", type=Path, help="a photograph to classify at every evaluation")
-    parser.add_argument("--pictures", type=int, default=260_000, help="length of the schedule, in pictures seen")
+    parser.add_argument("--pictures", type=int, default=200_000, help="length of the schedule, in pictures seen")
     parser.add_argument("--small-pictures", type=int, default=48_000, help="how many of them at the small size")
     parser.add_argument("--sizes", type=int, nargs=2, default=(64, 96))
+    parser.add_argument("--light-after", type=int, default=120_000, help="pictures after which augmentation is light")
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--rate", type=float, default=6e-4)
     parser.add_argument("--decay", type=float, default=0.02)
@@ -157,7 +158,7 @@ def main() -> None:
         rate = rate_at(seen, options.pictures, options.rate)
         for group in optimiser.param_groups:
             group["lr"] = rate
-        outputs = model(augment(images[chosen], size, generator))
+        outputs = model(augment(images[chosen], size, generator, seen >= options.light_after))
         loss = F.cross_entropy(outputs, labels[chosen], label_smoothing=0.1)
         optimiser.zero_grad()
         loss.backward()
