@@ -60,7 +60,7 @@ fn gpu_scores_agree(name: &str, forms: &[FormChoice]) {
     for form in forms {
         let options = Options { batch: golden.batch as u32, form: *form, top: 5 };
         let plan = lower(name, &folded, options, gpu.limits()).unwrap();
-        let mut executor = pollster::block_on(GpuExecutor::new(&gpu, plan)).unwrap();
+        let mut executor = pollster::block_on(GpuExecutor::new(&gpu, plan, None)).unwrap();
         let input = channels_last_from_nchw(golden.graph.input(), golden.input().data());
         let results = pollster::block_on(executor.run(golden.batch as u32, &input, true)).unwrap();
         let found = nchw_from_channels_last(executor.plan().scores.map, &results.scores.unwrap());

@@ -47,7 +47,7 @@ pub struct Gpu {
 impl Gpu {
     /// Every adapter of this machine, best first.
     pub async fn list() -> Vec<GpuInfo> {
-        adapters().await.iter().map(info_of).collect()
+        adapters_of(wgpu::Backends::all()).await.iter().map(info_of).collect()
     }
 
     /// Opens the adapter that is wanted.
@@ -55,7 +55,14 @@ impl Gpu {
     /// # Errors
     /// When there is no adapter, none that matches, or it gives no device.
     pub async fn open(choice: &GpuChoice) -> Result<Self, GpuError> {
-        let adapters = adapters().await;
+        // GL is asked only where nothing else answers: it lacks most of what the others have, and its loader is noisy.
+        let mut adapters = match choice {
+            GpuChoice::Api(api) if api == "gl" => Vec::new(),
+            _ => adapters_of(wgpu::Backends::all() - wgpu::Backends::GL).await,
+        };
+        if adapters.is_empty() {
+            adapters = adapters_of(wgpu::Backends::GL).await;
+        }
         if adapters.is_empty() {
             return Err(GpuError::NoAdapter);
         }
@@ -132,9 +139,9 @@ impl Gpu {
     }
 }
 
-async fn adapters() -> Vec<wgpu::Adapter> {
+async fn adapters_of(backends: wgpu::Backends) -> Vec<wgpu::Adapter> {
     let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
-    let mut adapters = instance.enumerate_adapters(wgpu::Backends::all()).await;
+    let mut adapters = instance.enumerate_adapters(backends).await;
     adapters.retain(|a| a.get_downlevel_capabilities().flags.contains(wgpu::DownlevelFlags::COMPUTE_SHADERS));
     adapters.sort_by_key(|adapter| {
         let info = adapter.get_info();
@@ -145,7 +152,6 @@ async fn adapters() -> Vec<wgpu::Adapter> {
             wgpu::DeviceType::Other => 3,
             wgpu::DeviceType::Cpu => 4,
         };
-        // GL is the last resort: it lacks most of what the others have.
         (kind, info.backend == wgpu::Backend::Gl)
     });
     adapters

@@ -1,7 +1,8 @@
 //! A plan's buffers on the device: weights, params, slots, and the two staging buffers that a run writes and reads.
 
 use super::Gpu;
-use crate::plan::{Memory, Output, Plan, View};
+use super::pipelines::Resolved;
+use crate::plan::{Memory, Pass, Plan};
 
 /// A uniform binding's dynamic offset must be a multiple of this everywhere.
 const PARAMS_ALIGNMENT: u64 = 256;
@@ -37,14 +38,13 @@ impl Buffers {
         }
         let upload_usage = wgpu::BufferUsages::MAP_WRITE | wgpu::BufferUsages::COPY_SRC;
         let readback_usage = wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST;
-        let Output { view, .. } = plan.scores;
         Self {
             weights,
             slots: slots.collect(),
             params: filled(gpu, "params", wgpu::BufferUsages::UNIFORM, &params),
             params_offsets,
             upload: buffer(gpu, "upload", plan.input.view.bytes, upload_usage, true),
-            readback: buffer(gpu, "readback", plan.best.bytes + view.bytes, readback_usage, false),
+            readback: buffer(gpu, "readback", plan.best.bytes + plan.scores.view.bytes, readback_usage, false),
         }
     }
 
@@ -56,28 +56,21 @@ impl Buffers {
     }
 
     /// The bind group of one pass.
-    pub fn bind(&self, gpu: &Gpu, plan: &Plan, pass: usize, layout: &wgpu::BindGroupLayout) -> wgpu::BindGroup {
-        let pass = &plan.passes[pass];
+    pub fn bind(&self, gpu: &Gpu, pass: &Pass, resolved: &Resolved) -> wgpu::BindGroup {
         let spec = pass.dispatch.kernel.spec();
-        let binding = |buffer, offset, bytes| {
-            wgpu::BindingResource::Buffer(wgpu::BufferBinding {
-                buffer,
-                offset,
-                size: std::num::NonZeroU64::new(bytes),
-            })
-        };
-        let params = binding(&self.params, 0, spec.params_bytes as u64);
-        let mut entries = vec![wgpu::BindGroupEntry { binding: 0, resource: params }];
-        let names = spec.bindings_of(pass.dispatch.entry).into_iter().flatten();
-        entries.extend(names.zip(&pass.bindings).map(|((number, _, _), View { memory, offset, bytes })| {
-            wgpu::BindGroupEntry { binding: number, resource: binding(self.of(*memory), *offset, *bytes) }
-        }));
-        let label = format!("dynaconv.{}.{}", spec.stem, pass.node);
-        gpu.device.create_bind_group(&wgpu::BindGroupDescriptor { label: Some(&label), layout, entries: &entries })
+        let views = pass.bindings.iter().map(|view| (self.of(view.memory), view.offset, view.bytes));
+        let buffers: Vec<_> = std::iter::once((&self.params, 0, spec.params_bytes as u64)).chain(views).collect();
+        resolved.bind(gpu, &format!("{}.{}", spec.stem, pass.node), &buffers)
     }
 }
 
-fn buffer(gpu: &Gpu, name: &str, bytes: u64, usage: wgpu::BufferUsages, mapped_at_creation: bool) -> wgpu::Buffer {
+pub(super) fn buffer(
+    gpu: &Gpu,
+    name: &str,
+    bytes: u64,
+    usage: wgpu::BufferUsages,
+    mapped_at_creation: bool,
+) -> wgpu::Buffer {
     let label = format!("dynaconv.{name}");
     // A network without weights or params still binds a buffer.
     let size = bytes.max(16).next_multiple_of(16);

@@ -7,6 +7,7 @@ mod device;
 mod memory;
 mod objects;
 mod pipelines;
+mod prepare;
 mod run;
 mod wait;
 
@@ -50,6 +51,14 @@ pub enum GpuError {
     /// The device is gone.
     #[error("the GPU device was lost: {0}")]
     Lost(String),
+    /// Pictures cannot be prepared on the GPU: too many, too large, or the executor was made without a preparation.
+    #[error("{pictures} picture(s) cannot be prepared on the GPU in a batch of {batch}")]
+    CannotPrepare {
+        /// Pictures of the run.
+        pictures: u32,
+        /// The plan's batch.
+        batch: u32,
+    },
     /// The input is not as large as the pictures need.
     #[error("the input has {found} values, {pictures} picture(s) need {expected}")]
     InputSize {

@@ -1,10 +1,9 @@
-//! Compiles a plan's pipelines, each distinct one once.
+//! Compiles pipelines, each distinct one once.
 
 use std::collections::HashMap;
 
 use super::Gpu;
 use crate::kernels::{Access, Dispatch, Kernel, wgsl};
-use crate::plan::Plan;
 
 /// What makes two launches need different pipelines.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -14,44 +13,63 @@ struct Key {
     overrides: Vec<(&'static str, u32)>,
 }
 
-/// A plan's pipelines, and which launch uses which.
-pub(super) struct Pipelines {
-    pub all: Vec<wgpu::ComputePipeline>,
-    /// For each pass: the index of its pipeline and the layout of its bind group.
-    pub of_pass: Vec<(usize, wgpu::BindGroupLayout)>,
+/// The storage bindings that decide a bind group's layout: number and access.
+type Signature = Vec<(u32, Access)>;
+
+/// Pipelines so far.
+#[derive(Default)]
+pub(super) struct Compiler {
+    pub pipelines: Vec<wgpu::ComputePipeline>,
+    indices: HashMap<Key, usize>,
+    modules: HashMap<Kernel, wgpu::ShaderModule>,
+    layouts: HashMap<Signature, (wgpu::BindGroupLayout, wgpu::PipelineLayout)>,
 }
 
-impl Pipelines {
-    pub fn compile(gpu: &Gpu, plan: &Plan) -> Self {
-        let mut modules: HashMap<Kernel, wgpu::ShaderModule> = HashMap::new();
-        let mut layouts: HashMap<Vec<(u32, Access)>, (wgpu::BindGroupLayout, wgpu::PipelineLayout)> = HashMap::new();
-        let mut indices: HashMap<Key, usize> = HashMap::new();
-        let mut pipelines = Self { all: Vec::new(), of_pass: Vec::new() };
-        for pass in &plan.passes {
-            let dispatch = &pass.dispatch;
-            let (kernel, entry) = (dispatch.kernel, dispatch.entry);
-            let signature = signature(dispatch);
-            let (group_layout, pipeline_layout) =
-                layouts.entry(signature.clone()).or_insert_with(|| layout(gpu, &signature));
-            let key = Key { kernel, entry, overrides: dispatch.overrides.clone() };
-            let index = *indices.entry(key).or_insert_with(|| {
-                let module = modules.entry(kernel).or_insert_with(|| module(gpu, kernel));
-                pipelines.all.push(pipeline(gpu, dispatch, module, pipeline_layout));
-                pipelines.all.len() - 1
-            });
-            pipelines.of_pass.push((index, group_layout.clone()));
-        }
-        pipelines
+/// A launch's pipeline and the layout of its bind group.
+#[derive(Clone)]
+pub(super) struct Resolved {
+    /// Index of the pipeline.
+    pub pipeline: usize,
+    /// Binding numbers: that of the params, then those of the storage buffers in order.
+    numbers: Vec<u32>,
+    layout: wgpu::BindGroupLayout,
+}
+
+impl Compiler {
+    /// Finds or compiles what a launch needs.
+    pub fn resolve(&mut self, gpu: &Gpu, dispatch: &Dispatch) -> Resolved {
+        let (kernel, entry) = (dispatch.kernel, dispatch.entry);
+        let bindings = kernel.spec().bindings_of(entry).into_iter().flatten();
+        let signature: Signature = bindings.map(|(number, _, access)| (number, access)).collect();
+        let numbers = std::iter::once(0).chain(signature.iter().map(|(number, _)| *number)).collect();
+        let (layout, pipeline_layout) = self.layouts.entry(signature).or_insert_with_key(|s| layouts(gpu, s));
+        let key = Key { kernel, entry, overrides: dispatch.overrides.clone() };
+        let pipeline = *self.indices.entry(key).or_insert_with(|| {
+            let module = self.modules.entry(kernel).or_insert_with(|| module(gpu, kernel));
+            self.pipelines.push(pipeline(gpu, dispatch, module, pipeline_layout));
+            self.pipelines.len() - 1
+        });
+        Resolved { pipeline, numbers, layout: layout.clone() }
     }
 }
 
-/// The storage bindings that decide a bind group's layout.
-fn signature(dispatch: &Dispatch) -> Vec<(u32, Access)> {
-    let bindings = dispatch.kernel.spec().bindings_of(dispatch.entry).into_iter().flatten();
-    bindings.map(|(number, _, access)| (number, access)).collect()
+impl Resolved {
+    /// Binds buffers (each with first byte and bytes) in the order of the entry point's bindings, the params first.
+    pub fn bind(&self, gpu: &Gpu, label: &str, buffers: &[(&wgpu::Buffer, u64, u64)]) -> wgpu::BindGroup {
+        let entries = self.numbers.iter().zip(buffers).map(|(number, (buffer, offset, bytes))| {
+            let size = std::num::NonZeroU64::new(*bytes);
+            let resource = wgpu::BindingResource::Buffer(wgpu::BufferBinding { buffer, offset: *offset, size });
+            wgpu::BindGroupEntry { binding: *number, resource }
+        });
+        gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
+            label: Some(&format!("dynaconv.{label}")),
+            layout: &self.layout,
+            entries: &entries.collect::<Vec<_>>(),
+        })
+    }
 }
 
-fn layout(gpu: &Gpu, signature: &[(u32, Access)]) -> (wgpu::BindGroupLayout, wgpu::PipelineLayout) {
+fn layouts(gpu: &Gpu, signature: &Signature) -> (wgpu::BindGroupLayout, wgpu::PipelineLayout) {
     let entry = |binding, ty, has_dynamic_offset| wgpu::BindGroupLayoutEntry {
         binding,
         visibility: wgpu::ShaderStages::COMPUTE,

@@ -1,9 +1,11 @@
 //! Prepares a plan on a device and runs it.
 
 use super::memory::Buffers;
-use super::pipelines::Pipelines;
+use super::pipelines::Compiler;
+use super::prepare::{Launches, Preparation};
 use super::wait::{Mapping, map};
 use super::{Gpu, GpuError};
+use crate::picture::{Picture, Preprocess};
 use crate::plan::{Plan, View};
 
 /// A plan with everything that it needs on a device.
@@ -13,8 +15,11 @@ pub struct GpuExecutor {
     pipelines: Vec<wgpu::ComputePipeline>,
     steps: Vec<Step>,
     buffers: Buffers,
+    preparation: Option<Preparation>,
     /// The upload buffer's next mapping, where it is not mapped yet.
     upload: Option<Mapping>,
+    /// Whether the run being recorded took its input from the upload buffer.
+    sent_values: bool,
 }
 
 /// One launch, resolved.
@@ -35,30 +40,37 @@ pub struct Results {
 }
 
 impl GpuExecutor {
-    /// Compiles the plan's pipelines and makes all its memory.
+    /// Compiles the plan's pipelines and makes all its memory; with `preprocess` also what prepares pictures.
     ///
     /// # Errors
     /// When the plan is not valid or the device refuses a part of it.
-    pub async fn new(gpu: &Gpu, plan: Plan) -> Result<Self, GpuError> {
+    pub async fn new(gpu: &Gpu, plan: Plan, preprocess: Option<&Preprocess>) -> Result<Self, GpuError> {
         plan.validate()?;
         let invalid = gpu.device.push_error_scope(wgpu::ErrorFilter::Validation);
         let memory = gpu.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
-        let pipelines = Pipelines::compile(gpu, &plan);
+        let mut compiler = Compiler::default();
         let buffers = Buffers::create(gpu, &plan);
-        let steps = pipelines.of_pass.iter().enumerate().map(|(index, (pipeline, layout))| Step {
-            pipeline: *pipeline,
-            bind_group: buffers.bind(gpu, &plan, index, layout),
-            params_offset: buffers.params_offsets[index],
-            workgroups: plan.passes[index].dispatch.workgroups,
+        let steps = plan.passes.iter().zip(&buffers.params_offsets).map(|(pass, params_offset)| {
+            let resolved = compiler.resolve(gpu, &pass.dispatch);
+            Step {
+                pipeline: resolved.pipeline,
+                bind_group: buffers.bind(gpu, pass, &resolved),
+                params_offset: *params_offset,
+                workgroups: pass.dispatch.workgroups,
+            }
         });
         let steps = steps.collect();
+        let input = buffers.of(plan.input.view.memory);
+        let preparation =
+            preprocess.map(|preprocess| Preparation::create(gpu, &plan, preprocess, input, &mut compiler));
         let (memory, invalid) = (memory.pop().await, invalid.pop().await);
         if let Some(error) = memory.or(invalid) {
             let doing = format!("preparing the plan of {}", plan.name);
             return Err(GpuError::Device { doing, reason: error.to_string() });
         }
         gpu.check()?;
-        Ok(Self { gpu: gpu.clone(), plan, pipelines: pipelines.all, steps, buffers, upload: None })
+        let pipelines = compiler.pipelines;
+        Ok(Self { gpu: gpu.clone(), plan, pipelines, steps, buffers, preparation, upload: None, sent_values: false })
     }
 
     /// The plan that is run.
@@ -90,8 +102,32 @@ impl GpuExecutor {
         let target = self.plan.input.view;
         let bytes = size_of_val(input) as u64;
         encoder.copy_buffer_to_buffer(&self.buffers.upload, 0, self.buffers.of(target.memory), target.offset, bytes);
-        self.encode(&mut encoder, pictures);
+        self.encode(&mut encoder, pictures, None);
         self.finish(encoder, pictures, scores).await
+    }
+
+    /// Whether [`GpuExecutor::run_pictures`] can prepare these pictures: the device has room for each.
+    pub fn can_prepare(&self, pictures: &[&Picture]) -> bool {
+        self.preparation.as_ref().is_some_and(|preparation| preparation.fits(&self.gpu, pictures))
+    }
+
+    /// Prepares pictures on the GPU and runs the plan on them, in one submit.
+    ///
+    /// # Errors
+    /// When the executor was made without a preparation, a picture is too large for it, there are more pictures than the
+    /// plan's batch, or the device fails.
+    pub async fn run_pictures(&mut self, pictures: &[&Picture], scores: bool) -> Result<Results, GpuError> {
+        let count = pictures.len() as u32;
+        let mut encoder = self.encoder();
+        let input = self.buffers.of(self.plan.input.view.memory);
+        let launches = match &mut self.preparation {
+            Some(preparation) if count >= 1 && count <= self.plan.batch && preparation.fits(&self.gpu, pictures) => {
+                preparation.send(&self.gpu, &self.plan, input, pictures, &mut encoder).await?
+            }
+            _ => return Err(GpuError::CannotPrepare { pictures: count, batch: self.plan.batch }),
+        };
+        self.encode(&mut encoder, count, Some(&launches));
+        self.finish(encoder, count, scores).await
     }
 
     async fn write_upload(&mut self, bytes: &[u8]) -> Result<(), GpuError> {
@@ -103,6 +139,7 @@ impl GpuExecutor {
         view.slice(..).copy_from_slice(bytes);
         drop(view);
         self.buffers.upload.unmap();
+        self.sent_values = true;
         Ok(())
     }
 
@@ -111,8 +148,11 @@ impl GpuExecutor {
     }
 
     /// Records all launches in one pass.
-    fn encode(&self, encoder: &mut wgpu::CommandEncoder, pictures: u32) {
+    fn encode(&self, encoder: &mut wgpu::CommandEncoder, pictures: u32, prepare: Option<&Launches>) {
         let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+        if let (Some(preparation), Some(launches)) = (&self.preparation, prepare) {
+            preparation.encode(&mut pass, &self.pipelines, launches);
+        }
         let mut current = None;
         for step in &self.steps {
             if current != Some(step.pipeline) {
@@ -144,7 +184,7 @@ impl GpuExecutor {
         }
         self.gpu.queue.submit([encoder.finish()]);
         let readback = map(&self.buffers.readback, wgpu::MapMode::Read, bytes);
-        self.upload = Some(map(&self.buffers.upload, wgpu::MapMode::Write, self.buffers.upload.size()));
+        self.reclaim_uploads();
         self.gpu.wait(readback).await?;
 
         let view = self.buffers.readback.get_mapped_range(..bytes);
@@ -159,6 +199,16 @@ impl GpuExecutor {
         self.buffers.readback.unmap();
         self.gpu.check()?;
         Ok(results)
+    }
+
+    /// Asks for the upload memories that this run has used to be mapped again.
+    fn reclaim_uploads(&mut self) {
+        if self.sent_values {
+            self.sent_values = false;
+            self.upload = Some(map(&self.buffers.upload, wgpu::MapMode::Write, self.buffers.upload.size()));
+        } else if let Some(preparation) = &mut self.preparation {
+            preparation.reclaim();
+        }
     }
 
     fn failed(&self, doing: &str, error: &dyn std::fmt::Display) -> GpuError {

@@ -1,0 +1,177 @@
+//! Prepares pictures on the GPU: each one's pixels are sent as they are; resize, crop and normalisation run before the
+//! network in the same pass.
+//!
+//! Pictures differ in size, so their launches are made for each run; the memory is made once and grows only when a larger
+//! picture comes than ever before.
+
+use super::memory::buffer;
+use super::pipelines::{Compiler, Resolved};
+use super::wait::{Mapping, map};
+use super::{Gpu, GpuError};
+use crate::kernels::resize::Resize;
+use crate::picture::{Picture, Preprocess};
+use crate::plan::{Limits, Plan};
+
+/// Bytes of the params of one launch with the room to their aligned successor.
+const PARAMS_STRIDE: u64 = 256;
+/// What one picture's memory starts with: a photo's crop region of half a million pixels.
+const FIRST_CAPACITY: u64 = 2 << 20;
+
+/// The launches of one run's pictures.
+pub(super) struct Launches {
+    pub workgroups: Vec<[[u32; 2]; 2]>,
+}
+
+/// Memory and pipelines that prepare a batch.
+pub(super) struct Preparation {
+    preprocess: Preprocess,
+    batch: u32,
+    pub horizontal: Resolved,
+    pub vertical: Resolved,
+    /// Bytes for one picture's source pixels, and for its narrowed ones.
+    capacity: u64,
+    memory: Memory,
+}
+
+struct Memory {
+    params: wgpu::Buffer,
+    source: wgpu::Buffer,
+    /// Params of the batch, then its source pixels.
+    upload: wgpu::Buffer,
+    mapping: Option<Mapping>,
+    /// For each picture of the batch the two bind groups.
+    pub groups: Vec<[wgpu::BindGroup; 2]>,
+}
+
+impl Preparation {
+    pub fn create(
+        gpu: &Gpu,
+        plan: &Plan,
+        preprocess: &Preprocess,
+        input: &wgpu::Buffer,
+        compiler: &mut Compiler,
+    ) -> Self {
+        let [horizontal, vertical] =
+            Resize::new(1, 1, preprocess, 0).dispatches().map(|dispatch| compiler.resolve(gpu, &dispatch));
+        let capacity = FIRST_CAPACITY.min(largest(gpu.limits(), plan.batch));
+        let memory = Memory::create(gpu, plan, capacity, input, [&horizontal, &vertical]);
+        Self { preprocess: preprocess.clone(), batch: plan.batch, horizontal, vertical, capacity, memory }
+    }
+
+    /// Whether the device has room for every picture.
+    pub fn fits(&self, gpu: &Gpu, pictures: &[&Picture]) -> bool {
+        self.needed(pictures) <= largest(gpu.limits(), self.batch)
+    }
+
+    fn needed(&self, pictures: &[&Picture]) -> u64 {
+        let bytes = pictures.iter().map(|picture| {
+            let resize = Resize::new(picture.width(), picture.height(), &self.preprocess, 0);
+            resize.source_bytes().max(resize.narrowed_bytes())
+        });
+        bytes.max().unwrap_or(0)
+    }
+
+    /// Writes the pictures where the next run finds them, and records their way to the device.
+    pub async fn send(
+        &mut self,
+        gpu: &Gpu,
+        plan: &Plan,
+        input: &wgpu::Buffer,
+        pictures: &[&Picture],
+        encoder: &mut wgpu::CommandEncoder,
+    ) -> Result<Launches, GpuError> {
+        let needed = self.needed(pictures);
+        if needed > self.capacity {
+            self.capacity = needed.next_power_of_two().min(largest(gpu.limits(), self.batch));
+            self.memory = Memory::create(gpu, plan, self.capacity, input, [&self.horizontal, &self.vertical]);
+            gpu.check()?;
+        }
+        if let Some(mapping) = self.memory.mapping.take() {
+            gpu.wait(mapping).await?;
+        }
+        let first_source = 2 * PARAMS_STRIDE * u64::from(self.batch);
+        let mut workgroups = Vec::with_capacity(pictures.len());
+        let Memory { params, source, upload, .. } = &self.memory;
+        {
+            let failed = |error: wgpu::MapRangeError| GpuError::Device {
+                doing: "writing the pictures".into(),
+                reason: error.to_string(),
+            };
+            let mut view = upload.get_mapped_range_mut(..).map_err(failed)?;
+            let mut write = |at: u64, bytes: &[u8]| {
+                view.slice(at as usize..at as usize + bytes.len()).copy_from_slice(bytes);
+            };
+            for (slot, picture) in (0u64..).zip(pictures) {
+                let resize = Resize::new(picture.width(), picture.height(), &self.preprocess, slot as u32);
+                let dispatches = resize.dispatches();
+                for (index, dispatch) in (0u64..).zip(&dispatches) {
+                    write((2 * slot + index) * PARAMS_STRIDE, &dispatch.params);
+                }
+                let pixels = picture.packed(&resize.window());
+                write(first_source + slot * self.capacity, bytemuck::cast_slice(&pixels));
+                let bytes = resize.source_bytes();
+                let at = slot * self.capacity;
+                encoder.copy_buffer_to_buffer(upload, first_source + at, source, at, bytes);
+                workgroups.push(dispatches.map(|dispatch| dispatch.workgroups));
+            }
+        }
+        upload.unmap();
+        encoder.copy_buffer_to_buffer(upload, 0, params, 0, 2 * PARAMS_STRIDE * pictures.len() as u64);
+        Ok(Launches { workgroups })
+    }
+
+    /// Records the launches that prepare the pictures sent last.
+    pub fn encode(&self, pass: &mut wgpu::ComputePass<'_>, pipelines: &[wgpu::ComputePipeline], launches: &Launches) {
+        for (step, resolved) in [&self.horizontal, &self.vertical].into_iter().enumerate() {
+            pass.set_pipeline(&pipelines[resolved.pipeline]);
+            for (slot, workgroups) in launches.workgroups.iter().enumerate() {
+                let params_offset = (2 * slot + step) as u32 * PARAMS_STRIDE as u32;
+                pass.set_bind_group(0, &self.memory.groups[slot][step], &[params_offset]);
+                let [x, y] = workgroups[step];
+                pass.dispatch_workgroups(x, y, 1);
+            }
+        }
+    }
+
+    /// Asks for the upload memory back once the submitted run has read it.
+    pub fn reclaim(&mut self) {
+        let upload = &self.memory.upload;
+        self.memory.mapping = Some(map(upload, wgpu::MapMode::Write, upload.size()));
+    }
+}
+
+impl Memory {
+    fn create(
+        gpu: &Gpu,
+        plan: &Plan,
+        capacity: u64,
+        input: &wgpu::Buffer,
+        [horizontal, vertical]: [&Resolved; 2],
+    ) -> Self {
+        use wgpu::BufferUsages as Usage;
+        let batch = u64::from(plan.batch);
+        let params_bytes = 2 * PARAMS_STRIDE * batch;
+        let params = buffer(gpu, "picture params", params_bytes, Usage::UNIFORM | Usage::COPY_DST, false);
+        let source = buffer(gpu, "pictures", batch * capacity, Usage::STORAGE | Usage::COPY_DST, false);
+        let narrowed = buffer(gpu, "narrowed pictures", batch * capacity, Usage::STORAGE, false);
+        let upload_bytes = params_bytes + batch * capacity;
+        let upload = buffer(gpu, "picture upload", upload_bytes, Usage::MAP_WRITE | Usage::COPY_SRC, true);
+        let target = plan.input.view;
+        let groups = (0..batch).map(|slot| {
+            let at = slot * capacity;
+            let params = (&params, 0, 64);
+            let across = [params, (&source, at, capacity), (&narrowed, at, capacity)];
+            let down = [params, (&narrowed, at, capacity), (input, target.offset, target.bytes)];
+            [horizontal.bind(gpu, "resize", &across), vertical.bind(gpu, "resize", &down)]
+        });
+        let groups = groups.collect();
+        Self { params, source, upload, mapping: None, groups }
+    }
+}
+
+/// Bytes that the device can give to one picture of a batch.
+fn largest(limits: Limits, batch: u32) -> u64 {
+    // The upload buffer also holds the params.
+    let buffer = limits.buffer_bytes / u64::from(batch) - 2 * PARAMS_STRIDE;
+    buffer.min(limits.storage_binding_bytes) / PARAMS_STRIDE * PARAMS_STRIDE
+}
