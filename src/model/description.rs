@@ -57,10 +57,23 @@ impl Description {
         if self.format_version != FORMAT_VERSION {
             return Err(Fault::FormatVersion { known: FORMAT_VERSION, found: self.format_version.into() });
         }
+        self.check_width()?;
         let graph = self.architecture.build()?;
         self.check_labels(graph.output().channels)?;
         self.check_preprocess(graph.input().height)?;
         Ok(graph)
+    }
+
+    fn check_width(&self) -> Result<(), Fault> {
+        let (Architecture::MobileNetV2(base) | Architecture::MobileNetV2Dcd { base, .. }) = &self.architecture else {
+            return Ok(());
+        };
+        // JSON has no NaN, so a file that said so could not be read again.
+        if base.width.is_finite() && base.width > 0.0 {
+            return Ok(());
+        }
+        let expected = "a finite number above zero".into();
+        Err(Fault::Field { field: "architecture.width", expected, found: base.width.to_string() })
     }
 
     fn check_labels(&self, classes: usize) -> Result<(), Fault> {
@@ -164,6 +177,10 @@ mod tests {
         }
         let nothing = Architecture::EfficientNetLite0 { classes: 0, input_size: 32 };
         assert!(refused(|d| d.architecture = nothing).starts_with("field `architecture`: node `_fc`"));
+        for width in [f64::NAN, f64::INFINITY, 0.0, -1.0] {
+            let base = MobileNetV2 { width, ..MobileNetV2::imagenet(1.0) };
+            assert!(refused(|d| d.architecture = Architecture::MobileNetV2(base)).contains("`architecture.width`"));
+        }
         assert!(refused(|d| d.format_version = 7).contains("newer dynaconv"));
     }
 }

@@ -16,6 +16,8 @@ pub(super) const MAX_FILE: u64 = 2 << 30;
 const MAX_HEADER: u64 = 16 << 20;
 /// Bytes of the header's length.
 const LENGTH: usize = 8;
+/// What PyTorch's files begin with: a zip archive, or the pickle of a certain large number.
+const CHECKPOINTS: [&[u8]; 2] = [b"PK\x03\x04", b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46"];
 /// The metadata's entry that holds the description.
 pub(super) const DESCRIPTION_KEY: &str = "dynaconv";
 
@@ -79,6 +81,9 @@ fn split(bytes: &[u8]) -> Result<(Metadata, &[u8]), Fault> {
     let Some((length, rest)) = bytes.split_first_chunk::<LENGTH>() else {
         return Err(Fault::Truncated { expected: LENGTH as u64, found });
     };
+    if CHECKPOINTS.iter().any(|start| bytes.starts_with(start)) {
+        return Err(Fault::Header("it looks like a PyTorch checkpoint, which is to be imported first".into()));
+    }
     let length = u64::from_le_bytes(*length);
     if length > MAX_HEADER {
         return Err(Fault::HeaderTooLong { most: MAX_HEADER, found: length });

@@ -22,7 +22,7 @@ use crate::picture::{Filter, Preprocess};
 /// What a checkpoint does not tell of its network.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ImportOptions {
-    /// What to call the model; the file's name without its extension, if not given.
+    /// What to call the model; the file's name without `.pth` and the like, if not given.
     pub name: Option<String>,
     /// Side of the square input, in pixels. Cannot be seen in the file.
     pub input_size: usize,
@@ -72,13 +72,23 @@ fn import_checkpoint(path: &Path, options: &ImportOptions) -> Result<Model, Faul
     let architecture = recognise::recognise(&tensors, options)?;
     let weights = checkpoint::read(tensors, file_bytes)?;
 
-    let stem = || path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
-    let name = options.name.clone().or_else(stem).unwrap_or_default();
+    let name = options.name.clone().unwrap_or_else(|| file_name(path));
     let preprocess = options.preprocess.clone().unwrap_or_else(|| usual_preprocess(&architecture, options.input_size));
     let mut description = Description::new(name, architecture, preprocess);
     description.labels = options.labels.clone();
     description.notes = options.notes.clone();
     Model::assemble(description, weights)
+}
+
+/// The file's name without the extensions of checkpoints, of which `.pth.tar` is the usual double.
+fn file_name(path: &Path) -> String {
+    let mut name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    for extension in [".tar", ".pth", ".pt"] {
+        if let Some(rest) = name.strip_suffix(extension).filter(|rest| !rest.is_empty()) {
+            name.truncate(rest.len());
+        }
+    }
+    name
 }
 
 /// How the authors of a network prepared their pictures.
@@ -95,5 +105,16 @@ fn usual_preprocess(architecture: &Architecture, input_size: usize) -> Preproces
             mean: [127.0 / 255.0; 3],
             std: [128.0 / 255.0; 3],
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_model_is_named_after_its_file() {
+        let names = ["a/mv2x1.0_dcd.pth.tar", "b.pt", ".pth", "c.bin", ""].map(|path| file_name(Path::new(path)));
+        assert_eq!(names, ["mv2x1.0_dcd", "b", ".pth", "c.bin", ""]);
     }
 }

@@ -4,11 +4,13 @@
 //! becomes a value of about a hundred, and in a zip that byte may come from a thousandth of one. A scan that makes no
 //! values counts them first. A network's checkpoint has some forty per tensor; the bound is far above that.
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Seek};
 use std::path::Path;
 
-use zip::ZipArchive;
+use zip::result::ZipResult;
+use zip::{ZipArchive, ZipReadOptions};
 
 use super::Fault;
 
@@ -52,10 +54,12 @@ fn scan_zip(file: File, budget: &mut Budget) -> Result<(), Fault> {
     let broken = |error: &dyn std::fmt::Display| refused(&format!("zip archive: {error}"));
     let mut archive = ZipArchive::new(BufReader::new(file)).map_err(|error| broken(&error))?;
     for index in 0..archive.len() {
-        let entry = archive.by_index(index);
-        // Entries that this program cannot open (encrypted, say) cannot be opened by the reader either.
-        let Ok(entry) = entry else { continue };
-        if entry.name().map_err(|error| broken(&error))?.ends_with("data.pkl") {
+        // The reader refuses archives with a name that is no text.
+        let is_pickle = |name: ZipResult<Cow<'_, str>>| name.is_ok_and(|name| name.ends_with("data.pkl"));
+        if archive.name_for_index(index).is_some_and(is_pickle) {
+            // PyTorch can leave checksums out; the reader checks those that are there.
+            let unchecked = ZipReadOptions::new().ignore_crc32(true);
+            let entry = archive.by_index_with_options(index, unchecked).map_err(|error| broken(&error))?;
             budget.scan_pickle(&mut BufReader::new(entry))?;
         }
     }
