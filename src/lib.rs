@@ -4,6 +4,7 @@ pub mod exec;
 pub mod graph;
 pub mod kernels;
 pub mod lower;
+pub mod model;
 pub mod picture;
 pub mod plan;
 pub mod tensor;

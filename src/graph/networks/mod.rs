@@ -11,11 +11,13 @@ use super::{Graph, GraphError};
 
 /// A network's architecture with its free sizes: all that a model file says of its structure.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+#[serde(tag = "kind", deny_unknown_fields)]
 pub enum Architecture {
     /// MobileNetV2 with static convolutions.
+    #[serde(rename = "mobilenet_v2")]
     MobileNetV2(MobileNetV2),
     /// MobileNetV2 whose expand and project convolutions and classifier are dynamic, by the DCD authors' layer rules.
+    #[serde(rename = "mobilenet_v2_dcd")]
     MobileNetV2Dcd {
         /// The sizes shared with the static network.
         #[serde(flatten)]
@@ -24,6 +26,7 @@ pub enum Architecture {
         fc_squeeze: usize,
     },
     /// EfficientNet-Lite0.
+    #[serde(rename = "efficientnet_lite0")]
     EfficientNetLite0 {
         /// Classes.
         classes: usize,

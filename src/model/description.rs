@@ -1,0 +1,186 @@
+//! What a model file says of its network besides the weights.
+
+use serde::{Deserialize, Serialize};
+
+use super::Fault;
+use crate::graph::Graph;
+use crate::graph::networks::Architecture;
+use crate::picture::Preprocess;
+
+/// The version of the description that this program reads and writes.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// No picture of this program's kind has a longer side.
+const MAX_SIDE: u32 = 1 << 14;
+
+/// Everything about a model but its weights; kept as JSON in the file's metadata.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Description {
+    /// [`FORMAT_VERSION`].
+    pub format_version: u32,
+    /// What to call the model.
+    pub name: String,
+    /// The network.
+    pub architecture: Architecture,
+    /// How it wants its pictures.
+    pub preprocess: Preprocess,
+    /// The classes' names in order, or none where they are not known.
+    pub labels: Vec<String>,
+    /// Where the weights come from, and under which licence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notes: Option<String>,
+}
+
+impl Description {
+    /// Describes a network of unnamed classes.
+    pub fn new(name: impl Into<String>, architecture: Architecture, preprocess: Preprocess) -> Self {
+        let name = name.into();
+        Self { format_version: FORMAT_VERSION, name, architecture, preprocess, labels: Vec::new(), notes: None }
+    }
+
+    /// Reads a description from its JSON; the version comes first, as it decides what the rest may be.
+    pub(super) fn parse(json: &str) -> Result<Self, Fault> {
+        #[derive(Deserialize)]
+        struct Version {
+            format_version: u64,
+        }
+        let Version { format_version: found } = serde_json::from_str(json).map_err(Fault::Description)?;
+        if found != u64::from(FORMAT_VERSION) {
+            return Err(Fault::FormatVersion { known: FORMAT_VERSION, found });
+        }
+        serde_json::from_str(json).map_err(Fault::Description)
+    }
+
+    /// Builds the network, having checked the whole description.
+    pub(super) fn graph(&self) -> Result<Graph, Fault> {
+        if self.format_version != FORMAT_VERSION {
+            return Err(Fault::FormatVersion { known: FORMAT_VERSION, found: self.format_version.into() });
+        }
+        self.check_width()?;
+        let graph = self.architecture.build()?;
+        self.check_labels(graph.output().channels)?;
+        self.check_preprocess(graph.input().height)?;
+        Ok(graph)
+    }
+
+    fn check_width(&self) -> Result<(), Fault> {
+        let (Architecture::MobileNetV2(base) | Architecture::MobileNetV2Dcd { base, .. }) = &self.architecture else {
+            return Ok(());
+        };
+        // JSON has no NaN, so a file that said so could not be read again.
+        if base.width.is_finite() && base.width > 0.0 {
+            return Ok(());
+        }
+        let expected = "a finite number above zero".into();
+        Err(Fault::Field { field: "architecture.width", expected, found: base.width.to_string() })
+    }
+
+    fn check_labels(&self, classes: usize) -> Result<(), Fault> {
+        if self.labels.is_empty() || self.labels.len() == classes {
+            return Ok(());
+        }
+        let expected = format!("none or {classes}, one for each class");
+        Err(Fault::Field { field: "labels", expected, found: self.labels.len().to_string() })
+    }
+
+    fn check_preprocess(&self, input_size: usize) -> Result<(), Fault> {
+        let Preprocess { resize, crop, filter: _, mean, std } = &self.preprocess;
+        let require = |holds: bool, field: &'static str, expected: String, found: String| {
+            if holds { Ok(()) } else { Err(Fault::Field { field, expected, found }) }
+        };
+        let input = format!("the network's input size, {input_size}");
+        require(*crop as usize == input_size, "preprocess.crop", input, crop.to_string())?;
+        let sides = format!("{crop} (the crop) to {MAX_SIDE} pixels");
+        require((*crop..=MAX_SIDE).contains(resize), "preprocess.resize", sides, resize.to_string())?;
+        let finite = mean.iter().all(|m| m.is_finite());
+        require(finite, "preprocess.mean", "finite values".into(), format!("{mean:?}"))?;
+        let positive = std.iter().all(|s| s.is_finite() && *s > 0.0);
+        require(positive, "preprocess.std", "finite values above zero".into(), format!("{std:?}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph::networks::MobileNetV2;
+
+    fn description() -> Description {
+        let base = MobileNetV2 { width: 0.5, classes: 3, input_size: 32, stem_stride: 1 };
+        let architecture = Architecture::MobileNetV2Dcd { base, fc_squeeze: 8 };
+        Description::new("tiny", architecture, Preprocess::imagenet(32))
+    }
+
+    fn refused(change: impl FnOnce(&mut Description)) -> String {
+        let mut description = description();
+        change(&mut description);
+        description.graph().unwrap_err().to_string()
+    }
+
+    #[test]
+    fn every_architecture_survives_json() {
+        let base = MobileNetV2 { width: 0.35, classes: 3, input_size: 32, stem_stride: 1 };
+        for architecture in [
+            Architecture::MobileNetV2(base.clone()),
+            Architecture::MobileNetV2Dcd { base, fc_squeeze: 8 },
+            Architecture::EfficientNetLite0 { classes: 3, input_size: 32 },
+        ] {
+            let mut described = Description::new("a \"name\"", architecture, Preprocess::imagenet(32));
+            described.labels = vec!["katze".into(), "犬".into(), String::new()];
+            described.notes = Some("CC0".into());
+            let json = serde_json::to_string(&described).unwrap();
+            assert_eq!(Description::parse(&json).unwrap(), described, "{json}");
+            described.graph().unwrap();
+        }
+    }
+
+    #[test]
+    fn the_version_is_looked_at_before_anything_else() {
+        let parse = |json: &str| Description::parse(json).unwrap_err().to_string();
+        assert_eq!(
+            parse(r#"{"format_version": 2, "shape_of_things_to_come": []}"#),
+            "field `format_version`: expected 1, found 2: written by a newer dynaconv"
+        );
+        assert_eq!(parse(r#"{"format_version": 0}"#), "field `format_version`: expected 1, found 0");
+        assert!(parse(r#"{"format_version": 1}"#).contains("missing field `name`"));
+        assert!(parse("[]").starts_with("description: "));
+        assert!(parse("{").contains("EOF"));
+        assert!(parse(r#"{"name": "x"}"#).contains("missing field `format_version`"));
+    }
+
+    #[test]
+    fn unknown_fields_are_refused() {
+        let mut json = serde_json::to_value(description()).unwrap();
+        json["colour"] = "red".into();
+        assert!(Description::parse(&json.to_string()).unwrap_err().to_string().contains("unknown field `colour`"));
+    }
+
+    #[test]
+    fn what_is_out_of_range_is_named() {
+        assert!(description().graph().is_ok());
+        assert_eq!(
+            refused(|d| d.labels = vec!["one".into()]),
+            "field `labels`: expected none or 3, one for each class, found 1"
+        );
+        assert_eq!(
+            refused(|d| d.preprocess.crop = 31),
+            "field `preprocess.crop`: expected the network's input size, 32, found 31"
+        );
+        assert_eq!(
+            refused(|d| d.preprocess.resize = 31),
+            "field `preprocess.resize`: expected 32 (the crop) to 16384 pixels, found 31"
+        );
+        assert!(refused(|d| d.preprocess.resize = 16385).contains("found 16385"));
+        assert!(refused(|d| d.preprocess.mean[1] = f32::NAN).contains("`preprocess.mean`"));
+        for std in [0.0, -1.0, f32::INFINITY, f32::NAN] {
+            assert!(refused(|d| d.preprocess.std[2] = std).contains("`preprocess.std`"), "{std}");
+        }
+        let nothing = Architecture::EfficientNetLite0 { classes: 0, input_size: 32 };
+        assert!(refused(|d| d.architecture = nothing).starts_with("field `architecture`: node `_fc`"));
+        for width in [f64::NAN, f64::INFINITY, 0.0, -1.0] {
+            let base = MobileNetV2 { width, ..MobileNetV2::imagenet(1.0) };
+            assert!(refused(|d| d.architecture = Architecture::MobileNetV2(base)).contains("`architecture.width`"));
+        }
+        assert!(refused(|d| d.format_version = 7).contains("newer dynaconv"));
+    }
+}

@@ -1,0 +1,97 @@
+//! Writes model files.
+
+use std::collections::HashMap;
+
+use safetensors::tensor::TensorView;
+use safetensors::{Dtype, SafeTensorError};
+
+use super::read::DESCRIPTION_KEY;
+use super::values::{encode_half, encode_single};
+use super::{Fault, Model, ModelError};
+use crate::tensor::Tensor;
+
+/// How the values of a file are stored.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Precision {
+    /// All in single precision.
+    #[default]
+    F32,
+    /// Kernels and matrices in half precision; vectors (biases, norms), which are few and which the network is most
+    /// sensitive to, in single precision. About half the size.
+    F16,
+}
+
+impl Model {
+    /// The bytes of the model's file. Equal models give equal bytes.
+    ///
+    /// # Errors
+    /// When a value does not fit half precision.
+    pub fn to_bytes(&self, precision: Precision) -> Result<Vec<u8>, ModelError> {
+        self.serialise(precision).map_err(|fault| ModelError::new(&self.description.name, fault))
+    }
+
+    /// Writes the model to a file, whole or not at all: first to a temporary one beside it, which then takes its place.
+    ///
+    /// # Errors
+    /// When a value does not fit half precision, or the file cannot be written.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn save(&self, path: impl AsRef<std::path::Path>, precision: Precision) -> Result<(), ModelError> {
+        let path = path.as_ref();
+        let saved = self.serialise(precision).and_then(|bytes| replace(path, &bytes));
+        saved.map_err(|fault| ModelError::new(path.display(), fault))
+    }
+
+    fn serialise(&self, precision: Precision) -> Result<Vec<u8>, Fault> {
+        let json = serde_json::to_string(&self.description).map_err(Fault::Description)?;
+        let metadata = HashMap::from([(DESCRIPTION_KEY.to_string(), json)]);
+        let encode = |(name, tensor): (&String, &Tensor)| Ok((name.clone(), Encoded::new(name, tensor, precision)?));
+        let tensors = self.weights.iter().map(encode).collect::<Result<Vec<_>, Fault>>()?;
+        let views = tensors.iter().map(|(name, tensor)| Ok((name, tensor.view()?)));
+        let views = views.collect::<Result<Vec<_>, SafeTensorError>>();
+        let bytes = views.and_then(|views| safetensors::serialize(views, Some(metadata)));
+        bytes.map_err(|error| Fault::Header(error.to_string()))
+    }
+}
+
+struct Encoded {
+    dtype: Dtype,
+    shape: Vec<usize>,
+    bytes: Vec<u8>,
+}
+
+impl Encoded {
+    fn new(name: &str, tensor: &Tensor, precision: Precision) -> Result<Self, Fault> {
+        let shape = tensor.shape().to_vec();
+        Ok(match precision {
+            Precision::F16 if shape.len() > 1 => {
+                Self { dtype: Dtype::F16, shape, bytes: encode_half(name, tensor.data())? }
+            }
+            _ => Self { dtype: Dtype::F32, shape, bytes: encode_single(tensor.data()) },
+        })
+    }
+
+    fn view(&self) -> Result<TensorView<'_>, SafeTensorError> {
+        TensorView::new(self.dtype, self.shape.clone(), &self.bytes)
+    }
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+fn replace(path: &std::path::Path, bytes: &[u8]) -> Result<(), Fault> {
+    use std::io::Write;
+
+    let failed = |source| Fault::Io { doing: "write it", source };
+    // The parent of a bare file name is the empty path.
+    let folder = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => std::path::Path::new("."),
+    };
+    let mut builder = tempfile::Builder::new();
+    // Temporary files are for their owner only; this one is to become an ordinary file, limited by the umask.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    let mut file = builder.prefix(".dynaconv-").tempfile_in(folder).map_err(failed)?;
+    file.write_all(bytes).map_err(failed)?;
+    file.as_file().sync_all().map_err(failed)?;
+    file.persist(path).map_err(|error| failed(error.error))?;
+    Ok(())
+}
