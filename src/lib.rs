@@ -1,5 +1,6 @@
 //! Image networks with dynamic convolution on any GPU, through wgpu and WGSL compute shaders.
 
+pub mod classifier;
 pub mod exec;
 pub mod graph;
 pub mod kernels;

@@ -1,6 +1,6 @@
 //! Multiply-adds of a dynamic layer in its two equal forms, for one picture.
 
-use super::Dynamic;
+use super::{Connection, Dynamic, Graph, Node, Op};
 
 /// Multiply-adds that a dynamic layer needs beyond its static convolution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +28,28 @@ pub fn dynamic_cost(d: &Dynamic, inputs: usize, pixels: usize) -> DynamicCost {
         controller: c * m * s + s * s + s * l * l + s * o,
         assemble: c.min(o) * l * l + c * o * l + c * o + l * l + o * l,
         branch: pixels * (c * l + l * l + o * l + o),
+    }
+}
+
+impl Graph {
+    /// Multiply-adds of one node's static convolution or product, for one picture.
+    pub fn static_multiply_adds(&self, node: &Node) -> u64 {
+        let Some(x) = node.inputs.first().map(|input| self.node(*input).output) else { return 0 };
+        let y = node.output;
+        let per_pixel = match &node.op {
+            Op::Convolution(c) if c.connection == Connection::Depthwise => c.kernel * c.kernel * y.channels,
+            Op::Convolution(c) => c.kernel * c.kernel * x.channels * y.channels,
+            Op::DynamicConvolution(_) | Op::DynamicLinear(_) | Op::Linear { .. } => x.channels * y.channels,
+            _ => 0,
+        };
+        (y.pixels() * per_pixel) as u64
+    }
+
+    /// What a dynamic node costs in its forms, for one picture; nothing for a static node.
+    pub fn dynamic_cost_of(&self, node: &Node) -> Option<DynamicCost> {
+        let (Op::DynamicConvolution(d) | Op::DynamicLinear(d)) = &node.op else { return None };
+        let x = self.node(*node.inputs.first()?).output;
+        Some(dynamic_cost(d, x.channels, x.pixels()))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::graph::{Dynamic, dynamic_cost};
+use crate::graph::{Dynamic, Graph, Node, Op, dynamic_cost};
 
 /// How a dynamic convolution is computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -38,9 +38,45 @@ pub fn choose_form(choice: FormChoice, sizes: &Dynamic, inputs: usize, pixels: u
     }
 }
 
+/// The form that a node of a network takes; nothing for a static node.
+pub fn form_of(graph: &Graph, node: &Node, choice: FormChoice) -> Option<Form> {
+    match &node.op {
+        Op::DynamicConvolution(sizes) => {
+            let x = graph.node(*node.inputs.first()?).output;
+            Some(choose_form(choice, sizes, x.channels, x.pixels()))
+        }
+        Op::DynamicLinear(_) => Some(Form::Branch),
+        _ => None,
+    }
+}
+
+/// Multiply-adds of a whole network for one picture, with its dynamic layers in the forms chosen.
+pub fn multiply_adds(graph: &Graph, choice: FormChoice) -> u64 {
+    let of_node = |node: &Node| {
+        let beyond = graph.dynamic_cost_of(node).zip(form_of(graph, node, choice)).map_or(0, |(cost, form)| {
+            cost.controller + if form == Form::Assemble { cost.assemble } else { cost.branch }
+        });
+        graph.static_multiply_adds(node) + beyond
+    };
+    graph.nodes().iter().map(of_node).sum()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::graph::networks::{Architecture, MobileNetV2};
+
+    #[test]
+    fn multiply_adds_of_whole_networks_are_those_worked_out_by_hand() {
+        let base = MobileNetV2::imagenet(1.0);
+        let plain = Architecture::MobileNetV2(base.clone()).build().unwrap();
+        let dynamic = Architecture::MobileNetV2Dcd { base, fc_squeeze: 16 }.build().unwrap();
+        let millions = |graph: &Graph, choice| (multiply_adds(graph, choice) as f64 / 1e4).round() / 100.0;
+        assert_eq!(millions(&plain, FormChoice::Auto), 300.77);
+        assert_eq!(millions(&dynamic, FormChoice::Always(Form::Assemble)), 353.14);
+        assert_eq!(millions(&dynamic, FormChoice::Always(Form::Branch)), 402.10);
+        assert_eq!(millions(&dynamic, FormChoice::Auto), 326.37);
+    }
 
     #[test]
     fn the_forms_meet_at_the_pixel_counts_worked_out_by_hand() {

@@ -8,7 +8,7 @@ mod layers;
 mod pack;
 mod slots;
 
-pub use form::{Form, FormChoice, choose_form};
+pub use form::{Form, FormChoice, choose_form, form_of, multiply_adds};
 
 use crate::graph::FoldedNetwork;
 use crate::plan::{Limits, Plan, PlanError};

@@ -1,0 +1,310 @@
+//! The way from pictures to the most probable classes: a model on a device.
+//!
+//! Read this file from the top to follow a picture: [`Classifier::new`] folds and lowers the model once and prepares an
+//! executor; [`Classifier::classify`] gives it pictures and reads the best classes back.
+
+use crate::exec::cpu::CpuExecutor;
+#[cfg(feature = "gpu")]
+use crate::exec::gpu::{Gpu, GpuChoice, GpuError, GpuExecutor, Results};
+use crate::graph::{FoldError, fold};
+use crate::kernels::resize::Resize;
+use crate::lower::{LowerError, Options, lower};
+use crate::model::Model;
+use crate::picture::{Picture, Preprocess};
+use crate::plan::{Limits, Plan, PlanError};
+use crate::tensor::{Tensor, channels_last_from_nchw, nchw_from_channels_last};
+
+/// Where a model runs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Device {
+    /// The best GPU; where there is none, the CPU.
+    #[default]
+    Best,
+    /// The CPU.
+    Cpu,
+    /// A GPU, or an error.
+    #[cfg(feature = "gpu")]
+    Gpu(GpuChoice),
+}
+
+/// Why a model cannot be prepared, or did not answer.
+#[derive(Debug, thiserror::Error)]
+pub enum ClassifierError {
+    /// The model's weights do not fold.
+    #[error("{model}: {error}")]
+    Fold {
+        /// The model.
+        model: String,
+        /// What is wrong.
+        error: FoldError,
+    },
+    /// The model cannot be lowered to a plan.
+    #[error("{model}: {error}")]
+    Lower {
+        /// The model.
+        model: String,
+        /// What is wrong.
+        error: LowerError,
+    },
+    /// The plan is not valid.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// The GPU could not be opened, or failed.
+    #[cfg(feature = "gpu")]
+    #[error(transparent)]
+    Gpu(#[from] GpuError),
+    /// More pictures than the classifier was made for, or none.
+    #[error("{found} pictures in one call, expected 1 to {batch}")]
+    Batch {
+        /// Pictures given.
+        found: usize,
+        /// The classifier's batch.
+        batch: u32,
+    },
+    /// An input tensor of another shape.
+    #[error("the input has shape {found:?}, expected {expected}")]
+    InputShape {
+        /// The shape given.
+        found: Vec<usize>,
+        /// The shape needed.
+        expected: String,
+    },
+    /// The network computed something that is no number.
+    #[error("{model}: the scores of picture {picture} are not finite numbers; the model does not suit this input")]
+    NotFinite {
+        /// The model.
+        model: String,
+        /// Which picture of the call.
+        picture: usize,
+    },
+}
+
+/// One class with its probability.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Guess {
+    /// Index of the class.
+    pub class: usize,
+    /// Between 0 and 1.
+    pub probability: f32,
+}
+
+/// A model that is ready to answer on its device.
+pub struct Classifier {
+    name: String,
+    labels: Vec<String>,
+    preprocess: Preprocess,
+    executor: Executor,
+    device: String,
+    software: bool,
+    notice: Option<String>,
+}
+
+enum Executor {
+    Cpu(CpuExecutor),
+    #[cfg(feature = "gpu")]
+    Gpu(Box<GpuExecutor>),
+}
+
+impl Classifier {
+    /// Folds and lowers a model and prepares its device for `options.batch` pictures a call.
+    ///
+    /// # Errors
+    /// When the model does not fold or lower, or the device that was asked for cannot be had.
+    pub async fn new(model: &Model, device: &Device, options: Options) -> Result<Self, ClassifierError> {
+        let mut notice = None;
+        #[cfg(feature = "gpu")]
+        {
+            let choice = match device {
+                Device::Cpu => None,
+                Device::Best => Some(&GpuChoice::Best),
+                Device::Gpu(choice) => Some(choice),
+            };
+            if let Some(choice) = choice {
+                match Gpu::open(choice).await {
+                    Ok(gpu) => return Self::on_gpu(model, gpu, options).await,
+                    Err(GpuError::NoAdapter) if *device == Device::Best => notice = Some(NO_GPU.to_string()),
+                    Err(error) => return Err(error.into()),
+                }
+            }
+        }
+        #[cfg(not(feature = "gpu"))]
+        if *device == Device::Best {
+            notice = Some("this build has no GPU support; going on with the CPU".to_string());
+        }
+        let executor = Executor::Cpu(CpuExecutor::new(plan(model, options, Limits::default())?)?);
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Ok(Self::with(model, executor, format!("CPU, {cores} core(s)"), false, notice))
+    }
+
+    /// Prepares a model on an open GPU.
+    ///
+    /// # Errors
+    /// When the model does not fold or lower, or the device refuses the plan.
+    #[cfg(feature = "gpu")]
+    pub async fn on_gpu(model: &Model, gpu: Gpu, options: Options) -> Result<Self, ClassifierError> {
+        let plan = plan(model, options, gpu.limits())?;
+        let executor = GpuExecutor::new(&gpu, plan, Some(&model.description().preprocess)).await?;
+        let info = gpu.info();
+        let device = format!("{} ({}, {})", info.name, info.api, info.kind);
+        let software = info.software;
+        Ok(Self::with(model, Executor::Gpu(Box::new(executor)), device, software, None))
+    }
+
+    fn with(model: &Model, executor: Executor, device: String, software: bool, notice: Option<String>) -> Self {
+        let description = model.description();
+        Self {
+            name: description.name.clone(),
+            labels: description.labels.clone(),
+            preprocess: description.preprocess.clone(),
+            executor,
+            device,
+            software,
+            notice,
+        }
+    }
+
+    /// The model's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// A class's name, where the model knows it.
+    pub fn label(&self, class: usize) -> Option<&str> {
+        self.labels.get(class).map(String::as_str)
+    }
+
+    /// The device that answers, for people to read.
+    pub fn device(&self) -> &str {
+        &self.device
+    }
+
+    /// Whether the device is a GPU adapter that computes on the CPU.
+    pub fn is_software(&self) -> bool {
+        self.software
+    }
+
+    /// What the user should know of how the device was chosen.
+    pub fn notice(&self) -> Option<&str> {
+        self.notice.as_deref()
+    }
+
+    /// The plan that runs.
+    pub fn plan(&self) -> &Plan {
+        match &self.executor {
+            Executor::Cpu(executor) => executor.plan(),
+            #[cfg(feature = "gpu")]
+            Executor::Gpu(executor) => executor.plan(),
+        }
+    }
+
+    /// Prepares pictures, runs the network on all of them at once, and gives each one's most probable classes, best first.
+    ///
+    /// # Errors
+    /// When there are no pictures or more than the batch, the network's result is not finite, or the device fails.
+    pub async fn classify(&mut self, pictures: &[&Picture]) -> Result<Vec<Vec<Guess>>, ClassifierError> {
+        let batch = self.plan().batch;
+        if pictures.is_empty() || pictures.len() > batch as usize {
+            return Err(ClassifierError::Batch { found: pictures.len(), batch });
+        }
+        let best = match &mut self.executor {
+            Executor::Cpu(executor) => {
+                prepare_on_cpu(&self.preprocess, pictures, executor.input_mut());
+                executor.run(pictures.len() as u32);
+                executor.view(executor.plan().best).to_vec()
+            }
+            #[cfg(feature = "gpu")]
+            Executor::Gpu(executor) if executor.can_prepare(pictures) => {
+                executor.run_pictures(pictures, false).await?.best
+            }
+            #[cfg(feature = "gpu")]
+            Executor::Gpu(executor) => {
+                let mut input = vec![0.0; pictures.len() * executor.plan().input.map.padded_values()];
+                prepare_on_cpu(&self.preprocess, pictures, &mut input);
+                executor.run(pictures.len() as u32, &input, false).await?.best
+            }
+        };
+        let top = 2 * self.plan().top as usize;
+        best.chunks_exact(top)
+            .take(pictures.len())
+            .enumerate()
+            .map(|(index, pairs)| self.guesses(index, pairs))
+            .collect()
+    }
+
+    fn guesses(&self, picture: usize, pairs: &[f32]) -> Result<Vec<Guess>, ClassifierError> {
+        let classes = self.plan().scores.map.channels;
+        let guess = |pair: &[f32]| {
+            let (class, probability) = (pair[0] as usize, pair[1]);
+            let sound = class < classes && (0.0..=1.0).contains(&probability);
+            sound.then_some(Guess { class, probability })
+        };
+        let guesses: Option<Vec<Guess>> = pairs.chunks_exact(2).map(guess).collect();
+        guesses.ok_or_else(|| ClassifierError::NotFinite { model: self.name.clone(), picture })
+    }
+
+    /// Runs the network on prepared pictures, `[N][3][height][width]` of any N, and gives the class scores, `[N][classes]`.
+    ///
+    /// # Errors
+    /// When the tensor has another shape, a score is not finite, or the device fails.
+    pub async fn scores(&mut self, input: &Tensor) -> Result<Tensor, ClassifierError> {
+        let (map, scores) = (self.plan().input.map, self.plan().scores);
+        let [_, channels, height, width] = *input.shape() else { return Err(self.shape_error(input)) };
+        if [channels, height, width] != [map.channels, map.height, map.width] || input.data().is_empty() {
+            return Err(self.shape_error(input));
+        }
+        let one = map.channels * map.pixels();
+        let mut out = Vec::new();
+        for chunk in input.data().chunks(one * self.plan().batch as usize) {
+            let pictures = (chunk.len() / one) as u32;
+            let values = channels_last_from_nchw(map, chunk);
+            let found = match &mut self.executor {
+                Executor::Cpu(executor) => {
+                    executor.input_mut()[..values.len()].copy_from_slice(&values);
+                    executor.run(pictures);
+                    executor.view(scores.view)[..pictures as usize * scores.map.padded_values()].to_vec()
+                }
+                #[cfg(feature = "gpu")]
+                Executor::Gpu(executor) => {
+                    let Results { scores, .. } = executor.run(pictures, &values, true).await?;
+                    scores.unwrap_or_default()
+                }
+            };
+            out.extend(nchw_from_channels_last(scores.map, &found));
+        }
+        let classes = scores.map.channels;
+        if let Some(place) = out.iter().position(|score| !score.is_finite()) {
+            return Err(ClassifierError::NotFinite { model: self.name.clone(), picture: place / classes });
+        }
+        let shape = vec![out.len() / classes, classes];
+        Tensor::new(shape, out).map_err(|_| self.shape_error(input))
+    }
+
+    fn shape_error(&self, input: &Tensor) -> ClassifierError {
+        let map = self.plan().input.map;
+        let expected = format!("[any, {}, {}, {}]", map.channels, map.height, map.width);
+        ClassifierError::InputShape { found: input.shape().to_vec(), expected }
+    }
+}
+
+#[cfg(feature = "gpu")]
+const NO_GPU: &str = "no GPU adapter was found; going on with the CPU. On Debian and Ubuntu the package \
+                      mesa-vulkan-drivers brings drivers for most GPUs, and a software one";
+
+fn plan(model: &Model, options: Options, limits: Limits) -> Result<Plan, ClassifierError> {
+    let name = || model.description().name.clone();
+    let folded =
+        fold(model.graph(), model.weights()).map_err(|error| ClassifierError::Fold { model: name(), error })?;
+    lower(&name(), &folded, options, limits).map_err(|error| ClassifierError::Lower { model: name(), error })
+}
+
+fn prepare_on_cpu(preprocess: &Preprocess, pictures: &[&Picture], input: &mut [f32]) {
+    for (slot, picture) in pictures.iter().enumerate() {
+        Resize::new(picture.width(), picture.height(), preprocess, slot as u32).on_cpu(picture, input);
+    }
+}
+
+/// Waits for a future on this thread: the way from the library's async calls to blocking ones.
+#[cfg(not(target_arch = "wasm32"))]
+pub fn block_on<T>(future: impl Future<Output = T>) -> T {
+    pollster::block_on(future)
+}
