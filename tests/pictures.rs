@@ -151,7 +151,10 @@ fn errors_name_the_file_and_what_was_found() {
         "a.txt: expected a JPEG, PNG or WebP picture, found 2 bytes that start with [68, 69]"
     );
     let jpeg = std::fs::read(golden("decode/plain.jpg")).unwrap();
-    assert!(refusal("cut.jpg", &jpeg[..900]).contains("ends early, after 900 bytes"));
+    let found = "found one that ends early, after 900 bytes";
+    assert_eq!(refusal("cut.jpg", &jpeg[..900]), format!("cut.jpg: expected a whole JPEG picture, {found}"));
+    let png = std::fs::read(golden("decode/rgb.png")).unwrap();
+    assert!(refusal("cut.png", &png[..900]).starts_with("cut.png: expected a sound PNG picture, found a fault: "));
     assert!(
         matches!(Picture::open("no/such.png"), Err(PictureError::Unreadable { name, .. }) if name == "no/such.png")
     );

@@ -27,12 +27,12 @@ const MAX_DECODER_BYTES: u64 = 1 << 30;
 #[derive(Debug, thiserror::Error)]
 pub enum PictureError {
     /// The file system's refusal.
-    #[error("{name}: cannot be read: {source}")]
+    #[error("{name}: cannot be read: {reason}")]
     Unreadable {
         /// The file.
         name: String,
         /// What the system says.
-        source: std::io::Error,
+        reason: std::io::Error,
     },
     /// More bytes than any sensible picture has.
     #[error("{name}: expected at most {MAX_FILE_BYTES} bytes, found {}", found.map_or("more".into(), |n| n.to_string()))]
@@ -64,24 +64,24 @@ pub enum PictureError {
         height: u32,
     },
     /// The end of the file is missing.
-    #[error("{name}: expected a whole {format:?} picture, found one that ends early, after {bytes} bytes")]
+    #[error("{name}: expected a whole {format} picture, found one that ends early, after {bytes} bytes")]
     Truncated {
         /// The file.
         name: String,
         /// Its format.
-        format: ImageFormat,
+        format: &'static str,
         /// Its length.
         bytes: usize,
     },
     /// The decoder's refusal.
-    #[error("{name}: expected a sound {format:?} picture, found a fault: {source}")]
+    #[error("{name}: expected a sound {format} picture, found a fault: {reason}")]
     Corrupt {
         /// The file.
         name: String,
         /// Its format.
-        format: ImageFormat,
+        format: &'static str,
         /// What the decoder says.
-        source: ImageError,
+        reason: String,
     },
 }
 
@@ -97,7 +97,7 @@ impl Picture {
         // One byte more than allowed tells a file that is too long, also where the system knows no length.
         let read = File::open(path).and_then(|file| file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes));
         match read {
-            Err(source) => Err(PictureError::Unreadable { name, source }),
+            Err(reason) => Err(PictureError::Unreadable { name, reason }),
             Ok(length) if length as u64 > MAX_FILE_BYTES => {
                 let found = path.metadata().ok().map(|data| data.len()).filter(|&length| length > MAX_FILE_BYTES);
                 Err(PictureError::FileTooLarge { name, found })
@@ -116,27 +116,29 @@ impl Picture {
         if bytes.len() as u64 > MAX_FILE_BYTES {
             return Err(PictureError::FileTooLarge { name: name(), found: Some(bytes.len() as u64) });
         }
-        let format = match image::guess_format(bytes) {
-            Ok(format @ (ImageFormat::Jpeg | ImageFormat::Png | ImageFormat::WebP)) => format,
+        let (kind, format) = match image::guess_format(bytes) {
+            Ok(ImageFormat::Jpeg) => (ImageFormat::Jpeg, "JPEG"),
+            Ok(ImageFormat::Png) => (ImageFormat::Png, "PNG"),
+            Ok(ImageFormat::WebP) => (ImageFormat::WebP, "WebP"),
             Ok(other) => return Err(PictureError::UnknownFormat { name: name(), found: format!("{other:?}") }),
             Err(_) => {
                 let found = format!("{} bytes that start with {:02x?}", bytes.len(), &bytes[..bytes.len().min(8)]);
                 return Err(PictureError::UnknownFormat { name: name(), found });
             }
         };
-        if format == ImageFormat::Png
+        if kind == ImageFormat::Png
             && let Some([width, height]) = png_size(bytes)
         {
             check_size(name, width, height)?;
         }
-        if format == ImageFormat::Jpeg && !jpeg_is_whole(bytes) {
+        if kind == ImageFormat::Jpeg && !jpeg_is_whole(bytes) {
             return Err(PictureError::Truncated { name: name(), format, bytes: bytes.len() });
         }
 
-        let corrupt = |source| PictureError::Corrupt { name: name(), format, source };
+        let corrupt = |error: ImageError| PictureError::Corrupt { name: name(), format, reason: error.to_string() };
         let mut limits = Limits::no_limits();
         limits.max_alloc = Some(MAX_DECODER_BYTES);
-        let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
+        let mut reader = ImageReader::with_format(Cursor::new(bytes), kind);
         reader.limits(limits);
         let mut decoder = reader.into_decoder().map_err(corrupt)?;
         let (width, height) = decoder.dimensions();
