@@ -100,7 +100,7 @@ pub struct Classifier {
 }
 
 enum Executor {
-    Cpu(CpuExecutor),
+    Cpu(Box<CpuExecutor>),
     #[cfg(feature = "gpu")]
     Gpu(Box<GpuExecutor>),
 }
@@ -131,7 +131,7 @@ impl Classifier {
         if *device == Device::Best {
             notice = Some("this build has no GPU support; going on with the CPU".to_string());
         }
-        let executor = Executor::Cpu(CpuExecutor::new(plan(model, options, Limits::default())?)?);
+        let executor = Executor::Cpu(Box::new(CpuExecutor::new(plan(model, options, Limits::default())?)?));
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Ok(Self::with(model, executor, format!("CPU, {cores} core(s)"), false, notice))
     }

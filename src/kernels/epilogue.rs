@@ -97,11 +97,9 @@ impl BinSums {
         }
         let rows = [row < height.div_ceil(2), row >= height / 2];
         let columns = [column < width.div_ceil(2), column >= width / 2];
-        for i in 0..2 {
-            for j in 0..2 {
-                if rows[i] && columns[j] {
-                    add(&mut self.sums[2 * i + j], value);
-                }
+        for (bin, sum) in self.sums.iter_mut().enumerate() {
+            if rows[bin / 2] && columns[bin % 2] {
+                add(sum, value);
             }
         }
     }
