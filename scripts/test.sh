@@ -1,0 +1,32 @@
+#!/usr/bin/env bash
+# Installs what the tests need on Debian or Ubuntu, then runs all that CI runs. Usage: scripts/test.sh
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+step() { printf '\n== %s\n' "$*"; }
+
+as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
+
+# The GPU tests run on whatever Vulkan driver there is; Mesa's software driver makes sure that there is one.
+if command -v apt-get >/dev/null && ! dpkg -s mesa-vulkan-drivers libvulkan1 >/dev/null 2>&1; then
+    step "Installing software Vulkan"
+    as_root apt-get update -qq
+    as_root apt-get install -y -qq mesa-vulkan-drivers libvulkan1 >/dev/null
+fi
+
+step "Formatting"
+cargo fmt --check
+
+step "Clippy"
+cargo clippy --all-targets -- -D warnings
+cargo clippy --all-targets --no-default-features -- -D warnings
+cargo clippy --all-targets --no-default-features --features cli -- -D warnings
+
+step "Documentation"
+RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --quiet
+
+step "Tests"
+cargo test
+
+step "Tests without a GPU"
+cargo test --no-default-features --features cli
