@@ -43,7 +43,7 @@ mod check;
 mod description;
 mod error;
 #[cfg(not(target_arch = "wasm32"))]
-pub mod import;
+mod import;
 mod read;
 mod values;
 mod write;
