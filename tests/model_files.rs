@@ -290,7 +290,11 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn no_damage_is_fatal(damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8), end in any::<prop::sample::Index>(), cut: bool) {
+    fn no_damage_is_fatal(
+        damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8),
+        end in any::<prop::sample::Index>(),
+        cut: bool,
+    ) {
         let mut bytes = PRISTINE.with(Clone::clone);
         for (position, value) in damage {
             let length = bytes.len();

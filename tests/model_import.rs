@@ -139,8 +139,8 @@ fn the_closest_network_is_named_with_what_differs() {
     let missing = refused_with(|list| list.retain(|entry| entry.name != "features.3.conv.4.bias"));
     assert!(
         missing.ends_with(
-            "no known network has these tensors; the closest is MobileNetV2 of width 0.1, 10 classes: 1 tensor is missing: \
-             `features.3.conv.4.bias`"
+            "no known network has these tensors; the closest is MobileNetV2 of width 0.1, 10 classes: 1 tensor is \
+             missing: `features.3.conv.4.bias`"
         ),
         "{missing}"
     );

@@ -135,6 +135,14 @@ mod tests {
     }
 
     #[test]
+    fn the_documented_example_is_a_description() {
+        let lines = include_str!("mod.rs").lines().skip_while(|line| !line.ends_with("```json")).skip(1);
+        let json: String =
+            lines.take_while(|line| !line.ends_with("```")).map(|line| line.replace("//!", "")).collect();
+        Description::parse(&json).unwrap().graph().unwrap();
+    }
+
+    #[test]
     fn the_version_is_looked_at_before_anything_else() {
         let parse = |json: &str| Description::parse(json).unwrap_err().to_string();
         assert_eq!(

@@ -5,10 +5,10 @@
 //! A model is a [safetensors] file. Its first 8 bytes are the header's length n, a little-endian `u64`; then n bytes of
 //! JSON, at most 16 MiB; then the tensors' bytes, back to back, to the end of the file. A file has at most 2 GiB.
 //!
-//! The JSON maps each tensor's name to `{"dtype", "shape", "data_offsets": [begin, end]}`, offsets counted from the end of
-//! the header. Values are little-endian and row-major, `F32`, `F16` or `BF16`, and finite. The tensors are exactly those
-//! of [`Graph::parameters`] in name and shape: none missing, none besides. Batch norms have `weight`, `bias`,
-//! `running_mean` and `running_var`, but no step counter.
+//! The JSON maps each tensor's name to `{"dtype": …, "shape": […], "data_offsets": [begin, end]}`, with offsets counted
+//! from the end of the header. Values are little-endian and row-major, `F32`, `F16` or `BF16`, and finite. The tensors
+//! are exactly those of [`Graph::parameters`] in name and shape: none missing, none besides. Batch norms have `weight`,
+//! `bias`, `running_mean` and `running_var`, but no step counter.
 //!
 //! The JSON's `__metadata__` has one entry, `dynaconv`: a string that is itself JSON, the [`Description`]. For instance
 //! (as a string its quotes are escaped):
@@ -18,21 +18,24 @@
 //!   "format_version": 1,
 //!   "name": "mobilenet_v2_dcd",
 //!   "architecture": {
-//!     "kind": "mobilenet_v2_dcd", "width": 1.0, "classes": 1000, "input_size": 224, "stem_stride": 2, "fc_squeeze": 16
+//!     "kind": "mobilenet_v2_dcd",
+//!     "width": 1.0, "classes": 1000, "input_size": 224, "stem_stride": 2, "fc_squeeze": 16
 //!   },
 //!   "preprocess": {
-//!     "resize": 256, "crop": 224, "filter": "bilinear", "mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]
+//!     "resize": 256, "crop": 224, "filter": "bilinear",
+//!     "mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]
 //!   },
 //!   "labels": [],
 //!   "notes": "where it comes from, under which licence"
 //! }
 //! ```
 //!
-//! `kind` is `mobilenet_v2` (without `fc_squeeze`), `mobilenet_v2_dcd` or `efficientnet_lite0` (`classes` and
-//! `input_size` alone); see [`Architecture`](crate::graph::networks::Architecture). `filter` is `bilinear` or `bicubic`;
-//! see [`Preprocess`](crate::picture::Preprocess). `crop` is the network's input size, `resize` is at least `crop` and at
-//! most 16384, the means are finite, the deviations finite and above zero. `labels` is empty or has one label per class.
-//! `notes` may be absent or null. Other fields are refused, and so is any other `format_version`.
+//! `kind` is `mobilenet_v2` (without `fc_squeeze`), `mobilenet_v2_dcd` or `efficientnet_lite0` (with `classes` and
+//! `input_size` alone); see [`Architecture`](crate::graph::networks::Architecture). The width is above zero. `filter`
+//! is `bilinear` or `bicubic`; see [`Preprocess`](crate::picture::Preprocess). `crop` is the network's input size,
+//! `resize` is at least `crop` and at most 16384, the means are finite, the deviations finite and above zero. `labels`
+//! is empty or has one label per class. `notes` may be absent or null. Other fields of the description itself and of
+//! `preprocess` are refused, and so is any other `format_version`.
 //!
 //! [safetensors]: https://huggingface.co/docs/safetensors
 
@@ -40,7 +43,7 @@ mod check;
 mod description;
 mod error;
 #[cfg(not(target_arch = "wasm32"))]
-pub mod import;
+mod import;
 mod read;
 mod values;
 mod write;

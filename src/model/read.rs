@@ -74,8 +74,8 @@ fn parse(bytes: &[u8]) -> Result<Model, Fault> {
 
 /// Parses the header; gives it and the bytes of the tensors, which it covers without gaps.
 ///
-/// The crate's own `SafeTensors::deserialize` adds the last offset and the header's length unchecked, and so panics on some
-/// files where overflow is checked; hence only its header type is used.
+/// The crate's own `SafeTensors::deserialize` adds the last offset and the header's length unchecked, and so panics on
+/// some files where overflow is checked; hence only its header type is used.
 fn split(bytes: &[u8]) -> Result<(Metadata, &[u8]), Fault> {
     let found = bytes.len() as u64;
     let Some((length, rest)) = bytes.split_first_chunk::<LENGTH>() else {

@@ -10,7 +10,11 @@ pub(super) enum Encoding {
     F32,
     F16,
     BF16,
-    /// Rounded to the nearest `f32`; only checkpoints have such values.
+    /// Rounded to the nearest `f32`.
+    #[cfg_attr(
+        target_arch = "wasm32",
+        expect(dead_code, reason = "only checkpoints have it, which a browser does not import")
+    )]
     F64,
 }
 

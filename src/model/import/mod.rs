@@ -1,12 +1,4 @@
 //! Imports PyTorch checkpoints of the networks that dynaconv knows.
-//!
-//! A checkpoint is a bare state dict, or a dict with a `state_dict` whose other entries are ignored; in PyTorch's zip or
-//! its older stream form; on any device. Names may carry `DataParallel`'s prefix `module.`, and the classifier may be
-//! `classifier.0` or `classifier.1` (it depends on dropout). The steps that batch norms counted (`num_batches_tracked`)
-//! are dropped; every other tensor must be one of the network's.
-//!
-//! A checkpoint is a pickle, which Python would run. Here it is only read as data: calls to anything but the few
-//! functions that describe tensors become inert values.
 
 mod checkpoint;
 mod recognise;
@@ -56,11 +48,19 @@ impl Default for ImportOptions {
     }
 }
 
-/// Imports a PyTorch checkpoint. Nothing in the file is run.
+/// Imports a PyTorch checkpoint of a network that dynaconv knows.
+///
+/// A checkpoint is a bare state dict, or a dict with a `state_dict` and other entries, which are ignored; in PyTorch's
+/// zip or its older stream form; from any device. Names may carry `DataParallel`'s prefix `module.`, and the classifier
+/// may be `classifier.0` or `classifier.1` (it depends on dropout). The steps that batch norms counted
+/// (`num_batches_tracked`) are dropped; every other tensor must be one of the network's.
+///
+/// A checkpoint is a pickle, which Python would run. Here it is only read as data: calls to anything but the few
+/// functions that describe tensors become inert values.
 ///
 /// # Errors
-/// When the file is no checkpoint or holds no network that dynaconv knows, when a tensor is missing or superfluous, when
-/// a value is not finite, or when the options do not fit the network.
+/// When the file is no checkpoint or holds no network that dynaconv knows, when a tensor is missing or superfluous,
+/// when a value is not finite, or when the options do not fit the network.
 pub fn import(path: impl AsRef<Path>, options: &ImportOptions) -> Result<Model, ModelError> {
     let path = path.as_ref();
     import_checkpoint(path, options).map_err(|fault| ModelError::new(path.display(), fault))

@@ -69,8 +69,8 @@ fn candidates(tensors: &Tensors, options: &ImportOptions) -> Result<Vec<Architec
 fn unknown(tensors: &Tensors) -> Fault {
     let names: Vec<&str> = tensors.keys().take(3).map(String::as_str).collect();
     Fault::Checkpoint(format!(
-        "no network is known with its {} tensors (such as {}); known are MobileNetV2 in the DCD authors' naming, with and \
-         without dynamic convolutions, and EfficientNet-Lite0",
+        "no network is known with its {} tensors (such as {}); known are MobileNetV2 in the DCD authors' naming, with \
+         and without dynamic convolutions, and EfficientNet-Lite0",
         tensors.len(),
         names.iter().map(|name| super::super::error::Quoted(name).to_string()).collect::<Vec<_>>().join(", ")
     ))

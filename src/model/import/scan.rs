@@ -1,8 +1,9 @@
 //! Bounds what a checkpoint's pickle may ask for, before it is unpickled.
 //!
-//! `pytorch-reader` runs nothing and checks every length, but it builds each value that a pickle makes: a byte of pickle
-//! becomes a value of about a hundred, and in a zip that byte may come from a thousandth of one. A scan that makes no
-//! values counts them first. A network's checkpoint has some forty per tensor; the bound is far above that.
+//! `pytorch-reader` runs nothing and checks every length, but it builds each value that a pickle makes: a byte of
+//! pickle becomes a value of about a hundred bytes, and in a zip that byte may come from a thousandth of one. A scan
+//! that makes no values counts them first. A network's checkpoint has some forty per tensor; the bound is far above
+//! that.
 
 use std::borrow::Cow;
 use std::fs::File;
