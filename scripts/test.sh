@@ -21,6 +21,13 @@ step "Clippy"
 cargo clippy --all-targets -- -D warnings
 cargo clippy --all-targets --no-default-features -- -D warnings
 cargo clippy --all-targets --no-default-features --features cli -- -D warnings
+# The library without a GPU must also build for browsers.
+if command -v rustup >/dev/null; then
+    rustup target add wasm32-unknown-unknown >/dev/null 2>&1 || echo "no wasm32 target to be had; its clippy is left out"
+fi
+if [ -d "$(rustc --print sysroot)/lib/rustlib/wasm32-unknown-unknown" ]; then
+    cargo clippy --lib --no-default-features --target wasm32-unknown-unknown -- -D warnings
+fi
 
 step "Documentation"
 RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --quiet

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from data import MEAN, STD
-from dcd import DynamicClassifier, DynamicConv
+from dcd import DynamicClassifier, DynamicConv, MobileNetV2DCD
 from mobilenet_v2 import InvertedResidual, MobileNetV2
 
 KERNEL_OPERATORS = {3, 4}  # CONV_2D, DEPTHWISE_CONV_2D
@@ -129,7 +129,7 @@ def wake_branch(module: DynamicConv | DynamicClassifier, pooled: Tensor) -> None
 
 
 def wake_conv(module: DynamicConv, norm: nn.BatchNorm2d, x: Tensor, share: float, mixing: float) -> None:
-    """Move ``share`` of W0's strongest ``L`` directions into P z; the mean that z loses goes into the outer bias."""
+    """Move ``share`` of W0's strongest ``L`` directions into P z; the outer norm allows for the mean that z loses."""
     wake_branch(module, module.pooled(x))
     kernel = module.conv.weight.flatten(1)
     left, singular, right = torch.linalg.svd(kernel, full_matrices=False)
@@ -142,7 +142,7 @@ def wake_conv(module: DynamicConv, norm: nn.BatchNorm2d, x: Tensor, share: float
     module.conv_p.weight.zero_()
     module.conv_p.weight.flatten(1)[:, :rank].copy_(moved * deviation[:rank])
     kernel.sub_(moved @ right)
-    norm.bias.add_(moved @ module.bn1.running_mean[:rank])
+    norm.running_mean.sub_(moved @ module.bn1.running_mean[:rank])
     z = module.bn1(module.conv_q(x))
     phi = module.fc_phi(module.fc(module.pooled(x))).view(-1, module.latent, module.latent)
     set_norm(module.bn2, torch.bmm(phi, z.flatten(2)), mixing)
@@ -152,8 +152,6 @@ def wake_classifier(module: DynamicClassifier, x: Tensor) -> None:
     wake_branch(module, x)
     module.cls_q.weight.copy_(whitened_branch(x, module.latent))
     set_norm(module.bn1, module.cls_q(x), 1.0)
-    nn.init.normal_(module.cls.weight, std=0.01)
-    nn.init.zeros_(module.cls.bias)
     nn.init.normal_(module.cls_p.weight, std=0.05)
     z = module.bn1(module.cls_q(x))
     phi = module.fc_phi(module.fc(x)).view(-1, module.latent, module.latent)
@@ -171,10 +169,10 @@ def settle_norm(layer: nn.Module, norm: nn.BatchNorm2d, out: Tensor) -> None:
     for convolution in [layer.conv, layer.conv_p] if isinstance(layer, DynamicConv) else [layer]:
         convolution.weight.div_(size.view(-1, 1, 1, 1))
     mean, variance = out.mean((0, 2, 3)), out.var((0, 2, 3), unbiased=False)
+    norm.bias.add_(mean - norm.running_mean)  # the norm was the identity but for its bias and mean
     norm.running_mean.copy_(mean / size)
     norm.running_var.copy_(variance / size**2)
     norm.weight.copy_((norm.running_var + norm.eps).sqrt() * size)
-    norm.bias.add_(mean)
 
 
 @torch.no_grad()
@@ -190,6 +188,27 @@ def start(model: MobileNetV2, tflite: Path, sample: Tensor, share: float = 0.5, 
     norm.bias.add_((stem.weight * (2 * mean - 1)).sum((1, 2, 3)))  # the file expects 2 p - 1, we feed (p - mean) / std
     stem.weight.mul_(2 * std)
 
+    head = model.classifier[1]
+    linear = head.cls if isinstance(head, DynamicClassifier) else head
+    nn.init.normal_(linear.weight, std=0.01)
+    nn.init.zeros_(linear.bias)
+    walk(model, sample, share, mixing, settle=True)
+
+
+@torch.no_grad()
+def start_from_static(model: MobileNetV2DCD, static: MobileNetV2, sample: Tensor, share: float = 0.5, mixing: float = 0.25) -> None:
+    """Continue a trained static network as a dynamic one: same function but for the newly woken branches."""
+    names = dict(model.named_modules())
+    for name, value in static.state_dict().items():
+        owner, _, leaf = name.rpartition(".")
+        inner = {DynamicConv: "conv", DynamicClassifier: "cls"}.get(type(names[owner]))
+        target = names[owner].get_submodule(inner) if inner else names[owner]
+        getattr(target, leaf).copy_(value)
+    walk(model, sample, share, mixing, settle=False)
+
+
+def walk(model: MobileNetV2, sample: Tensor, share: float, mixing: float, settle: bool) -> None:
+    """One pass of ``sample`` that sets every layer as it is met, so that each sees the inputs it will have."""
     model.eval()
     handles = []
     for layer, norm in pairs(model):
@@ -198,17 +217,14 @@ def start(model: MobileNetV2, tflite: Path, sample: Tensor, share: float = 0.5, 
                 layer.register_forward_pre_hook(lambda m, args, n=norm: wake_conv(m, n, args[0], share, mixing))
             )
 
-        def settle(module: nn.Module, args: tuple[Tensor], out: Tensor, norm: nn.BatchNorm2d = norm) -> Tensor:
+        def again(module: nn.Module, args: tuple[Tensor], out: Tensor, norm: nn.BatchNorm2d = norm) -> Tensor:
             settle_norm(module, norm, out)
             return module.forward(args[0])
 
-        handles.append(layer.register_forward_hook(settle))
-    head = model.classifier[1]
-    if isinstance(head, DynamicClassifier):
-        handles.append(head.register_forward_pre_hook(lambda m, args: wake_classifier(m, args[0])))
-    else:
-        nn.init.normal_(head.weight, std=0.01)
-        nn.init.zeros_(head.bias)
+        if settle:
+            handles.append(layer.register_forward_hook(again))
+    if isinstance(model.classifier[1], DynamicClassifier):
+        handles.append(model.classifier[1].register_forward_pre_hook(lambda m, args: wake_classifier(m, args[0])))
     model(sample)
     for handle in handles:
         handle.remove()

@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from data import augment, enlarge, load_cached, photograph, split_held_out
-from imagenet_start import start
+from imagenet_start import start, start_from_static
 from networks import ABLATIONS, CLASSES, ablated, build, logits, top1, true_statistics
 
 
@@ -29,6 +29,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--kind", choices=["dcd", "static"], required=True)
     parser.add_argument("--cifar", type=Path, required=True, help="folder with train/<class>/*.jpg")
     parser.add_argument("--tflite", type=Path, required=True, help="ImageNet start weights")
+    parser.add_argument("--parent", type=Path, help="latest.pt of a static run to continue instead (the schedule goes on from its pictures)")
     parser.add_argument("--run", type=Path, required=True, help="folder for checkpoints and log")
     parser.add_argument("--photo", type=Path, help="a photograph to classify at every evaluation")
     parser.add_argument("--pictures", type=int, default=200_000, help="length of the schedule, in pictures seen")
@@ -48,7 +49,7 @@ def arguments() -> argparse.Namespace:
 
 
 def rate_at(seen: int, total: int, peak: float, warm: int = 4_000) -> float:
-    """Linear warm-up, then a cosine down to zero."""
+    """Linear warm-up, then a cosine down to zero; both counted from the start of this network."""
     if seen < warm:
         return peak * (seen + 1) / warm
     return peak * 0.5 * (1 + math.cos(math.pi * min(1.0, (seen - warm) / (total - warm))))
@@ -116,9 +117,18 @@ def main() -> None:
     model = build(options.kind)
     generator = torch.Generator().manual_seed(options.seed)
     seen = step = 0
+    first = 0  # pictures that a parent had seen
     if not latest.exists():
-        pick = torch.randperm(len(kept), generator=torch.Generator().manual_seed(0))[:512]
-        start(model, options.tflite, enlarge(images[kept[pick]], small))
+        pick = kept[torch.randperm(len(kept), generator=torch.Generator().manual_seed(0))]
+        if options.parent:
+            parent = torch.load(options.parent)
+            static = build("static").to(memory_format=torch.channels_last)
+            static.load_state_dict(parent["mean"])
+            true_statistics(static, images[pick[:1024]], final)
+            start_from_static(model, static, enlarge(images[pick[:512]], final))
+            seen = first = parent["seen"]
+        else:
+            start(model, options.tflite, enlarge(images[pick[:512]], small))
     model = model.to(memory_format=torch.channels_last)
     mean = copy.deepcopy(model)
     optimiser = torch.optim.AdamW(groups(model, options.decay), lr=options.rate, betas=(0.9, 0.99), foreach=True)
@@ -128,12 +138,12 @@ def main() -> None:
         mean.load_state_dict(state["mean"])
         optimiser.load_state_dict(state["optimiser"])
         generator.set_state(state["generator"])
-        seen, step = state["seen"], state["step"]
+        seen, step, first = state["seen"], state["step"], state.get("first", 0)
     log(event="start", seen=seen, options={k: str(v) for k, v in vars(options).items() if k not in ("cifar", "tflite", "run", "photo")})
 
     def checkpoint() -> None:
         save(latest, {"model": model.state_dict(), "mean": mean.state_dict(), "optimiser": optimiser.state_dict(),
-                      "generator": generator.get_state(), "seen": seen, "step": step})
+                      "generator": generator.get_state(), "seen": seen, "step": step, "first": first})
 
     stopping = False
 
@@ -155,7 +165,7 @@ def main() -> None:
             order, order_epoch = kept[torch.randperm(len(kept), generator=shuffle)], epoch
         chosen = order[offset : offset + options.batch]
         size = small if seen < options.small_pictures else final
-        rate = rate_at(seen, options.pictures, options.rate)
+        rate = rate_at(seen - first, options.pictures - first, options.rate)
         for group in optimiser.param_groups:
             group["lr"] = rate
         outputs = model(augment(images[chosen], size, generator, seen >= options.light_after))

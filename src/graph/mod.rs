@@ -1,6 +1,6 @@
 //! Networks as typed graphs: operators, shape inference, builders, folding. Knows neither files nor kernels.
 //!
-//! A [`Graph`] that exists is valid: every node is checked as it is added. [`fold`] turns it into a [`FoldedNetwork`],
+//! A [`Graph`] that exists is valid: every node is checked as it is added. [`fold()`] turns it into a [`FoldedNetwork`],
 //! the smaller network that is computed.
 
 mod build;
