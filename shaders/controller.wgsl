@@ -46,16 +46,39 @@ fn splits() -> u32 {
     return max(1u, WORKGROUP_X / params.squeeze_groups);
 }
 
+// The sum of every `step`-th slot from `first` on, of one bin and input group.
+fn slot_sum(picture: u32, i: u32, first: u32, step: u32) -> vec4<f32> {
+    let pooled_groups = POOL_BINS * POOL_BINS * params.in_groups;
+    var total = vec4<f32>(0.0);
+    for (var slot = first; slot < params.slots; slot += step) {
+        total += partials[(picture * params.slots + slot) * pooled_groups + i];
+    }
+    return total;
+}
+
+// Where there are fewer sums than invocations, several share the slots of each.
 fn finish_pool(picture: u32, lane: u32) {
-    let bins = POOL_BINS * POOL_BINS;
+    let pooled_groups = POOL_BINS * POOL_BINS * params.in_groups;
     let rows = (params.height + POOL_BINS - 1u) / POOL_BINS;
     let columns = (params.width + POOL_BINS - 1u) / POOL_BINS;
-    for (var i = lane; i < bins * params.in_groups; i += WORKGROUP_X) {
-        var total = vec4<f32>(0.0);
-        for (var slot = 0u; slot < params.slots; slot++) {
-            total += partials[(picture * params.slots + slot) * bins * params.in_groups + i];
+    let pixels = f32(rows * columns);
+    let parts = WORKGROUP_X / pooled_groups;
+    if parts < 2u {
+        for (var i = lane; i < pooled_groups; i += WORKGROUP_X) {
+            pooled[i] = slot_sum(picture, i, 0u, 1u) / pixels;
         }
-        pooled[i] = total / f32(rows * columns);
+    } else {
+        if lane < parts * pooled_groups {
+            sums[lane] = slot_sum(picture, lane % pooled_groups, lane / pooled_groups, parts);
+        }
+        workgroupBarrier();
+        if lane < pooled_groups {
+            var total = vec4<f32>(0.0);
+            for (var part = 0u; part < parts; part++) {
+                total += sums[part * pooled_groups + lane];
+            }
+            pooled[lane] = total / pixels;
+        }
     }
 }
 

@@ -77,7 +77,8 @@ impl Shape {
 /// Every workgroup makes the hidden vector again, so a second one pays only where the heads are the larger part.
 pub fn dispatch(shape: Shape) -> Dispatch {
     let Shape { height, width, in_groups, slots, pooling, squeeze_groups, latent_groups, out_groups } = shape;
-    let lanes: u32 = if shape.weight_vec4s() > 4096 { 256 } else { 64 };
+    let large = shape.weight_vec4s().max(slots * shape.pooled_groups()) > 4096;
+    let lanes: u32 = if large { 256 } else { 64 };
     let workgroups = (shape.head_groups() / (2 * lanes)).clamp(1, 8);
     let heads_per_workgroup = shape.head_groups().div_ceil(workgroups);
     let params =
