@@ -1,0 +1,127 @@
+//! `dynaconv classify`: what is in pictures.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use clap::Args;
+use dynaconv::classifier::{Classifier, Guess, block_on};
+use dynaconv::picture::PictureError;
+use serde::Serialize;
+
+use super::settings::{DeviceArguments, ModelArguments, introduce};
+use super::show::{bar, printable};
+use super::{Outcome, decode_ahead, failure, find_pictures};
+
+/// Say what is in pictures
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  dynaconv classify cat.jpg
+  dynaconv classify holiday/ --top 3             every JPEG, PNG and WebP in a folder and its subfolders
+  dynaconv classify --json *.jpg                 one JSON object per line
+  dynaconv classify --device cpu cat.jpg
+  dynaconv classify --model efficientnet-lite0 cat.jpg")]
+pub struct Arguments {
+    /// Pictures, or folders of them
+    #[arg(required = true, value_name = "PICTURE|FOLDER")]
+    paths: Vec<PathBuf>,
+    #[command(flatten)]
+    model: ModelArguments,
+    #[command(flatten)]
+    device: DeviceArguments,
+    /// How many classes to show, most probable first
+    #[arg(long, short, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    top: u32,
+    /// Pictures that the device takes at once
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=1024))]
+    batch: u32,
+    /// Print one JSON object per picture and line
+    #[arg(long)]
+    json: bool,
+}
+
+/// One picture's line of JSON.
+#[derive(Serialize)]
+struct Line<'a> {
+    file: String,
+    model: &'a str,
+    device: &'a str,
+    software: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    guesses: Option<Vec<NamedGuess<'a>>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+}
+
+#[derive(Serialize)]
+struct NamedGuess<'a> {
+    class: usize,
+    label: Option<&'a str>,
+    probability: f32,
+}
+
+/// Classifies pictures; a broken one does not keep the others from being classified.
+pub fn run(arguments: &Arguments) -> Result<Outcome> {
+    let files = find_pictures::find(&arguments.paths)?;
+    let model = arguments.model.load()?;
+    let batch = arguments.batch.min(u32::try_from(files.len()).unwrap_or(u32::MAX));
+    let mut classifier = arguments.device.prepare(&model, batch, arguments.top)?;
+    if !arguments.json {
+        introduce(&classifier);
+    }
+    let mut outcome = Outcome::Success;
+    decode_ahead::in_batches(&files, batch as usize, |decoded| {
+        let sound: Vec<_> = decoded.iter().filter_map(|(_, picture)| picture.as_ref().ok()).collect();
+        let found = if sound.is_empty() { Vec::new() } else { block_on(classifier.classify(&sound))? };
+        let mut found = found.into_iter();
+        for (file, picture) in &decoded {
+            let guesses = picture.as_ref().map(|_| found.next().unwrap_or_default());
+            if guesses.is_err() {
+                outcome = Outcome::Negative;
+            }
+            if arguments.json {
+                print_json(&classifier, file, guesses)?;
+            } else {
+                print_guesses(&classifier, file, guesses)?;
+            }
+        }
+        Ok(())
+    })?;
+    Ok(outcome)
+}
+
+fn print_json(classifier: &Classifier, file: &Path, guesses: Result<Vec<Guess>, &PictureError>) -> Result<()> {
+    let named = |Guess { class, probability }| NamedGuess { class, label: classifier.label(class), probability };
+    let line = Line {
+        file: file.to_string_lossy().into_owned(),
+        model: classifier.name(),
+        device: classifier.device(),
+        software: classifier.is_software(),
+        error: guesses.as_ref().err().map(|error| failure::report(error)),
+        guesses: guesses.ok().map(|guesses| guesses.into_iter().map(named).collect()),
+    };
+    writeln!(anstream::stdout(), "{}", serde_json::to_string(&line)?)?;
+    Ok(())
+}
+
+fn print_guesses(classifier: &Classifier, file: &Path, guesses: Result<Vec<Guess>, &PictureError>) -> Result<()> {
+    const CELLS: usize = 24;
+    let guesses = match guesses {
+        Ok(guesses) => guesses,
+        Err(error) => {
+            failure::report(error);
+            return Ok(());
+        }
+    };
+    let label = |class| classifier.label(class).map_or_else(|| format!("class {class}"), printable);
+    let width = guesses.iter().map(|guess| label(guess.class).chars().count()).max().unwrap_or(0);
+    let (bold, green) = (anstyle::Style::new().bold(), anstyle::AnsiColor::Green.on_default());
+    let mut out = anstream::stdout().lock();
+    writeln!(out, "{bold}{}{bold:#}", printable(&file.to_string_lossy()))?;
+    for Guess { class, probability } in guesses {
+        let bar = bar(f64::from(probability), CELLS);
+        writeln!(out, "  {:width$}  {:5.1} %  {green}{bar}{green:#}", label(class), 100.0 * probability)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,66 @@
+//! The program: arguments in, a command done, an exit code out. The only part of dynaconv that reads the environment.
+//!
+//! Results go to standard output, everything said about them to standard error.
+
+mod classify;
+mod decode_ahead;
+mod describe;
+mod failure;
+mod find_model;
+mod find_pictures;
+mod import;
+mod settings;
+mod show;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Image networks with dynamic convolution on any GPU.
+///
+/// A dynamic convolution makes its own weights for each picture.
+#[derive(Parser)]
+#[command(version, after_help = EXIT_CODES)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 for success, 1 where some pictures were broken, 2 for errors.
+Set RUST_LOG=info or RUST_LOG=wgpu=debug to see what happens inside, NO_COLOR=1 to have no colours.";
+
+#[derive(Subcommand)]
+enum Command {
+    Classify(classify::Arguments),
+    Import(import::Arguments),
+}
+
+/// How a command ended that was carried out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outcome {
+    /// Everything is well.
+    Success,
+    /// The command was carried out, but found that not everything is well.
+    Negative,
+}
+
+/// Carries out what the command line says.
+pub fn main() -> ExitCode {
+    // Nothing is logged unless the user asks: the program says itself what matters.
+    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("off")).init();
+    let outcome = match Arguments::parse().command {
+        Command::Classify(arguments) => classify::run(&arguments),
+        Command::Import(arguments) => import::run(&arguments),
+    };
+    match outcome {
+        Ok(Outcome::Success) => ExitCode::SUCCESS,
+        Ok(Outcome::Negative) => ExitCode::from(1),
+        // Whoever closed the pipe, as `head` does, has all that it wants.
+        Err(error) if failure::is_closed_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            failure::report(error.as_ref());
+            ExitCode::from(2)
+        }
+    }
+}
