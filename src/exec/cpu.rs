@@ -34,6 +34,15 @@ impl CpuExecutor {
         &memory[range(view)]
     }
 
+    /// Writes `values` to the first words of a view in a slot; the weights are never written.
+    pub fn write(&mut self, view: View, values: &[f32]) {
+        if let Memory::Slot(slot) = view.memory {
+            let memory = &mut self.slots[slot as usize][range(view)];
+            let count = values.len().min(memory.len());
+            memory[..count].copy_from_slice(&values[..count]);
+        }
+    }
+
     /// The prepared pictures, channels-last, to be written before a run.
     pub fn input_mut(&mut self) -> &mut [f32] {
         let view = self.plan.input.view;

@@ -15,7 +15,7 @@ fn splitmix64(x: u64) -> u64 {
 }
 
 /// Numbers in [0, 1) that follow from the name.
-pub fn uniform(name: &str) -> impl Iterator<Item = f64> {
+pub fn uniform(name: &str) -> impl Iterator<Item = f64> + use<> {
     let seed = fnv1a64(name);
     (0u64..).map(move |i| (splitmix64(seed.wrapping_add(i)) >> 40) as f64 / f64::from(1 << 24))
 }

@@ -4,6 +4,7 @@
 //! one compute pass, submits once, and reads back. It creates no GPU object but the command buffer.
 
 mod device;
+mod inspect;
 mod memory;
 mod objects;
 mod pipelines;

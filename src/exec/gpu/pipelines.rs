@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::Gpu;
-use crate::kernels::{Access, Dispatch, Kernel, wgsl};
+use crate::kernels::{Access, Dispatch, Kernel};
 
 /// What makes two launches need different pipelines.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -16,9 +16,12 @@ struct Key {
 /// The storage bindings that decide a bind group's layout: number and access.
 type Signature = Vec<(u32, Access)>;
 
+/// Gives the text to compile for a kernel.
+pub(super) type Sources<'a> = &'a (dyn Fn(Kernel) -> String + Sync);
+
 /// Pipelines so far.
-#[derive(Default)]
-pub(super) struct Compiler {
+pub(super) struct Compiler<'a> {
+    sources: Sources<'a>,
     pub pipelines: Vec<wgpu::ComputePipeline>,
     indices: HashMap<Key, usize>,
     modules: HashMap<Kernel, wgpu::ShaderModule>,
@@ -35,7 +38,18 @@ pub(super) struct Resolved {
     layout: wgpu::BindGroupLayout,
 }
 
-impl Compiler {
+impl<'a> Compiler<'a> {
+    /// No pipelines yet.
+    pub fn new(sources: Sources<'a>) -> Self {
+        Self {
+            sources,
+            pipelines: Vec::new(),
+            indices: HashMap::new(),
+            modules: HashMap::new(),
+            layouts: HashMap::new(),
+        }
+    }
+
     /// Finds or compiles what a launch needs.
     pub fn resolve(&mut self, gpu: &Gpu, dispatch: &Dispatch) -> Resolved {
         let (kernel, entry) = (dispatch.kernel, dispatch.entry);
@@ -45,7 +59,7 @@ impl Compiler {
         let (layout, pipeline_layout) = self.layouts.entry(signature).or_insert_with_key(|s| layouts(gpu, s));
         let key = Key { kernel, entry, overrides: dispatch.overrides.clone() };
         let pipeline = *self.indices.entry(key).or_insert_with(|| {
-            let module = self.modules.entry(kernel).or_insert_with(|| module(gpu, kernel));
+            let module = self.modules.entry(kernel).or_insert_with(|| module(gpu, kernel, (self.sources)(kernel)));
             self.pipelines.push(pipeline(gpu, dispatch, module, pipeline_layout));
             self.pipelines.len() - 1
         });
@@ -92,10 +106,10 @@ fn layouts(gpu: &Gpu, signature: &Signature) -> (wgpu::BindGroupLayout, wgpu::Pi
     (group, pipeline)
 }
 
-fn module(gpu: &Gpu, kernel: Kernel) -> wgpu::ShaderModule {
+fn module(gpu: &Gpu, kernel: Kernel, source: String) -> wgpu::ShaderModule {
     gpu.device.create_shader_module(wgpu::ShaderModuleDescriptor {
         label: Some(&format!("dynaconv.{}", kernel.spec().stem)),
-        source: wgpu::ShaderSource::Wgsl(wgsl(kernel).into()),
+        source: wgpu::ShaderSource::Wgsl(source.into()),
     })
 }
 

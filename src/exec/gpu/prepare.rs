@@ -49,7 +49,7 @@ impl Preparation {
         plan: &Plan,
         preprocess: &Preprocess,
         input: &wgpu::Buffer,
-        compiler: &mut Compiler,
+        compiler: &mut Compiler<'_>,
     ) -> Self {
         let [horizontal, vertical] =
             Resize::new(1, 1, preprocess, 0).dispatches().map(|dispatch| compiler.resolve(gpu, &dispatch));

@@ -1,20 +1,21 @@
 //! Prepares a plan on a device and runs it.
 
 use super::memory::Buffers;
-use super::pipelines::Compiler;
+use super::pipelines::{Compiler, Sources};
 use super::prepare::{Launches, Preparation};
 use super::wait::{Mapping, map};
 use super::{Gpu, GpuError};
+use crate::kernels::wgsl;
 use crate::picture::{Picture, Preprocess};
 use crate::plan::{Plan, View};
 
 /// A plan with everything that it needs on a device.
 pub struct GpuExecutor {
-    gpu: Gpu,
+    pub(super) gpu: Gpu,
     plan: Plan,
     pipelines: Vec<wgpu::ComputePipeline>,
     steps: Vec<Step>,
-    buffers: Buffers,
+    pub(super) buffers: Buffers,
     preparation: Option<Preparation>,
     /// The upload buffer's next mapping, where it is not mapped yet.
     upload: Option<Mapping>,
@@ -45,10 +46,23 @@ impl GpuExecutor {
     /// # Errors
     /// When the plan is not valid or the device refuses a part of it.
     pub async fn new(gpu: &Gpu, plan: Plan, preprocess: Option<&Preprocess>) -> Result<Self, GpuError> {
+        Self::with_sources(gpu, plan, preprocess, &wgsl).await
+    }
+
+    /// As [`GpuExecutor::new`], but compiles the text that `sources` gives for a kernel instead of the kernel's own.
+    ///
+    /// # Errors
+    /// When the plan is not valid or the device refuses a part of it.
+    pub async fn with_sources(
+        gpu: &Gpu,
+        plan: Plan,
+        preprocess: Option<&Preprocess>,
+        sources: Sources<'_>,
+    ) -> Result<Self, GpuError> {
         plan.validate()?;
         let invalid = gpu.device.push_error_scope(wgpu::ErrorFilter::Validation);
         let memory = gpu.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
-        let mut compiler = Compiler::default();
+        let mut compiler = Compiler::new(sources);
         let buffers = Buffers::create(gpu, &plan);
         let steps = plan.passes.iter().zip(&buffers.params_offsets).map(|(pass, params_offset)| {
             let resolved = compiler.resolve(gpu, &pass.dispatch);

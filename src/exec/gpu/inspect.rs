@@ -1,0 +1,32 @@
+//! Reads and writes a plan's memory between runs: for tests and tools, no run needs it.
+
+use super::memory::buffer;
+use super::wait::map;
+use super::{GpuError, GpuExecutor};
+use crate::plan::View;
+
+impl GpuExecutor {
+    /// Writes `values` to the first bytes of a view before the next run.
+    pub fn write(&self, view: View, values: &[f32]) {
+        let bytes: &[u8] = bytemuck::cast_slice(values);
+        let bytes = &bytes[..bytes.len().min(view.bytes as usize)];
+        self.gpu.queue.write_buffer(self.buffers.of(view.memory), view.offset, bytes);
+    }
+
+    /// The values of a view as the last run left them. Makes a buffer to read them through.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub async fn read(&self, view: View) -> Result<Vec<f32>, GpuError> {
+        let usage = wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST;
+        let staging = buffer(&self.gpu, "inspection", view.bytes, usage, false);
+        let mut encoder = self.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        encoder.copy_buffer_to_buffer(self.buffers.of(view.memory), view.offset, &staging, 0, view.bytes);
+        self.gpu.queue.submit([encoder.finish()]);
+        self.gpu.wait(map(&staging, wgpu::MapMode::Read, view.bytes)).await?;
+        let mapped = staging.get_mapped_range(..view.bytes);
+        let mapped =
+            mapped.map_err(|error| GpuError::Device { doing: "reading a view".into(), reason: error.to_string() })?;
+        Ok(bytemuck::cast_slice(&mapped).to_vec())
+    }
+}

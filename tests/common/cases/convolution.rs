@@ -1,0 +1,194 @@
+//! Cases of the convolutions.
+
+use dynaconv::kernels::{Epilogue, conv_dense, conv_depthwise, conv_pointwise};
+
+use super::{ACTIVATIONS, CHANNELS, POOLINGS, SEED, SIZES, Sampler, head_groups, map_outputs, pack_heads};
+use crate::common::array::{Array, groups, pack, pack_map, pack_transposed, pack_vector};
+use crate::common::real::Real;
+use crate::common::reference::{self, Geometry};
+use crate::common::suite::{BATCH, Case};
+
+/// Draws a kernel, stride and padding that fit the size; paddings differ from side to side.
+fn geometry(sampler: &mut Sampler, [height, width]: [usize; 2], kernels: &[usize]) -> (usize, Geometry) {
+    let kernel = sampler.one_of(kernels);
+    let stride = sampler.one_of(&[1, 2, 3]);
+    let paddings: Vec<usize> = (0..kernel.min(4)).collect();
+    let even = sampler.one_of(&[false, true]);
+    let mut side = |size: usize| {
+        let before = if even { kernel / 2 } else { sampler.one_of(&paddings) };
+        let after = if even { kernel / 2 } else { sampler.one_of(&paddings) };
+        // A map smaller than the kernel needs the difference as padding.
+        let after = after.max(kernel.saturating_sub(size + before));
+        (before, (size + before + after - kernel) / stride + 1)
+    };
+    let ((top, rows), (left, columns)) = (side(height), side(width));
+    (kernel, Geometry { stride, top, left, output: [rows, columns] })
+}
+
+fn corner(g: Geometry) -> [u32; 2] {
+    [g.top as u32, g.left as u32]
+}
+
+fn sides(size: [usize; 2]) -> [u32; 2] {
+    size.map(|side| side as u32)
+}
+
+pub fn dense() -> Vec<Case> {
+    let mut sampler = Sampler::new("conv_dense");
+    (0..24).map(|_| dense_case(&mut sampler)).collect()
+}
+
+fn dense_case(sampler: &mut Sampler) -> Case {
+    let size = sampler.one_of(&SIZES);
+    let (inputs, outputs) = (sampler.one_of(&[1, 3, 4, 5, 13]), sampler.one_of(&CHANNELS));
+    let (kernel, g) = geometry(sampler, size, &[1, 3, 5]);
+    let epilogue =
+        Epilogue { nonlinearity: sampler.one_of(&ACTIVATIONS), residual: false, pooling: sampler.one_of(&POOLINGS) };
+    let name = format!("{SEED} conv_dense {size:?} {inputs}→{outputs} {kernel}×{kernel} {g:?} {epilogue:?}");
+    let x = Array::random(&format!("{name} x"), [BATCH, inputs, size[0], size[1]], -1.0, 1.0);
+    let weight = Array::random(&format!("{name} w"), [outputs, inputs, kernel, kernel], -1.0, 1.0);
+    let bias = Array::random(&format!("{name} b"), [outputs], -4.0, 6.0);
+
+    let shape = conv_dense::Shape {
+        input: sides(size),
+        in_groups: groups(inputs),
+        output: sides(g.output),
+        out_groups: groups(outputs),
+        kernel: kernel as u32,
+        stride: g.stride as u32,
+        padding: corner(g),
+    };
+    let taps = [kernel, kernel, inputs, outputs];
+    let packed = pack(taps, [false, false, true, true], 0.0, |[ky, kx, i, o]| weight.at([o, i, ky, kx]));
+    let sums = reference::convolution(&x, &weight, g, false);
+    let maps = reference::epilogue(&sums, |_, c| bias.at([c]), epilogue.nonlinearity, None);
+    Case {
+        dispatch: conv_dense::dispatch(shape, epilogue),
+        inputs: vec![("input", pack_map(&x, 0.0)), ("weights", [packed, pack_vector(&bias)].concat())],
+        outputs: map_outputs(&maps, epilogue.nonlinearity, epilogue.pooling.map(|pooling| (pooling, shape.slots()))),
+        name,
+    }
+}
+
+pub fn depthwise() -> Vec<Case> {
+    let mut sampler = Sampler::new("conv_depthwise");
+    (0..32).map(|_| depthwise_case(&mut sampler)).collect()
+}
+
+fn depthwise_case(sampler: &mut Sampler) -> Case {
+    // The last sizes have outputs of 28 rows and more, which make taller tiles.
+    let size = sampler.one_of(&[[7, 7], [5, 9], [1, 1], [13, 2], [14, 14], [29, 6], [61, 5], [32, 3]]);
+    let channels = sampler.one_of(&CHANNELS);
+    let (kernel, g) = geometry(sampler, size, &[3, 5]);
+    let epilogue =
+        Epilogue { nonlinearity: sampler.one_of(&ACTIVATIONS), residual: false, pooling: sampler.one_of(&POOLINGS) };
+    let name = format!("{SEED} conv_depthwise {size:?} {channels} {kernel}×{kernel} {g:?} {epilogue:?}");
+    let x = Array::random(&format!("{name} x"), [BATCH, channels, size[0], size[1]], -1.0, 1.0);
+    let weight = Array::random(&format!("{name} w"), [channels, 1, kernel, kernel], -1.0, 1.0);
+    let bias = Array::random(&format!("{name} b"), [channels], -4.0, 6.0);
+
+    let shape = conv_depthwise::Shape {
+        input: sides(size),
+        output: sides(g.output),
+        groups: groups(channels),
+        kernel: kernel as u32,
+        stride: g.stride as u32,
+        padding: corner(g),
+    };
+    let taps = [kernel, kernel, channels];
+    let packed = pack(taps, [false, false, true], 0.0, |[ky, kx, c]| weight.at([c, 0, ky, kx]));
+    let sums = reference::convolution(&x, &weight, g, true);
+    let maps = reference::epilogue(&sums, |_, c| bias.at([c]), epilogue.nonlinearity, None);
+    Case {
+        dispatch: conv_depthwise::dispatch(shape, epilogue),
+        inputs: vec![("input", pack_map(&x, 0.0)), ("weights", [packed, pack_vector(&bias)].concat())],
+        outputs: map_outputs(&maps, epilogue.nonlinearity, epilogue.pooling.map(|pooling| (pooling, shape.slots()))),
+        name,
+    }
+}
+
+/// Where a pointwise case's weights come from.
+#[derive(Clone, Copy, Debug)]
+enum Weights {
+    Static,
+    PerPicture,
+    Branch { latent: usize },
+}
+
+/// Every entry point and source of weights, three times.
+pub fn pointwise() -> Vec<Case> {
+    let mut sampler = Sampler::new("conv_pointwise");
+    let mut cases = Vec::new();
+    for _ in 0..3 {
+        for residual in [false, true] {
+            for pooling in POOLINGS {
+                let latent = sampler.one_of(&[4, 7, 12, 20, 40]);
+                for weights in [Weights::Static, Weights::PerPicture, Weights::Branch { latent }] {
+                    let epilogue = Epilogue { nonlinearity: sampler.one_of(&ACTIVATIONS), residual, pooling };
+                    cases.push(pointwise_case(&mut sampler, weights, epilogue));
+                }
+            }
+        }
+    }
+    cases
+}
+
+fn pointwise_case(sampler: &mut Sampler, weights: Weights, epilogue: Epilogue) -> Case {
+    let size @ [height, width] = sampler.one_of(&SIZES);
+    let (inputs, outputs) = (sampler.one_of(&CHANNELS), sampler.one_of(&CHANNELS));
+    let name = format!("{SEED} conv_pointwise {size:?} {inputs}→{outputs} {weights:?} {epilogue:?}");
+    let random =
+        |what: &str, channels| Array::random(&format!("{name} {what}"), [BATCH, channels, height, width], -1., 1.);
+    let (x, residual) = (random("x", inputs), random("residual", outputs));
+    let sets = if matches!(weights, Weights::PerPicture) { BATCH } else { 1 };
+    let weight = Array::random(&format!("{name} w"), [sets, outputs, inputs], -1.0, 1.0);
+    let bias = Array::random(&format!("{name} b"), [sets, outputs], -4.0, 6.0);
+    let set = |p: usize| p.min(sets - 1);
+
+    let mut block = Vec::new();
+    for s in 0..sets {
+        block.extend(pack_transposed(&Array::from_fn([outputs, inputs], |[o, i]| weight.at([s, o, i]))));
+        block.extend(pack_vector(&Array::from_fn([outputs], |[o]| bias.at([s, o]))));
+    }
+    let matrix = Array::from_fn([BATCH, outputs, inputs], |[p, o, i]| weight.at([set(p), o, i]));
+    let mut sums = reference::pointwise(&x, &matrix);
+    let mut memory = vec![("input", pack_map(&x, 0.0)), ("residual", pack_map(&residual, 0.0))];
+    let kind = match weights {
+        Weights::Static => conv_pointwise::Weights::Static,
+        Weights::PerPicture => conv_pointwise::Weights::PerPicture,
+        Weights::Branch { latent } => {
+            let t = random("latent", latent);
+            let p = Array::random(&format!("{name} p"), [outputs, latent], -1.0, 1.0);
+            let lambda = Array::random(&format!("{name} lambda"), [BATCH, outputs], 0.0, 2.0);
+            let ignored = Array::random(&format!("{name} m"), [BATCH, latent, latent], -1.0, 1.0);
+            let branch = reference::pointwise(&t, &Array::from_fn([BATCH, outputs, latent], |[_, o, l]| p.at([o, l])));
+            sums = reference::map(&sums, |index @ [p, c, _, _], sum| sum * lambda.at([p, c]) + branch.at(index));
+            block.extend(pack_transposed(&p));
+            memory.push(("heads", pack_heads(&ignored, &lambda)));
+            memory.push(("latent", pack_map(&t, 0.0)));
+            assert_eq!(memory[2].1.len(), BATCH * 4 * head_groups(latent, outputs) as usize);
+            conv_pointwise::Weights::Branch { latent_groups: groups(latent) }
+        }
+    };
+    memory.push(("weights", block));
+
+    let shape = conv_pointwise::Shape {
+        height: height as u32,
+        width: width as u32,
+        in_groups: groups(inputs),
+        out_groups: groups(outputs),
+    };
+    let added = epilogue.residual.then_some(&residual);
+    let maps = reference::epilogue(&sums, |p, c| bias.at([set(p), c]), epilogue.nonlinearity, added);
+    Case {
+        dispatch: conv_pointwise::dispatch(shape, kind, epilogue),
+        inputs: memory,
+        outputs: map_outputs(&maps, epilogue.nonlinearity, epilogue.pooling.map(|pooling| (pooling, shape.slots()))),
+        name,
+    }
+}
+
+/// A map of single values, for references that take none.
+pub fn exact(map: &Array<f32, 4>) -> Array<Real, 4> {
+    Array::from_fn(map.shape, |index| map.at(index).into())
+}

@@ -1,0 +1,209 @@
+//! Cases of the kernels that make a dynamic convolution's weights.
+
+use dynaconv::kernels::{Pooling, assemble, controller, latent};
+
+use super::{CHANNELS, SEED, SIZES, Sampler, head_groups, pack_heads};
+use crate::common::array::{Array, groups, pack, pack_map, pack_transposed, pack_vector, round_up};
+use crate::common::real::Real;
+use crate::common::reference::{pixels_of_bin, product};
+use crate::common::suite::{BATCH, Case, Output, Word};
+
+const LATENTS: [usize; 6] = [4, 7, 8, 12, 20, 40];
+
+/// M and λ of every picture.
+struct Heads {
+    matrix: Array<f32, 3>,
+    lambda: Array<f32, 2>,
+}
+
+impl Heads {
+    fn random(name: &str, latent: usize, outputs: usize) -> Self {
+        Self {
+            matrix: Array::random(&format!("{name} m"), [BATCH, latent, latent], -1.0, 1.0),
+            lambda: Array::random(&format!("{name} lambda"), [BATCH, outputs], 0.0, 2.0),
+        }
+    }
+
+    fn matrix_of(&self, picture: usize) -> Array<f32, 2> {
+        let [_, rows, columns] = self.matrix.shape;
+        Array::from_fn([rows, columns], |[row, column]| self.matrix.at([picture, row, column]))
+    }
+
+    fn packed(&self) -> Vec<f32> {
+        pack_heads(&self.matrix, &self.lambda)
+    }
+}
+
+pub fn assemble() -> Vec<Case> {
+    let mut sampler = Sampler::new("assemble");
+    (0..24).map(|_| assemble_case(&mut sampler)).collect()
+}
+
+fn assemble_case(sampler: &mut Sampler) -> Case {
+    let (inputs, outputs) = (sampler.one_of(&CHANNELS), sampler.one_of(&CHANNELS));
+    let latent = sampler.one_of(&LATENTS);
+    let name = format!("{SEED} assemble {inputs}→{outputs} latent {latent}");
+    let matrix = |what: &str, shape| Array::<f32, 2>::random(&format!("{name} {what}"), shape, -1.0, 1.0);
+    let vector = |what: &str, length| Array::<f32, 1>::random(&format!("{name} {what}"), [length], -1.0, 1.0);
+    let (w0, p, q) = (matrix("w0", [outputs, inputs]), matrix("p", [outputs, latent]), matrix("q", [latent, inputs]));
+    let (bias, q_offset, latent_offset) = (vector("b", outputs), vector("qo", latent), vector("lo", latent));
+    let heads = Heads::random(&name, latent, outputs);
+
+    let mut words = Vec::new();
+    for picture in 0..BATCH {
+        let m = heads.matrix_of(picture);
+        // Column k of M·Q for every input k, and the latent vector that the offsets make.
+        let columns: Vec<Vec<Real>> =
+            (0..inputs).map(|k| product(&m, &(0..latent).map(|l| q.at([l, k]).into()).collect::<Vec<_>>())).collect();
+        let offsets: Vec<Real> = (0..latent).map(|l| q_offset.at([l]).into()).collect();
+        let offsets: Vec<Real> =
+            product(&m, &offsets).into_iter().enumerate().map(|(l, t)| t + latent_offset.at([l])).collect();
+        let low_rank: Vec<Vec<Real>> = columns.iter().map(|column| product(&p, column)).collect();
+        let low_rank_bias = product(&p, &offsets);
+        let zero = Word::Is(Real::ZERO);
+        words.extend(pack([inputs, outputs], [true, true], zero, |[k, n]| {
+            Word::Is(Real::from(heads.lambda.at([picture, n])) * w0.at([n, k]) + low_rank[k][n])
+        }));
+        words.extend(pack([outputs], [true], zero, |[n]| Word::Is(low_rank_bias[n] + bias.at([n]))));
+    }
+
+    let shape =
+        assemble::Shape { in_groups: groups(inputs), out_groups: groups(outputs), latent_groups: groups(latent) };
+    let straight = pack([latent, inputs], [true, true], 0.0, |[l, k]| q.at([l, k]));
+    let block = [
+        pack_transposed(&w0),
+        pack_vector(&bias),
+        pack_transposed(&p),
+        straight,
+        pack_vector(&q_offset),
+        pack_vector(&latent_offset),
+    ];
+    Case {
+        dispatch: assemble::dispatch(shape),
+        inputs: vec![("weights", block.concat()), ("heads", heads.packed())],
+        outputs: vec![Output { name: "assembled", slots: 1, words }],
+        name,
+    }
+}
+
+/// Squeezes that fill their groups and that do not, both pools, and heads enough for several workgroups.
+pub fn controller() -> Vec<Case> {
+    let mut sampler = Sampler::new("controller");
+    let mut cases = Vec::new();
+    for squeeze in [4, 9, 16, 100] {
+        for pooling in [Pooling::Global, Pooling::TwoByTwo] {
+            for latent in [sampler.one_of(&LATENTS), 4] {
+                cases.push(controller_case(&mut sampler, squeeze, pooling, latent));
+            }
+        }
+    }
+    cases.push(controller_case(&mut sampler, 4, Pooling::TwoByTwo, 40));
+    cases.push(controller_case(&mut sampler, 4, Pooling::Global, 39));
+    assert!(cases.iter().filter(|case| case.dispatch.workgroups[0] > 1).count() >= 2, "several workgroups of heads");
+    cases
+}
+
+fn controller_case(sampler: &mut Sampler, squeeze: usize, pooling: Pooling, latent: usize) -> Case {
+    let [height, width] = sampler.one_of(&SIZES);
+    let (inputs, outputs, slots) = (sampler.one_of(&CHANNELS), sampler.one_of(&CHANNELS), sampler.one_of(&[1, 3, 7]));
+    let name = format!(
+        "{SEED} controller {height}×{width}×{inputs} {slots} slots {pooling:?} squeeze {squeeze} latent {latent} →{outputs}"
+    );
+    let bins = pooling.count() as usize;
+    // Scales that keep the gates inside their range more often than not.
+    let matrix = |what: &str, rows: usize, columns: usize| {
+        let scale = 3.0 / (columns as f32).sqrt();
+        Array::<f32, 2>::random(&format!("{name} {what}"), [rows, columns], -scale, scale)
+    };
+    let (fc0, gate) = (matrix("fc0", squeeze, inputs * bins), matrix("gate", squeeze, squeeze));
+    let (phi, scale) = (matrix("phi", latent * latent, squeeze), matrix("scale", outputs, squeeze));
+    let pixels = pixels_of_bin(height, width, 0, pooling) as f32;
+    let partials = Array::random(&format!("{name} sums"), [BATCH, slots, bins, inputs], -pixels, 1.5 * pixels);
+
+    let mut words = Vec::new();
+    for picture in 0..BATCH {
+        // Column c·bins + bin of fc0, as in the authors' files.
+        let pooled: Vec<Real> = (0..inputs * bins)
+            .map(|column| {
+                let (c, bin) = (column / bins, column % bins);
+                let sum = Real::sum((0..slots).map(|slot| partials.at([picture, slot, bin, c]).into()));
+                sum.over(pixels_of_bin(height, width, bin, pooling) as f32)
+            })
+            .collect();
+        let y = product(&fc0, &pooled);
+        let gates = product(&gate, &y);
+        let y: Vec<Real> = y.iter().zip(gates).map(|(y, g)| *y * (g + 3.0f32).relu6()).collect();
+        let (m, lambda) = (product(&phi, &y), product(&scale, &y));
+        words.extend(pack([latent, latent], [true, true], Word::Finite, |[row, column]| {
+            Word::Is(m[row * latent + column] + if row == column { 1.0f32 } else { 0.0 })
+        }));
+        words.extend(pack([outputs], [true], Word::Finite, |[o]| Word::Is((lambda[o] + 3.0f32).relu6())));
+    }
+
+    let shape = controller::Shape {
+        height: height as u32,
+        width: width as u32,
+        in_groups: groups(inputs),
+        slots: slots as u32,
+        pooling,
+        squeeze_groups: groups(squeeze),
+        latent_groups: groups(latent),
+        out_groups: groups(outputs),
+    };
+    let first = pack([bins, inputs, squeeze], [false, true, true], 0.0, |[bin, c, s]| fc0.at([s, c * bins + bin]));
+    // One row of the heads for each hidden value: M, padded on both axes, then λ.
+    let heads = (0..round_up(squeeze)).flat_map(|s| {
+        let value = |matrix: &Array<f32, 2>, row| if s < squeeze { matrix.at([row, s]) } else { 0.0 };
+        let m = pack([latent, latent], [true, true], 0.0, |[row, column]| value(&phi, row * latent + column));
+        [m, pack([outputs], [true], 0.0, |[o]| value(&scale, o))].concat()
+    });
+    let block = [first, pack_transposed(&gate), heads.collect()];
+    let sums = pack(partials.shape, [false, false, false, true], 0.0, |index| partials.at(index));
+    Case {
+        dispatch: controller::dispatch(shape),
+        inputs: vec![("partials", sums), ("weights", block.concat())],
+        outputs: vec![Output { name: "heads", slots: 1, words }],
+        name,
+    }
+}
+
+pub fn latent() -> Vec<Case> {
+    let mut sampler = Sampler::new("latent");
+    (0..18).map(|index| latent_case(&mut sampler, LATENTS[index % LATENTS.len()])).collect()
+}
+
+fn latent_case(sampler: &mut Sampler, latent: usize) -> Case {
+    let [height, width] = sampler.one_of(&SIZES);
+    let (inputs, outputs) = (sampler.one_of(&CHANNELS), sampler.one_of(&CHANNELS));
+    let name = format!("{SEED} latent {height}×{width}×{inputs} latent {latent} heads of {outputs}");
+    let x = Array::random(&format!("{name} x"), [BATCH, inputs, height, width], -1.0, 1.0);
+    let q = Array::random(&format!("{name} q"), [latent, inputs], -1.0, 1.0);
+    let q_offset = Array::random(&format!("{name} qo"), [latent], -1.0, 1.0);
+    let latent_offset = Array::random(&format!("{name} lo"), [latent], -1.0, 1.0);
+    let heads = Heads::random(&name, latent, outputs);
+
+    let mut words = Vec::new();
+    for picture in 0..BATCH {
+        let m = heads.matrix_of(picture);
+        for pixel in 0..height * width {
+            let at = |c| Real::from(x.at([picture, c, pixel / width, pixel % width]));
+            let z = product(&q, &(0..inputs).map(at).collect::<Vec<_>>());
+            let z: Vec<Real> = z.into_iter().enumerate().map(|(l, z)| z + q_offset.at([l])).collect();
+            let t = product(&m, &z);
+            words.extend(pack([latent], [true], Word::Finite, |[l]| Word::Is(t[l] + latent_offset.at([l]))));
+        }
+    }
+    let shape = latent::Shape {
+        pixels: (height * width) as u32,
+        in_groups: groups(inputs),
+        latent_groups: groups(latent),
+        head_groups: head_groups(latent, outputs),
+    };
+    let block = [pack_transposed(&q), pack_vector(&q_offset), pack_vector(&latent_offset)];
+    Case {
+        dispatch: latent::dispatch(shape),
+        inputs: vec![("input", pack_map(&x, 0.0)), ("weights", block.concat()), ("heads", heads.packed())],
+        outputs: vec![Output { name: "latent", slots: 1, words }],
+        name,
+    }
+}

@@ -1,0 +1,77 @@
+//! The kernels' cases: ragged shapes from a seeded sampler, each with its inputs and its reference's result.
+
+pub mod convolution;
+pub mod dynamic;
+pub mod vector;
+
+use dynaconv::kernels::{Nonlinearity, Pooling};
+
+use super::array::{Array, pack, round_up};
+use super::generator::uniform;
+use super::real::Real;
+use super::reference::{Maps, pool_sums};
+use super::suite::{Output, Word};
+
+/// Changing it changes every shape and value. A case's name starts with it and says all its sizes.
+const SEED: u32 = 1;
+
+const SIZES: [[usize; 2]; 5] = [[7, 7], [5, 9], [1, 1], [13, 2], [14, 14]];
+const CHANNELS: [usize; 9] = [1, 3, 4, 5, 8, 13, 16, 33, 40];
+const ACTIVATIONS: [Nonlinearity; 4] =
+    [Nonlinearity::Identity, Nonlinearity::Relu, Nonlinearity::Relu6, Nonlinearity::Gate];
+const POOLINGS: [Option<Pooling>; 3] = [None, Some(Pooling::Global), Some(Pooling::TwoByTwo)];
+
+/// Draws sizes.
+struct Sampler {
+    numbers: Box<dyn Iterator<Item = f64>>,
+}
+
+impl Sampler {
+    fn new(kernel: &str) -> Self {
+        Self { numbers: Box::new(uniform(&format!("{SEED} {kernel}"))) }
+    }
+
+    fn one_of<T: Copy>(&mut self, choices: &[T]) -> T {
+        let number = self.numbers.next().expect("the stream has no end");
+        choices[(number * choices.len() as f64) as usize]
+    }
+}
+
+/// Outputs `output` and, where something is pooled, `partials`.
+///
+/// Lanes past the last channel are zero, but for the gate, which is one at zero.
+fn map_outputs(maps: &Maps, nonlinearity: Nonlinearity, pooling: Option<(Pooling, u32)>) -> Vec<Output> {
+    let padding = match nonlinearity {
+        Nonlinearity::Gate => Word::Finite,
+        _ => Word::Is(Real::ZERO),
+    };
+    let [pictures, channels, height, width] = maps.shape;
+    let shape = [pictures, height, width, channels];
+    let words = pack(shape, [false, false, false, true], padding, |[p, y, x, c]| Word::Is(maps.at([p, c, y, x])));
+    let mut outputs = vec![Output { name: "output", slots: 1, words }];
+    if let Some((pooling, slots)) = pooling {
+        outputs.push(sums_output("partials", maps, pooling, slots, padding));
+    }
+    outputs
+}
+
+fn sums_output(name: &'static str, maps: &Maps, pooling: Pooling, slots: u32, padding: Word) -> Output {
+    let sums = pool_sums(maps, pooling);
+    let words = pack(sums.shape, [false, false, true], padding, |index| Word::Is(sums.at(index)));
+    Output { name, slots: slots as usize, words }
+}
+
+/// M `[picture][latent][latent]` and λ `[picture][outputs]` as `heads`; the lanes between hold what kernels must ignore.
+fn pack_heads(matrix: &Array<f32, 3>, lambda: &Array<f32, 2>) -> Vec<f32> {
+    let ([pictures, latent, _], outputs) = (matrix.shape, lambda.shape[1]);
+    let heads = (0..pictures).flat_map(|p| {
+        let m = pack([latent, latent], [true, true], 7.5, |[row, column]| matrix.at([p, row, column]));
+        [m, pack([outputs], [true], 7.5, |[o]| lambda.at([p, o]))].concat()
+    });
+    heads.collect()
+}
+
+/// vec4 of M and λ.
+fn head_groups(latent: usize, outputs: usize) -> u32 {
+    ((round_up(latent) * round_up(latent) + round_up(outputs)) / 4) as u32
+}

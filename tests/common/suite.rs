@@ -1,0 +1,214 @@
+//! One suite for kernels, several runtimes: cases become a plan of independent passes, whose outputs are compared with a
+//! reference word by word.
+//!
+//! Inputs lie in the weight arena, each followed by words that are not numbers, inside its binding. Every output has a
+//! slot of its own, bound with guard words after it. Before each run all of it is poisoned, so that a word that was never
+//! written, a write past the end, and a write to a picture that was not run all show.
+
+use dynaconv::exec::cpu::CpuExecutor;
+use dynaconv::kernels::{Access, Dispatch};
+use dynaconv::plan::{Limits, Memory, Output as PlanOutput, Pass, Plan, View};
+use dynaconv::tensor::Map;
+
+use super::real::Real;
+
+/// Pictures of every case. Each has its own values.
+pub const BATCH: usize = 3;
+
+/// Words after each input and output.
+const GUARD: usize = 16;
+/// A quiet not-a-number that no arithmetic makes.
+const POISON: u32 = 0x7fc0_dead;
+/// First words of weights must be this far apart.
+const ALIGNMENT: usize = 64;
+
+/// What one word of an output must be.
+#[derive(Clone, Copy, Debug)]
+pub enum Word {
+    /// This number.
+    Is(Real),
+    /// Any number: a lane that nothing reads, or that meets zero weights.
+    Finite,
+    /// Not a number, but written.
+    NotANumber,
+}
+
+/// An output for all pictures of the batch.
+pub struct Output {
+    pub name: &'static str,
+    /// Blocks of each picture whose sum is `words`: 1 but for partial sums of pools.
+    pub slots: usize,
+    pub words: Vec<Word>,
+}
+
+/// One launch with its inputs and what must come out.
+pub struct Case {
+    /// Also the seed of its values.
+    pub name: String,
+    pub dispatch: Dispatch,
+    pub inputs: Vec<(&'static str, Vec<f32>)>,
+    pub outputs: Vec<Output>,
+}
+
+/// What runs a plan.
+pub trait Runtime {
+    fn write(&mut self, view: View, values: &[f32]);
+    fn run(&mut self, pictures: usize);
+    fn read(&self, view: View) -> Vec<f32>;
+}
+
+impl Runtime for CpuExecutor {
+    fn write(&mut self, view: View, values: &[f32]) {
+        Self::write(self, view, values);
+    }
+
+    fn run(&mut self, pictures: usize) {
+        Self::run(self, pictures as u32);
+    }
+
+    fn read(&self, view: View) -> Vec<f32> {
+        self.view(view).to_vec()
+    }
+}
+
+/// One pass for each case.
+pub fn plan(cases: &[Case]) -> Plan {
+    // A plan has an input and a result; nothing computes with these.
+    let view = View { memory: Memory::Slot(0), offset: 0, bytes: 16 * BATCH as u64 };
+    let formal = PlanOutput { map: Map::vector(1), view };
+    let mut plan = Plan {
+        name: "suite".into(),
+        batch: BATCH as u32,
+        limits: Limits::default(),
+        weights: Vec::new(),
+        slots: vec![view.bytes],
+        passes: Vec::new(),
+        input: formal,
+        scores: formal,
+        best: view,
+        top: 1,
+    };
+    for case in cases {
+        let names = case.dispatch.kernel.spec().bindings_of(case.dispatch.entry).expect("a case's entry point exists");
+        let bindings = names.map(|(_, name, access)| match access {
+            Access::Read => {
+                let (_, values) = case.inputs.iter().find(|(n, _)| *n == name).expect(name);
+                let first = plan.weights.len().next_multiple_of(ALIGNMENT);
+                plan.weights.resize(first, poison());
+                plan.weights.extend(values);
+                plan.weights.resize((plan.weights.len() + GUARD).next_multiple_of(4), poison());
+                let bytes = 4 * (plan.weights.len() - first) as u64;
+                View { memory: Memory::Weights, offset: 4 * first as u64, bytes }
+            }
+            Access::Write => {
+                let output = case.outputs.iter().find(|output| output.name == name).expect(name);
+                let words = (output.words.len() * output.slots + GUARD).next_multiple_of(4);
+                plan.slots.push(4 * words as u64);
+                View { memory: Memory::Slot(plan.slots.len() as u32 - 1), offset: 0, bytes: 4 * words as u64 }
+            }
+        });
+        let bindings = bindings.collect();
+        plan.passes.push(Pass { node: case.name.clone(), dispatch: case.dispatch.clone(), bindings });
+    }
+    plan
+}
+
+/// Runs the cases on the first `pictures` pictures, and says for each case that failed why.
+pub fn failures(cases: &[Case], plan: &Plan, runtime: &mut dyn Runtime, pictures: usize) -> Vec<String> {
+    for slot in 1..plan.slots.len() {
+        let bytes = plan.slots[slot];
+        let view = View { memory: Memory::Slot(slot as u32), offset: 0, bytes };
+        runtime.write(view, &vec![poison(); bytes as usize / 4]);
+    }
+    runtime.run(pictures);
+    let mut failures = Vec::new();
+    for (case, pass) in cases.iter().zip(&plan.passes) {
+        let written = pass.bindings.iter().filter(|view| view.memory != Memory::Weights);
+        let spec = case.dispatch.kernel.spec();
+        let names = spec.bindings_of(case.dispatch.entry).into_iter().flatten();
+        for (name, view) in names.filter(|(_, _, access)| *access == Access::Write).map(|(_, n, _)| n).zip(written) {
+            let output = case.outputs.iter().find(|output| output.name == name).expect(name);
+            if let Err(reason) = compare(output, &runtime.read(*view), pictures) {
+                failures.push(format!("{}, {pictures} picture(s), `{name}`: {reason}", case.name));
+            }
+        }
+    }
+    failures
+}
+
+fn poison() -> f32 {
+    f32::from_bits(POISON)
+}
+
+fn compare(output: &Output, found: &[f32], pictures: usize) -> Result<(), String> {
+    let expected = &output.words[..output.words.len() / BATCH * pictures];
+    let written = expected.len() * output.slots;
+    if let Some(at) = found[..written].iter().position(|word| word.to_bits() == POISON) {
+        return Err(format!("word {at} of {written} was not written"));
+    }
+    if let Some(at) = found[written..].iter().position(|word| word.to_bits() != POISON) {
+        return Err(format!("word {} past the end of {written} was overwritten", written + at));
+    }
+    let found = fold(&found[..written], output.words.len() / BATCH, output.slots);
+    let mut wrong = 0;
+    let mut worst: Option<(f64, String)> = None;
+    for (index, (found, expected)) in found.iter().zip(expected).enumerate() {
+        // Written so that a difference that is not a number is wrong too.
+        let (excess, bound) = match expected {
+            Word::Is(real) => ((found - real.value).abs(), real.slack()),
+            Word::Finite => (if found.is_finite() { 0.0 } else { f64::INFINITY }, 0.0),
+            Word::NotANumber => (if found.is_nan() { 0.0 } else { f64::INFINITY }, 0.0),
+        };
+        if !(excess <= bound) {
+            wrong += 1;
+            if worst.as_ref().is_none_or(|(most, _)| !(excess <= *most)) {
+                worst = Some((excess, format!("at {index} found {found:e}, expected {expected:?}")));
+            }
+        }
+    }
+    match worst {
+        None => Ok(()),
+        Some((_, example)) => Err(format!("{wrong} of {} words are wrong; {example}", expected.len())),
+    }
+}
+
+/// Adds up each picture's slots.
+fn fold(words: &[f32], period: usize, slots: usize) -> Vec<f64> {
+    let pictures = words.chunks_exact((period * slots).max(1));
+    let sum = |picture: &[f32], index: usize| picture.iter().skip(index).step_by(period).copied().map(f64::from).sum();
+    pictures.flat_map(|picture| (0..period).map(|index| sum(picture, index)).collect::<Vec<f64>>()).collect()
+}
+
+/// The GPU as a runtime.
+#[cfg(feature = "gpu")]
+pub mod gpu {
+    use dynaconv::exec::gpu::{Gpu, GpuChoice, GpuExecutor};
+    use dynaconv::kernels::Kernel;
+
+    use super::{BATCH, Plan, Runtime, View};
+
+    /// The GPU of this machine. There must be one, if only a software adapter: a test that needs it never passes without.
+    pub fn open() -> Gpu {
+        pollster::block_on(Gpu::open(&GpuChoice::Best)).expect("a GPU test needs a GPU, if only a software one")
+    }
+
+    /// The plan on the GPU, from the texts that `sources` gives.
+    pub fn executor(gpu: &Gpu, plan: Plan, sources: &(dyn Fn(Kernel) -> String + Sync)) -> GpuExecutor {
+        pollster::block_on(GpuExecutor::with_sources(gpu, plan, None, sources)).expect("the device takes the plan")
+    }
+
+    impl Runtime for GpuExecutor {
+        fn write(&mut self, view: View, values: &[f32]) {
+            Self::write(self, view, values);
+        }
+
+        fn run(&mut self, pictures: usize) {
+            let input = [0.0; 4 * BATCH];
+            pollster::block_on(Self::run(self, pictures as u32, &input[..4 * pictures], false)).expect("the run ends");
+        }
+
+        fn read(&self, view: View) -> Vec<f32> {
+            pollster::block_on(Self::read(self, view)).expect("the view can be read")
+        }
+    }
+}

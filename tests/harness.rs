@@ -1,0 +1,311 @@
+//! The suite can fail: for each kernel deliberate faults, which the suite's own comparison must report.
+
+mod common;
+
+use common::cases::{convolution, dynamic, vector};
+use common::suite::{BATCH, Case, Runtime, failures, plan};
+use dynaconv::exec::cpu::CpuExecutor;
+use dynaconv::plan::{Memory, View};
+
+/// Cases with this entry point.
+fn cases_of(cases: fn() -> Vec<Case>, entry: &str) -> Vec<Case> {
+    let cases: Vec<Case> = cases().into_iter().filter(|case| case.dispatch.entry == entry).collect();
+    assert!(!cases.is_empty(), "no case has the entry point {entry}");
+    cases
+}
+
+/// Faults in the WGSL that a device compiles.
+#[cfg(feature = "gpu")]
+mod shader_faults {
+    use super::{BATCH, Case, cases_of, convolution, dynamic, failures, plan, vector};
+    use crate::common::suite::gpu;
+    use dynaconv::kernels::{Kernel, wgsl};
+
+    /// What is wrong, in which entry point it must show, and the text that makes it wrong.
+    type Fault = (&'static str, &'static str, &'static str, &'static str);
+
+    fn must_be_caught(kernel: Kernel, cases: fn() -> Vec<Case>, faults: &[Fault]) {
+        let gpu = gpu::open();
+        for (what, entry, right, wrong) in faults {
+            let text = wgsl(kernel);
+            assert!(text.contains(right), "{}: the text of `{what}` is out of date: {right}", kernel.spec().stem);
+            let text = text.replacen(right, wrong, 1);
+            // The first few cases show most faults; compiling pipelines for all would take long.
+            let caught = cases_of(cases, entry).chunks(3).any(|cases| {
+                let plan = plan(cases);
+                let mut executor = gpu::executor(&gpu, plan.clone(), &|_| text.clone());
+                !failures(cases, &plan, &mut executor, BATCH).is_empty()
+            });
+            assert!(caught, "{}: `{what}` was not caught", kernel.spec().stem);
+        }
+    }
+
+    #[test]
+    fn assemble() {
+        must_be_caught(
+            Kernel::Assemble,
+            dynamic::assemble,
+            &[
+                (
+                    "M transposed",
+                    "rows",
+                    "let row = heads_at(picture) + l * params.latent_groups;",
+                    "let row = heads_at(picture) + l;",
+                ),
+                (
+                    "offset forgotten",
+                    "rows",
+                    "total.x = weights[q_offset_at() + params.latent_groups + l / 4u][l % 4u];",
+                    "",
+                ),
+                ("bias forgotten", "columns", "var total = weights[bias_at() + n];", "var total = vec4<f32>(0.0);"),
+                ("one input group too few", "columns", "k < params.in_groups;", "k + 1u < params.in_groups;"),
+                (
+                    "λ of the first picture",
+                    "rows",
+                    "let lambda = heads[lambda_at(picture) + n];",
+                    "let lambda = heads[lambda_at(0u) + n];",
+                ),
+            ],
+        );
+    }
+
+    #[test]
+    fn controller() {
+        must_be_caught(
+            Kernel::Controller,
+            dynamic::controller,
+            &[
+                ("identity forgotten", "controller", "vec4<f32>(1.0), column ==", "vec4<f32>(0.0), column =="),
+                (
+                    "wrong gate constant",
+                    "controller",
+                    "split_sum(group) + 3.0, vec4<f32>(0.0), vec4<f32>(6.0)",
+                    "split_sum(group) + 3.0, vec4<f32>(0.0), vec4<f32>(3.0)",
+                ),
+                ("mean over the wrong rows", "controller", "(params.height + POOL_BINS - 1u)", "params.height"),
+                ("last head forgotten", "controller", "head < last;", "head + 1u < last;"),
+                ("slots of another picture", "controller", "(picture * params.slots + slot)", "slot"),
+            ],
+        );
+    }
+
+    #[test]
+    fn conv_dense() {
+        must_be_caught(
+            Kernel::ConvDense,
+            convolution::dense,
+            &[
+                ("stride forgotten between columns", "plain", "let step = i32(params.stride);", "let step = 1;"),
+                ("left bound dropped", "plain", "row < 0 || column < 0 ||", "row < 0 ||"),
+                ("row and column swapped", "plain", "load(id.z, y, x, k)", "load(id.z, x, y, k)"),
+                ("wrong slot", "plain_pooled", "tiles_across() * params.out_height + id.y", "tiles_across() + id.y"),
+                (
+                    "activation of the sum before the bias",
+                    "plain",
+                    "activate(sum + weights[",
+                    "activate(sum) + (weights[",
+                ),
+            ],
+        );
+    }
+
+    #[test]
+    fn conv_depthwise() {
+        must_be_caught(
+            Kernel::ConvDepthwise,
+            convolution::depthwise,
+            &[
+                ("kernel transposed", "plain", "weights[(i * KERNEL + j)", "weights[(j * KERNEL + i)"),
+                ("padding above forgotten", "plain", "- i32(params.pad_top)", ""),
+                ("store past the last column", "plain", "if column >= params.out_width { return; }", ""),
+                ("bins off by one", "plain_pooled", "row >= height / 2u", "row > height / 2u"),
+                ("bias forgotten", "plain", "sum + weights[KERNEL * KERNEL * params.groups + group]", "sum"),
+            ],
+        );
+    }
+
+    #[test]
+    fn conv_pointwise() {
+        must_be_caught(
+            Kernel::ConvPointwise,
+            convolution::pointwise,
+            &[
+                ("last pixel forgotten", "plain", "if pixel + i < pixels {", "if pixel + i + 1u < pixels {"),
+                ("second group forgotten", "plain", "if group_b != group_a {", "if false {"),
+                (
+                    "weights of the first picture",
+                    "plain_pooled",
+                    "var row = picture * params.weight_stride;",
+                    "var row = 0u;",
+                ),
+                ("λ on group a alone", "branch", "sums[i + 4u] *= lambda_b;", ""),
+                ("branch forgotten", "branch_residual_sum", "k < params.latent_groups;", "k < 0u;"),
+                ("wrong residual lane", "residual_sum", "residual[at + group_b]", "residual[at + group_a]"),
+                ("pool without its last pixel", "plain_pooled", "if at < pixels {", "if at + 1u < pixels {"),
+            ],
+        );
+    }
+
+    #[test]
+    fn latent() {
+        must_be_caught(
+            Kernel::Latent,
+            dynamic::latent,
+            &[
+                (
+                    "barrier forgotten and order swapped",
+                    "latent_map",
+                    "compressed[lane.y * LATENT_GROUPS + group] = z;",
+                    "compressed[group * TILE + lane.y] = z;",
+                ),
+                ("offset forgotten", "latent_map", "var z = weights[offsets + group];", "var z = vec4<f32>(0.0);"),
+                ("pixels past the end", "latent_map", "if pixel >= params.pixels { return; }", ""),
+            ],
+        );
+    }
+
+    #[test]
+    fn linear() {
+        must_be_caught(
+            Kernel::Linear,
+            vector::linear,
+            &[
+                ("one split forgotten", "plain", "split < SPLITS;", "split + 1u < SPLITS;"),
+                ("scaled bias forgotten", "branch", "lambda * (total + scaled_bias)", "lambda * total"),
+                ("λ read from M", "branch", "+ params.lambda_offset + group", "+ group"),
+            ],
+        );
+    }
+
+    #[test]
+    fn pool() {
+        must_be_caught(
+            Kernel::Pool,
+            vector::pool,
+            &[
+                ("first column forgotten", "sum", "var column = 0u;", "var column = 1u;"),
+                ("bins overlap too little", "sum", "column < (width + 1u) / 2u", "column < width / 2u"),
+                ("last slot forgotten", "finish", "slot < params.slots;", "slot + 1u < params.slots;"),
+                ("divisor of the whole map", "finish", "f32(rows * columns)", "f32(params.height * params.width)"),
+            ],
+        );
+    }
+
+    #[test]
+    fn top_k() {
+        must_be_caught(
+            Kernel::TopK,
+            vector::top_k,
+            &[
+                ("ties in any order", "top_k", "lane_class[i] < winner_class", "lane_class[i] > winner_class"),
+                (
+                    "padding counted",
+                    "softmax",
+                    "c < params.classes; c += WORKGROUP_X",
+                    "c < params.padded_classes; c += WORKGROUP_X",
+                ),
+                (
+                    "largest not subtracted",
+                    "softmax",
+                    "exp(scores[first + c] - highest) / total",
+                    "exp(scores[first + c]) / total",
+                ),
+                (
+                    "padding not zeroed",
+                    "softmax",
+                    "c < params.padded_classes; c += WORKGROUP_X) {\n        prob",
+                    "c < params.classes; c += WORKGROUP_X) {\n        prob",
+                ),
+            ],
+        );
+    }
+}
+
+/// Wrong params for the twins: for each kernel and entry point a word that is changed.
+#[test]
+fn wrong_params_are_caught() {
+    type Fault = (fn() -> Vec<Case>, &'static str, usize, fn(u32) -> u32);
+    let faults: [Fault; 8] = [
+        (convolution::dense, "plain", 8, |pad_left| pad_left + 1),
+        (convolution::depthwise, "plain", 5, |stride| stride.max(2) - 1),
+        (convolution::pointwise, "branch", 7, |_lambda_offset| 0),
+        (dynamic::latent, "latent_map", 2, |_heads_stride| 0),
+        (dynamic::controller, "controller", 1, |width| width + 4),
+        (vector::linear, "branch", 3, |_lambda_offset| 0),
+        (vector::pool, "finish", 0, |height| height + 2),
+        (vector::top_k, "top_k", 0, |classes| classes.max(2) - 1),
+    ];
+    for (cases, entry, word, change) in faults {
+        let mut cases = cases_of(cases, entry);
+        for case in &mut cases {
+            let bytes = &mut case.dispatch.params[4 * word..][..4];
+            let value = change(u32::from_le_bytes(bytes.try_into().expect("four bytes")));
+            bytes.copy_from_slice(&value.to_le_bytes());
+        }
+        let plan = plan(&cases);
+        let mut twin = CpuExecutor::new(plan.clone()).expect("the plan is valid");
+        assert!(!failures(&cases, &plan, &mut twin, BATCH).is_empty(), "params of {}", cases[0].name);
+    }
+}
+
+/// Leaves the right results, but for one thing.
+struct Faulty {
+    executor: CpuExecutor,
+    target: View,
+    fault: fn(&mut CpuExecutor, View, usize),
+}
+
+impl Runtime for Faulty {
+    fn write(&mut self, view: View, values: &[f32]) {
+        self.executor.write(view, values);
+    }
+
+    fn run(&mut self, pictures: usize) {
+        self.executor.run(pictures as u32);
+        (self.fault)(&mut self.executor, self.target, pictures);
+    }
+
+    fn read(&self, view: View) -> Vec<f32> {
+        self.executor.view(view).to_vec()
+    }
+}
+
+fn change(executor: &mut CpuExecutor, view: View, change: impl FnOnce(&mut [f32])) {
+    let mut values = executor.view(view).to_vec();
+    change(&mut values);
+    executor.write(view, &values);
+}
+
+/// What the comparison must see in results that are otherwise right.
+#[test]
+fn wrong_memory_is_caught() {
+    type Fault = (&'static str, &'static str, usize, fn(&mut CpuExecutor, View, usize));
+    let faults: [Fault; 6] = [
+        ("not-a-number", "words are wrong", BATCH, |e, v, _| change(e, v, |values| values[1] = f32::NAN)),
+        ("infinity", "words are wrong", BATCH, |e, v, _| change(e, v, |values| values[1] = f32::INFINITY)),
+        ("a small error", "words are wrong", BATCH, |e, v, _| change(e, v, |values| values[0] += 1e-3)),
+        ("first guard word", "overwritten", BATCH, |e, v, _| {
+            change(e, v, |values| {
+                let guard = values.len() - 16;
+                values[guard] = 0.0;
+            })
+        }),
+        ("output of a picture that was not run", "overwritten", 1, |e, _, _| e.run(BATCH as u32)),
+        ("unwritten word", "not written", BATCH, |e, v, _| {
+            change(e, v, |values| values[2] = f32::from_bits(0x7fc0_dead))
+        }),
+    ];
+    let cases: Vec<Case> = cases_of(vector::linear, "plain").into_iter().take(1).collect();
+    let plan = plan(&cases);
+    let target = *plan.passes[0].bindings.last().expect("an output");
+    assert_ne!(target.memory, Memory::Weights);
+    for (what, report, pictures, fault) in faults {
+        let executor = CpuExecutor::new(plan.clone()).expect("the plan is valid");
+        let mut runtime = Faulty { executor, target, fault };
+        let found = failures(&cases, &plan, &mut runtime, pictures);
+        assert!(found.iter().any(|failure| failure.contains(report)), "{what} was not caught: {found:?}");
+    }
+    let mut sound = Faulty { executor: CpuExecutor::new(plan.clone()).unwrap(), target, fault: |_, _, _| () };
+    assert_eq!(failures(&cases, &plan, &mut sound, BATCH), Vec::<String>::new());
+}

@@ -1,0 +1,79 @@
+//! Every kernel against its textbook definition in f64, on each runtime: the twin and the GPU.
+
+mod common;
+
+use common::cases::{convolution, dynamic, vector};
+use common::suite::{BATCH, Case, failures, plan};
+use dynaconv::exec::cpu::CpuExecutor;
+
+/// Runs cases on both runtimes: on the whole batch, on a part of it, and on the whole again.
+fn check(cases: &[Case]) {
+    let plan = plan(cases);
+    let twin = CpuExecutor::new(plan.clone()).expect("the plan is valid");
+    let mut runtimes: Vec<(&str, Box<dyn common::suite::Runtime>)> = vec![("twin", Box::new(twin))];
+    #[cfg(feature = "gpu")]
+    {
+        use common::suite::gpu;
+        let executor = gpu::executor(&gpu::open(), plan.clone(), &dynaconv::kernels::wgsl);
+        runtimes.push(("GPU", Box::new(executor)));
+    }
+    let mut all = Vec::new();
+    for (name, runtime) in &mut runtimes {
+        for pictures in [BATCH, 1, BATCH - 1, BATCH] {
+            let failed = failures(cases, &plan, runtime.as_mut(), pictures);
+            all.extend(failed.into_iter().map(|failure| format!("{name}: {failure}")));
+        }
+    }
+    assert!(
+        all.is_empty(),
+        "{} checks of {} cases failed:\n{}",
+        all.len(),
+        cases.len(),
+        all[..all.len().min(20)].join("\n")
+    );
+}
+
+#[test]
+fn assemble() {
+    check(&dynamic::assemble());
+}
+
+#[test]
+fn controller() {
+    check(&dynamic::controller());
+}
+
+#[test]
+fn conv_dense() {
+    check(&convolution::dense());
+}
+
+#[test]
+fn conv_depthwise() {
+    check(&convolution::depthwise());
+}
+
+#[test]
+fn conv_pointwise() {
+    check(&convolution::pointwise());
+}
+
+#[test]
+fn latent() {
+    check(&dynamic::latent());
+}
+
+#[test]
+fn linear() {
+    check(&vector::linear());
+}
+
+#[test]
+fn pool() {
+    check(&vector::pool());
+}
+
+#[test]
+fn top_k() {
+    check(&vector::top_k());
+}

@@ -1,0 +1,236 @@
+//! What the host knows of each shader against the shader itself, and each shader against every backend's compiler.
+
+mod common;
+
+use std::collections::BTreeSet;
+
+use common::cases::{convolution, dynamic, vector};
+use dynaconv::kernels::resize::Resize;
+use dynaconv::kernels::{Access, Dispatch, Kernel, wgsl};
+use dynaconv::picture::{Filter, Preprocess};
+use naga::back::{PipelineConstants, glsl, hlsl, msl, pipeline_constants::process_overrides, spv};
+use naga::proc::BoundsCheckPolicies;
+use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
+use naga::{AddressSpace, GlobalVariable, Module, ShaderStage, StorageAccess, TypeInner};
+
+/// A kernel's module, parsed and validated with no optional capability.
+fn parse(kernel: Kernel) -> (Module, ModuleInfo) {
+    let text = wgsl(kernel);
+    let module =
+        naga::front::wgsl::parse_str(&text).unwrap_or_else(|e| panic!("{kernel:?}: {}", e.emit_to_string(&text)));
+    let info = validate(&module);
+    (module, info)
+}
+
+fn validate(module: &Module) -> ModuleInfo {
+    let mut validator = Validator::new(ValidationFlags::all(), Capabilities::empty());
+    validator.validate(module).unwrap_or_else(|error| panic!("{error:?}"))
+}
+
+fn binding_of(variable: &GlobalVariable) -> Option<(u32, &str)> {
+    let binding = variable.binding.as_ref()?;
+    assert_eq!(binding.group, 0);
+    Some((binding.binding, variable.name.as_deref().expect("a binding has a name")))
+}
+
+/// Every dispatch of the suite's cases, and those of the picture preparation; each distinct pipeline once.
+fn dispatches() -> Vec<Dispatch> {
+    let cases = [
+        dynamic::assemble(),
+        dynamic::controller(),
+        convolution::dense(),
+        convolution::depthwise(),
+        convolution::pointwise(),
+        dynamic::latent(),
+        vector::linear(),
+        vector::pool(),
+        vector::top_k(),
+    ];
+    let resizes = [Filter::Bilinear, Filter::Bicubic]
+        .into_iter()
+        .flat_map(|filter| Resize::new(451, 300, &Preprocess { filter, ..Preprocess::imagenet(224) }, 0).dispatches());
+    let mut seen = BTreeSet::new();
+    let all = cases.into_iter().flatten().map(|case| case.dispatch).chain(resizes);
+    all.filter(|d| seen.insert((d.kernel, d.entry, d.overrides.clone()))).collect()
+}
+
+#[test]
+fn entry_points_and_bindings_are_those_of_the_spec() {
+    for kernel in Kernel::ALL {
+        let (spec, (module, info)) = (kernel.spec(), parse(kernel));
+        let declared: Vec<(u32, &str, AddressSpace)> = module
+            .global_variables
+            .iter()
+            .filter_map(|(_, variable)| binding_of(variable).map(|(number, name)| (number, name, variable.space)))
+            .collect();
+        let params = (0, "params", AddressSpace::Uniform);
+        let storage = spec.bindings.iter().zip(1..).map(|((name, access), number)| {
+            let access = match access {
+                Access::Read => StorageAccess::LOAD,
+                Access::Write => StorageAccess::LOAD | StorageAccess::STORE,
+            };
+            (number, *name, AddressSpace::Storage { access })
+        });
+        assert_eq!(declared, std::iter::once(params).chain(storage).collect::<Vec<_>>(), "{}", spec.stem);
+
+        let entries: Vec<&str> = module.entry_points.iter().map(|entry| entry.name.as_str()).collect();
+        assert_eq!(entries, spec.entries.iter().map(|(name, _)| *name).collect::<Vec<_>>(), "{}", spec.stem);
+        for (index, entry) in module.entry_points.iter().enumerate() {
+            assert_eq!(entry.stage, ShaderStage::Compute);
+            let uses = info.get_entry_point(index);
+            let used = module.global_variables.iter().filter(|(handle, _)| !uses[*handle].is_empty());
+            let used: Vec<(u32, &str)> = used.filter_map(|(_, variable)| binding_of(variable)).collect();
+            let named = spec.bindings_of(&entry.name).expect("an entry point").map(|(number, name, _)| (number, name));
+            let expected: Vec<_> = std::iter::once((0, "params")).chain(named).collect();
+            assert_eq!(used, expected, "{} {}", spec.stem, entry.name);
+        }
+    }
+}
+
+#[test]
+fn overrides_are_those_of_the_spec() {
+    for kernel in Kernel::ALL {
+        let (module, _) = parse(kernel);
+        let declared: BTreeSet<&str> = module.overrides.iter().filter_map(|(_, o)| o.name.as_deref()).collect();
+        let known: BTreeSet<&str> = kernel.spec().overrides.iter().copied().collect();
+        assert_eq!(declared, known, "{}", kernel.spec().stem);
+    }
+    for dispatch in dispatches() {
+        let named: Vec<&str> = dispatch.overrides.iter().map(|(name, _)| *name).collect();
+        assert_eq!(named, dispatch.kernel.spec().overrides, "{:?}", dispatch.kernel);
+    }
+}
+
+/// With overrides that share no factor, a product tells what it was made of.
+#[test]
+fn workgroups_and_their_memory_are_those_of_the_spec() {
+    for kernel in Kernel::ALL {
+        let (spec, (module, info)) = (kernel.spec(), parse(kernel));
+        for (entry, _) in spec.entries {
+            let overrides = spec.overrides.iter().zip([2, 3, 5, 7, 11, 13]).map(|(name, prime)| (*name, prime));
+            let dispatch = Dispatch {
+                kernel,
+                entry,
+                overrides: overrides.collect(),
+                params: vec![],
+                workgroups: [1, 1],
+                cost: Default::default(),
+            };
+            let (module, info) = resolve(&module, &info, &dispatch);
+            let point = module.entry_points.iter().position(|e| e.name == *entry).expect("the entry point");
+            let invocations: u32 = module.entry_points[point].workgroup_size.iter().product();
+            assert_eq!(invocations, dispatch.invocations(), "{} {entry}", spec.stem);
+            let uses = info.get_entry_point(point);
+            let shared = module
+                .global_variables
+                .iter()
+                .filter(|(handle, variable)| variable.space == AddressSpace::WorkGroup && !uses[*handle].is_empty());
+            let bytes: u32 = shared.map(|(_, variable)| module.types[variable.ty].inner.size(module.to_ctx())).sum();
+            assert_eq!(bytes, dispatch.workgroup_bytes(), "{} {entry}", spec.stem);
+        }
+    }
+}
+
+/// The struct `Params` in a kernel's Rust module: names of 32-bit members, `name_1`, `name_2`, ... for those of an array.
+fn rust_params(stem: &str) -> Vec<(String, usize)> {
+    let text = std::fs::read_to_string(format!("src/kernels/{stem}.rs")).expect("a kernel has a module of its name");
+    let (_, rest) = text.split_once("struct Params {").expect("it has params");
+    let (body, _) = rest.split_once('}').expect("which end");
+    let members = body.lines().filter_map(|line| line.trim().trim_end_matches(',').split_once(": "));
+    let length = |of: &str| match of {
+        "u32" | "f32" | "i32" => 1,
+        array => {
+            let (_, length) = array.trim_matches(['[', ']']).split_once("; ").expect("an array of scalars");
+            length.parse().expect("a length")
+        }
+    };
+    members.map(|(name, of)| (name.to_string(), length(of))).collect()
+}
+
+#[test]
+fn params_lie_alike_on_both_sides() {
+    for kernel in Kernel::ALL {
+        let (spec, (module, _)) = (kernel.spec(), parse(kernel));
+        let (_, params) = module.types.iter().find(|(_, t)| t.name.as_deref() == Some("Params")).expect("params");
+        let TypeInner::Struct { members, span } = &params.inner else { panic!("{params:?}") };
+        assert_eq!(*span as usize, spec.params_bytes, "{}", spec.stem);
+        assert_eq!(spec.params_bytes % 16, 0, "{}", spec.stem);
+        let mut shader = members.iter().enumerate().map(|(index, member)| {
+            assert_eq!(member.offset as usize, 4 * index, "{}: members are 32-bit scalars", spec.stem);
+            member.name.as_deref().expect("members have names")
+        });
+        for (name, length) in rust_params(spec.stem) {
+            for _ in 0..length {
+                let found = shader.next().unwrap_or_else(|| panic!("{}: no member for `{name}`", spec.stem));
+                let alike = if length == 1 { found == name } else { found.starts_with(&format!("{name}_")) };
+                assert!(alike, "{}: `{name}` in Rust is `{found}` in the shader", spec.stem);
+            }
+        }
+        assert_eq!(shader.next(), None, "{}", spec.stem);
+    }
+}
+
+#[test]
+fn shaders_ask_for_no_extension() {
+    for kernel in Kernel::ALL {
+        let text = wgsl(kernel);
+        let directive = text
+            .lines()
+            .map(str::trim_start)
+            .find(|line| ["enable", "requires", "diagnostic", "#"].iter().any(|word| line.starts_with(word)));
+        assert_eq!(directive, None, "{}", kernel.spec().stem);
+    }
+}
+
+fn resolve(module: &Module, info: &ModuleInfo, dispatch: &Dispatch) -> (Module, ModuleInfo) {
+    let constants: PipelineConstants =
+        dispatch.overrides.iter().map(|(name, value)| ((*name).to_owned(), f64::from(*value))).collect();
+    let entry = Some((ShaderStage::Compute, dispatch.entry));
+    let (module, _) = process_overrides(module, info, entry, &constants)
+        .unwrap_or_else(|error| panic!("{:?} {}: {error:?}", dispatch.kernel, dispatch.entry));
+    let info = validate(&module);
+    (module.into_owned(), info)
+}
+
+#[test]
+fn every_pipeline_compiles_for_every_backend() {
+    let dispatches = dispatches();
+    for kernel in Kernel::ALL {
+        let (module, info) = parse(kernel);
+        for (entry, _) in kernel.spec().entries {
+            let of_entry = dispatches.iter().filter(|d| d.kernel == kernel && d.entry == *entry);
+            assert!(of_entry.clone().count() > 0, "no case has {kernel:?} {entry}");
+            // One in a few is enough here: the GPU suite compiles them all.
+            for dispatch in of_entry.step_by(3) {
+                let (module, info) = resolve(&module, &info, dispatch);
+                let texts = backends(&module, &info, entry);
+                assert!(texts.iter().all(|text| !text.is_empty()), "{kernel:?} {entry}");
+            }
+        }
+    }
+}
+
+/// SPIR-V, Metal, HLSL and GLSL ES 3.1.
+fn backends(module: &Module, info: &ModuleInfo, entry: &str) -> [String; 4] {
+    let stage = ShaderStage::Compute;
+    let name = || entry.to_owned();
+
+    let pipeline = spv::PipelineOptions { shader_stage: stage, entry_point: name() };
+    let words = spv::write_vec(module, info, &spv::Options::default(), Some(&pipeline)).expect("SPIR-V");
+
+    let options = msl::Options { fake_missing_bindings: true, ..msl::Options::default() };
+    let pipeline = msl::PipelineOptions { entry_point: Some((stage, name())), ..Default::default() };
+    let (metal, _) = msl::write_string(module, info, &options, &pipeline).expect("Metal");
+
+    let (mut text, options) = (String::new(), hlsl::Options::default());
+    let pipeline = hlsl::PipelineOptions { entry_point: Some((stage, name())) };
+    hlsl::Writer::new(&mut text, &options, &pipeline).write(module, info, None).expect("HLSL");
+
+    let version = glsl::Version::Embedded { version: 310, is_webgl: false };
+    let (mut gl, options) = (String::new(), glsl::Options { version, ..glsl::Options::default() });
+    let pipeline = glsl::PipelineOptions { shader_stage: stage, entry_point: name(), multiview: None };
+    let bounds = BoundsCheckPolicies::default();
+    let mut writer = glsl::Writer::new(&mut gl, module, info, &options, &pipeline, bounds).expect("GLSL");
+    writer.write().expect("GLSL");
+    [words.len().to_string(), metal, text, gl]
+}
