@@ -33,6 +33,36 @@ fn check(cases: &[Case]) {
     );
 }
 
+/// The sampler draws at random, so this makes sure that nothing is left out.
+#[test]
+fn cases_meet_every_choice() {
+    let all = [
+        dynamic::assemble(),
+        dynamic::controller(),
+        convolution::dense(),
+        convolution::depthwise(),
+        convolution::pointwise(),
+        dynamic::latent(),
+        vector::linear(),
+        vector::pool(),
+        vector::top_k(),
+    ];
+    for cases in all {
+        let spec = cases[0].dispatch.kernel.spec();
+        let met = |test: &dyn Fn(&Case) -> bool| cases.iter().any(test);
+        for (entry, _) in spec.entries {
+            assert!(met(&|case| case.dispatch.entry == *entry), "{} {entry}", spec.stem);
+        }
+        let choices: [(&str, &[u32]); 3] = [("ACTIVATION", &[0, 1, 2, 3]), ("POOL_BINS", &[1, 2]), ("KERNEL", &[3, 5])];
+        for (name, values) in choices.iter().filter(|(name, _)| spec.overrides.contains(name)) {
+            for value in *values {
+                let set = |case: &Case| case.dispatch.override_value(name) == Some(*value);
+                assert!(met(&set), "{}: no case has {name} = {value}", spec.stem);
+            }
+        }
+    }
+}
+
 #[test]
 fn assemble() {
     check(&dynamic::assemble());

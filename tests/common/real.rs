@@ -60,8 +60,12 @@ impl Real {
     /// WGSL allows exp an error of 3 + 2|x| units in the last place; results near zero may be flushed to it.
     pub fn exp(self) -> Self {
         let value = self.value.exp();
+        let flushed = f64::from(f32::MIN_POSITIVE);
+        if value == 0.0 {
+            return Self::within(0.0, flushed);
+        }
         let relative = self.slack() + (3.0 + 2.0 * self.value.abs()) * ROUNDING;
-        Self::within(value, value * relative + f64::from(f32::MIN_POSITIVE))
+        Self::within(value, value * relative + flushed)
     }
 
     pub fn relu6(self) -> Self {

@@ -35,7 +35,7 @@ fn sides(size: [usize; 2]) -> [u32; 2] {
 
 pub fn dense() -> Vec<Case> {
     let mut sampler = Sampler::new("conv_dense");
-    (0..24).map(|_| dense_case(&mut sampler)).collect()
+    (0..40).map(|_| dense_case(&mut sampler)).collect()
 }
 
 fn dense_case(sampler: &mut Sampler) -> Case {
@@ -72,7 +72,7 @@ fn dense_case(sampler: &mut Sampler) -> Case {
 
 pub fn depthwise() -> Vec<Case> {
     let mut sampler = Sampler::new("conv_depthwise");
-    (0..32).map(|_| depthwise_case(&mut sampler)).collect()
+    (0..48).map(|_| depthwise_case(&mut sampler)).collect()
 }
 
 fn depthwise_case(sampler: &mut Sampler) -> Case {

@@ -103,12 +103,14 @@ enum Scores {
     Extreme,
     /// Some are not numbers.
     WithNan,
+    /// The first picture has a class at plus infinity, the others have several at minus infinity.
+    Infinite,
 }
 
 pub fn top_k() -> Vec<Case> {
     let mut cases = Vec::new();
     for classes in [1, 3, 10, 64, 67, 150] {
-        for kind in [Scores::Random, Scores::Ties, Scores::Extreme, Scores::WithNan] {
+        for kind in [Scores::Random, Scores::Ties, Scores::Extreme, Scores::WithNan, Scores::Infinite] {
             let scores = scores(classes, kind);
             cases.push(softmax_case(classes, kind, &scores));
             for count in if classes == 10 { (1..=10).collect() } else { vec![1, classes.min(5), classes] } {
@@ -130,6 +132,8 @@ fn scores(classes: usize, kind: Scores) -> Array<f32, 2> {
         Scores::Extreme if (p, c) == (1, classes / 2) => 3e38,
         Scores::Extreme if (p, c) == (2, classes / 3) => -3e38,
         Scores::WithNan if c % 3 == p => f32::NAN,
+        Scores::Infinite if p == 0 && c == classes / 2 => f32::INFINITY,
+        Scores::Infinite if p > 0 && c % 2 == 1 => f32::NEG_INFINITY,
         _ => random.at([p, c]),
     })
 }
@@ -137,7 +141,8 @@ fn scores(classes: usize, kind: Scores) -> Array<f32, 2> {
 /// The probability of every class.
 fn probability(scores: &Array<f32, 2>, picture: usize, class: usize) -> Word {
     let row = (0..scores.shape[1]).map(|c| scores.at([picture, c]));
-    if row.clone().any(f32::is_nan) {
+    // Softmax knows no infinity above: it is infinity divided by itself.
+    if row.clone().any(|score| score.is_nan() || score == f32::INFINITY) {
         return Word::NotANumber;
     }
     let highest = row.clone().fold(f32::NEG_INFINITY, f32::max);

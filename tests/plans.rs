@@ -1,0 +1,163 @@
+//! Plans as text in git, their totals, and what validation refuses.
+
+mod common;
+
+use common::generator;
+use dynaconv::graph::networks::{Architecture, MobileNetV2};
+use dynaconv::graph::{FoldedNetwork, Graph, Weights, fold};
+use dynaconv::kernels::Access;
+use dynaconv::lower::{Form, FormChoice, Options, lower, multiply_adds};
+use dynaconv::plan::{Limits, Memory, Plan};
+use dynaconv::tensor::Tensor;
+use proptest::prelude::*;
+
+const ASSEMBLE: FormChoice = FormChoice::Always(Form::Assemble);
+const BRANCH: FormChoice = FormChoice::Always(Form::Branch);
+
+fn static_network() -> Architecture {
+    Architecture::MobileNetV2(MobileNetV2::imagenet(1.0))
+}
+
+fn dynamic_network() -> Architecture {
+    Architecture::MobileNetV2Dcd { base: MobileNetV2::imagenet(1.0), fc_squeeze: 16 }
+}
+
+fn folded(architecture: &Architecture) -> FoldedNetwork {
+    let graph = architecture.build().expect("a sound network");
+    fold(&graph, &generator::weights(&graph)).expect("it folds")
+}
+
+fn plan_of(name: &str, network: &FoldedNetwork, form: FormChoice) -> Plan {
+    lower(name, network, Options { form, ..Options::default() }, Limits::default()).expect("it lowers")
+}
+
+/// A change in one of these is a change of fusion, of kernel choice or of memory: look at it, then accept it with
+/// `INSTA_UPDATE=always cargo test --test plans`.
+#[test]
+fn plans_are_those_in_git() {
+    insta::assert_snapshot!("mobilenet_v2", plan_of("mobilenet_v2", &folded(&static_network()), FormChoice::Auto));
+    let lite = folded(&Architecture::EfficientNetLite0 { classes: 1000, input_size: 224 });
+    insta::assert_snapshot!("efficientnet_lite0", plan_of("efficientnet_lite0", &lite, FormChoice::Auto));
+
+    let dynamic = folded(&dynamic_network());
+    let auto = plan_of("mobilenet_v2_dcd", &dynamic, FormChoice::Auto);
+    insta::assert_snapshot!("mobilenet_v2_dcd_auto", auto);
+    insta::assert_snapshot!("mobilenet_v2_dcd_assemble", plan_of("mobilenet_v2_dcd", &dynamic, ASSEMBLE));
+    insta::assert_snapshot!("mobilenet_v2_dcd_branch", plan_of("mobilenet_v2_dcd", &dynamic, BRANCH));
+    // With the two launches that prepare a picture that makes at most 130.
+    assert!(auto.passes.len() <= 128, "{} launches", auto.passes.len());
+}
+
+#[test]
+fn multiply_adds_are_those_of_the_papers_networks() {
+    let millions = |graph: &Graph, form| (multiply_adds(graph, form) as f64 / 1e4).round() / 100.0;
+    let (fixed, dynamic) = (static_network().build().unwrap(), dynamic_network().build().unwrap());
+    assert_eq!(millions(&fixed, FormChoice::Auto), 300.77);
+    assert_eq!(millions(&dynamic, ASSEMBLE), 353.14);
+    assert_eq!(millions(&dynamic, BRANCH), 402.10);
+    assert_eq!(millions(&dynamic, FormChoice::Auto), 326.37);
+}
+
+/// A network with every kind of launch, small enough to be made often.
+fn small(width: f64, classes: usize, input_size: usize, stem_stride: usize) -> Architecture {
+    Architecture::MobileNetV2Dcd { base: MobileNetV2 { width, classes, input_size, stem_stride }, fc_squeeze: 16 }
+}
+
+/// Weights that are all one: what they are does not matter to a plan's shape.
+fn ones(graph: &Graph) -> Weights {
+    graph.parameters().into_iter().map(|p| (p.name, Tensor::filled(p.shape, 1.0))).collect()
+}
+
+/// A sound plan whose pass 0 is the stem and whose pass `controller` is a controller.
+fn sound_plan() -> Plan {
+    let graph = small(0.1, 10, 17, 1).build().unwrap();
+    let options = Options { batch: 2, ..Options::default() };
+    let plan = lower("small", &fold(&graph, &ones(&graph)).unwrap(), options, Limits::default()).unwrap();
+    assert_eq!(plan.validate(), Ok(()));
+    plan
+}
+
+fn written(plan: &Plan, pass: usize) -> usize {
+    let dispatch = &plan.passes[pass].dispatch;
+    let mut bindings = dispatch.kernel.spec().bindings_of(dispatch.entry).expect("the entry point exists");
+    bindings.position(|(_, _, access)| access == Access::Write).expect("every pass writes")
+}
+
+/// Every rule of validation is broken once.
+#[test]
+fn validation_refuses_every_broken_rule() {
+    type Fault = (&'static str, fn(&mut Plan));
+    let faults: [Fault; 23] = [
+        ("no such entry point", |p| p.passes[0].dispatch.entry = "nonsense"),
+        ("binds 2 buffers", |p| p.passes[0].bindings.truncate(2)),
+        ("the device allows 2", |p| p.limits.storage_buffers = 2),
+        ("bytes of params", |p| p.passes[0].dispatch.params.truncate(16)),
+        ("bytes of params", |p| p.passes[0].dispatch.params.extend([0; 16])),
+        ("override `NONSENSE`", |p| p.passes[0].dispatch.overrides.push(("NONSENSE", 1))),
+        ("workgroups, the device allows", |p| p.passes[0].dispatch.workgroups = [1, 65536]),
+        ("workgroups, the device allows", |p| p.passes[0].dispatch.workgroups = [0, 1]),
+        ("workgroups, the device allows", |p| p.batch = 0),
+        ("workgroups, the device allows", |p| p.batch = 65536),
+        ("invocations", |p| p.limits.invocations = 32),
+        ("invocations", |p| p.passes[0].dispatch.overrides.retain(|(name, _)| *name != "WORKGROUP_X")),
+        ("bytes of workgroup memory", |p| p.limits.workgroup_bytes = 64),
+        ("is in no slot", |p| p.passes[0].bindings[0].memory = Memory::Slot(9999)),
+        ("ends past its memory", |p| p.passes[0].bindings[1].bytes += 1 << 30),
+        ("ends past its memory", |p| p.passes[0].bindings[1].offset = u64::MAX - 255),
+        ("is not aligned", |p| p.passes[1].bindings[1].offset += 16),
+        ("is not aligned", |p| p.passes[1].bindings[1].bytes -= 4),
+        ("is not aligned", |p| p.passes[1].bindings[1].bytes = 0),
+        ("in one binding, the device allows", |p| p.limits.storage_binding_bytes = 64),
+        ("reads what no launch has written", |p| drop(p.passes.remove(0))),
+        ("is written while its slot is bound a second time", |p| {
+            let output = written(p, 0);
+            p.passes[0].bindings[output].memory = p.passes[0].bindings[0].memory;
+        }),
+        ("would write to the weights", |p| {
+            let output = written(p, 0);
+            p.passes[0].bindings[output] = p.passes[0].bindings[1];
+        }),
+    ];
+    for (number, (reason, fault)) in faults.iter().enumerate() {
+        let mut plan = sound_plan();
+        fault(&mut plan);
+        let error = plan.validate().expect_err(reason).to_string();
+        assert!(error.contains(reason), "fault {number}: `{error}` does not say `{reason}`");
+        assert!(error.starts_with("pass "), "`{error}` does not name the pass");
+    }
+}
+
+/// Too large for the device is refused by name, not by a broken plan.
+#[test]
+fn a_network_too_large_for_the_device_is_refused_by_name() {
+    let graph = small(0.1, 10, 32, 1).build().unwrap();
+    let network = fold(&graph, &ones(&graph)).unwrap();
+    let limits = Limits { storage_binding_bytes: 1 << 16, ..Limits::default() };
+    let error = lower("small", &network, Options { batch: 64, ..Options::default() }, limits).unwrap_err().to_string();
+    assert!(error.contains("node `") && error.contains("smaller batch"), "{error}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+
+    /// Whatever the sizes, a network that can be built has a valid plan in every form.
+    #[test]
+    fn dynamic_networks_of_any_size_lower_to_valid_plans(
+        width in prop::sample::select(vec![0.1, 0.25, 0.35, 0.5]),
+        input_size in 8usize..=64,
+        classes in 1usize..=101,
+        stem_stride in 1usize..=2,
+        batch in 1u32..=4,
+        top in 1u32..=7,
+    ) {
+        let graph = small(width, classes, input_size, stem_stride).build().unwrap();
+        let network = fold(&graph, &ones(&graph)).unwrap();
+        for form in [FormChoice::Auto, ASSEMBLE, BRANCH] {
+            let plan = lower("random", &network, Options { batch, form, top }, Limits::default()).unwrap();
+            prop_assert_eq!(plan.validate(), Ok(()));
+            prop_assert_eq!(plan.scores.map.channels, classes);
+            prop_assert_eq!(plan.top, top.min(classes as u32));
+            prop_assert!(plan.passes.len() <= 160, "{} launches", plan.passes.len());
+        }
+    }
+}
