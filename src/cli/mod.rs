@@ -5,12 +5,20 @@
 mod classify;
 mod decode_ahead;
 mod describe;
+mod devices;
+mod eval;
 mod failure;
 mod find_model;
 mod find_pictures;
 mod import;
+mod inspect;
+mod labelled_folder;
+mod npy;
+mod run;
 mod settings;
 mod show;
+mod table;
+mod write_whole;
 
 use std::process::ExitCode;
 
@@ -33,7 +41,11 @@ Set RUST_LOG=info or RUST_LOG=wgpu=debug to see what happens inside, NO_COLOR=1 
 #[derive(Subcommand)]
 enum Command {
     Classify(classify::Arguments),
+    Run(run::Arguments),
+    Eval(eval::Arguments),
+    Inspect(inspect::Arguments),
     Import(import::Arguments),
+    Devices(devices::Arguments),
 }
 
 /// How a command ended that was carried out.
@@ -51,7 +63,11 @@ pub fn main() -> ExitCode {
     env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("off")).init();
     let outcome = match Arguments::parse().command {
         Command::Classify(arguments) => classify::run(&arguments),
+        Command::Run(arguments) => run::run(&arguments),
+        Command::Eval(arguments) => eval::run(&arguments),
+        Command::Inspect(arguments) => inspect::run(&arguments),
         Command::Import(arguments) => import::run(&arguments),
+        Command::Devices(arguments) => devices::run(&arguments),
     };
     match outcome {
         Ok(Outcome::Success) => ExitCode::SUCCESS,

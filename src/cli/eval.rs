@@ -1,0 +1,198 @@
+//! `dynaconv eval`: how often a network is right.
+
+use std::fmt::Write as _;
+use std::io::Write;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use anyhow::Result;
+use clap::Args;
+use dynaconv::classifier::{Classifier, Guess, block_on};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
+
+use super::labelled_folder::LabelledFolder;
+use super::settings::{DeviceArguments, ModelArguments, introduce};
+use super::show::{percent, printable, thousands};
+use super::table::{Side, Table};
+use super::write_whole::write_whole;
+use super::{Outcome, decode_ahead, failure};
+
+/// Measure how often a network is right on pictures sorted into one folder per class
+///
+/// Folders are matched with classes by the model's labels; where the names are others, by their alphabetical order.
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  dynaconv eval --data test/
+  dynaconv eval --model mobilenet.safetensors --data val/ --batch 32 --json
+  dynaconv eval --data test/ --predictions predictions.tsv     one line per picture: path, tab, class index")]
+pub struct Arguments {
+    #[command(flatten)]
+    model: ModelArguments,
+    /// Folder with one folder of pictures for each class
+    #[arg(long, value_name = "FOLDER")]
+    data: PathBuf,
+    #[command(flatten)]
+    device: DeviceArguments,
+    /// Pictures that the device takes at once
+    #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=1024))]
+    batch: u32,
+    /// Print the result as one JSON object
+    #[arg(long)]
+    json: bool,
+    /// File for the most probable class of every picture
+    #[arg(long, value_name = "FILE")]
+    predictions: Option<PathBuf>,
+}
+
+/// How many classes a guess may name and still be among the best few.
+const FEW: u32 = 5;
+
+/// The result of a whole evaluation.
+#[derive(Serialize)]
+struct Report<'a> {
+    model: &'a str,
+    device: &'a str,
+    software: bool,
+    #[serde(flatten)]
+    all: Tally,
+    broken: usize,
+    seconds: f64,
+    pictures_per_second: f64,
+    classes: Vec<ClassReport<'a>>,
+}
+
+#[derive(Serialize)]
+struct ClassReport<'a> {
+    class: usize,
+    label: Option<&'a str>,
+    #[serde(flatten)]
+    tally: Tally,
+}
+
+/// How many pictures were seen, and for how many the right class was the best guess or one of the best five.
+#[derive(Clone, Copy, Default, Serialize)]
+struct Tally {
+    pictures: usize,
+    top_1: usize,
+    top_5: usize,
+}
+
+impl Tally {
+    fn count(&mut self, guesses: &[Guess], class: usize) {
+        let place = guesses.iter().position(|guess| guess.class == class);
+        self.pictures += 1;
+        self.top_1 += usize::from(place == Some(0));
+        self.top_5 += usize::from(place.is_some());
+    }
+
+    fn sum(tallies: &[Self]) -> Self {
+        tallies.iter().fold(Self::default(), |sum, tally| Self {
+            pictures: sum.pictures + tally.pictures,
+            top_1: sum.top_1 + tally.top_1,
+            top_5: sum.top_5 + tally.top_5,
+        })
+    }
+}
+
+/// Evaluates a model on a folder.
+pub fn run(arguments: &Arguments) -> Result<Outcome> {
+    let model = arguments.model.load()?;
+    let labels = &model.description().labels;
+    let class_count = model.graph().output().channels;
+    let data = LabelledFolder::find(&arguments.data, labels, class_count)?;
+    if !data.by_name {
+        failure::note("the folders are not named as the model's classes; they are taken in alphabetical order");
+    }
+    let batch = arguments.batch.min(u32::try_from(data.files.len()).unwrap_or(u32::MAX));
+    let mut classifier = arguments.device.prepare(&model, batch, FEW)?;
+    if !arguments.json {
+        introduce(&classifier);
+    }
+
+    let progress = progress_bar(data.files.len());
+    let start = Instant::now();
+    let mut tallies = vec![Tally::default(); class_count];
+    let mut broken = 0;
+    let mut predictions = String::new();
+    let mut classes = data.classes.iter().copied();
+    decode_ahead::in_batches(&data.files, batch as usize, |decoded| {
+        let sound: Vec<_> = decoded.iter().filter_map(|(_, picture)| picture.as_ref().ok()).collect();
+        let found = if sound.is_empty() { Vec::new() } else { block_on(classifier.classify(&sound))? };
+        let mut found = found.into_iter();
+        for ((file, picture), class) in decoded.iter().zip(&mut classes) {
+            if let Err(error) = picture {
+                broken += 1;
+                progress.suspend(|| failure::report(error));
+                continue;
+            }
+            let guesses = found.next().unwrap_or_default();
+            tallies[class].count(&guesses, class);
+            if let Some(best) = guesses.first() {
+                // Writing to a string does not fail.
+                let _ = writeln!(predictions, "{}\t{}", printable(&file.to_string_lossy()), best.class);
+            }
+        }
+        progress.inc(decoded.len() as u64);
+        Ok(())
+    })?;
+    progress.finish_and_clear();
+    if let Some(path) = &arguments.predictions {
+        write_whole(path, predictions.as_bytes())?;
+    }
+    let report = report(&classifier, &tallies, broken, start.elapsed().as_secs_f64());
+    let mut out = anstream::stdout().lock();
+    if arguments.json {
+        writeln!(out, "{}", serde_json::to_string(&report)?)?;
+    } else {
+        print(&report, classifier.plan().top, &mut out)?;
+    }
+    Ok(if broken == 0 { Outcome::Success } else { Outcome::Negative })
+}
+
+/// A bar that is only seen on a terminal.
+fn progress_bar(pictures: usize) -> ProgressBar {
+    let bar = ProgressBar::new(pictures as u64);
+    match ProgressStyle::with_template("{wide_bar} {pos}/{len} pictures, {per_sec}, {eta} left") {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    }
+}
+
+fn report<'a>(classifier: &'a Classifier, tallies: &[Tally], broken: usize, seconds: f64) -> Report<'a> {
+    let all = Tally::sum(tallies);
+    let seen = tallies.iter().enumerate().filter(|(_, tally)| tally.pictures > 0);
+    let class = |(class, tally): (usize, &Tally)| ClassReport { class, label: classifier.label(class), tally: *tally };
+    Report {
+        model: classifier.name(),
+        device: classifier.device(),
+        software: classifier.is_software(),
+        all,
+        broken,
+        seconds,
+        pictures_per_second: if seconds > 0.0 { all.pictures as f64 / seconds } else { 0.0 },
+        classes: seen.map(class).collect(),
+    }
+}
+
+fn print(report: &Report<'_>, few: u32, out: &mut impl Write) -> Result<()> {
+    let of_few = format!("top-{few}");
+    let mut table =
+        Table::new([("class", Side::Left), ("pictures", Side::Right), ("top-1", Side::Right), (&of_few, Side::Right)]);
+    for ClassReport { class, label, tally: Tally { pictures, top_1, top_5 } } in &report.classes {
+        let name = label.map_or_else(|| format!("class {class}"), printable);
+        table.push([name, thousands(*pictures as u64), percent(*top_1, *pictures), percent(*top_5, *pictures)]);
+    }
+    table.write(out)?;
+    let Tally { pictures, top_1, top_5 } = report.all;
+    writeln!(out)?;
+    writeln!(out, "top-1  {}  ({} of {})", percent(top_1, pictures), thousands(top_1 as u64), thousands(pictures as u64))?;
+    writeln!(out, "{of_few}  {}  ({} of {})", percent(top_5, pictures), thousands(top_5 as u64), thousands(pictures as u64))?;
+    if report.broken > 0 {
+        writeln!(out, "broken pictures, not counted: {}", report.broken)?;
+    }
+    let Report { seconds, pictures_per_second, .. } = report;
+    writeln!(out, "{pictures_per_second:.1} pictures/s, decoding included, in {seconds:.1} s")?;
+    Ok(())
+}

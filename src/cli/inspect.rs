@@ -1,0 +1,229 @@
+//! `dynaconv inspect`: what a network is made of and what it costs.
+
+use std::io::Write;
+
+use anyhow::Result;
+use clap::Args;
+use dynaconv::graph::{Graph, Node, Op, Role, fold};
+use dynaconv::lower::{Form, FormChoice, Options, form_of, lower, multiply_adds};
+use dynaconv::model::Model;
+use dynaconv::plan::{Limits, Plan};
+use serde::Serialize;
+
+use super::settings::{FormArguments, ModelArguments};
+use super::show::{bytes, millions, printable, thousands};
+use super::table::{Side, Table};
+use super::{Outcome, describe};
+
+/// Show the layers of a network, what they cost in each form, and every launch
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  dynaconv inspect
+  dynaconv inspect --model mobilenet.safetensors --form branch
+  dynaconv inspect --plan                        every launch, with its kernel, sizes and memory
+  dynaconv inspect --json")]
+pub struct Arguments {
+    #[command(flatten)]
+    model: ModelArguments,
+    #[command(flatten)]
+    form: FormArguments,
+    /// Print the plan, launch by launch, and nothing else
+    #[arg(long, conflicts_with = "json")]
+    plan: bool,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// Launches that resize, cut and normalise a picture: one across, one down.
+const PREPARATION: usize = 2;
+/// Everything is recorded in one command buffer.
+const SUBMITS: usize = 1;
+
+#[derive(Serialize)]
+struct Report {
+    name: String,
+    network: String,
+    parameters: u64,
+    /// Of the whole network; without its dynamic parts, and with all of them in a form.
+    multiply_adds: Totals,
+    /// For one picture.
+    dispatches: usize,
+    submits: usize,
+    weight_bytes: u64,
+    activation_bytes: u64,
+    layers: Vec<Layer>,
+}
+
+#[derive(Serialize)]
+struct Totals {
+    r#static: u64,
+    assemble: u64,
+    branch: u64,
+    best: u64,
+    /// With the forms that were asked for.
+    chosen: u64,
+}
+
+#[derive(Serialize)]
+struct Layer {
+    name: String,
+    operation: String,
+    /// Height, width, channels.
+    output: [usize; 3],
+    parameters: u64,
+    /// Of the static convolution or product alone.
+    static_multiply_adds: u64,
+    #[serde(flatten)]
+    dynamic: Option<DynamicPart>,
+}
+
+/// What a dynamic layer costs in all, in each form.
+#[derive(Clone, Copy, Serialize)]
+struct DynamicPart {
+    assemble_multiply_adds: u64,
+    branch_multiply_adds: u64,
+    form: Form,
+}
+
+/// Shows the model.
+pub fn run(arguments: &Arguments) -> Result<Outcome> {
+    let model = arguments.model.load()?;
+    let choice = arguments.form.choice(&model);
+    let plan = plan(&model, choice)?;
+    let mut out = anstream::stdout().lock();
+    if arguments.plan {
+        write!(out, "{plan}")?;
+        return Ok(Outcome::Success);
+    }
+    let report = report(&model, &plan, choice);
+    if arguments.json {
+        writeln!(out, "{}", serde_json::to_string(&report)?)?;
+    } else {
+        print(&report, &mut out)?;
+    }
+    Ok(Outcome::Success)
+}
+
+/// The plan for one picture on a device that allows what every WebGPU device does.
+fn plan(model: &Model, form: FormChoice) -> Result<Plan> {
+    let folded = fold(model.graph(), model.weights())?;
+    Ok(lower(&model.description().name, &folded, Options { form, ..Options::default() }, Limits::default())?)
+}
+
+fn report(model: &Model, plan: &Plan, choice: FormChoice) -> Report {
+    let (graph, description) = (model.graph(), model.description());
+    let total = |choice| multiply_adds(graph, choice);
+    let multiply_adds = Totals {
+        r#static: graph.nodes().iter().map(|node| graph.static_multiply_adds(node)).sum(),
+        assemble: total(FormChoice::Always(Form::Assemble)),
+        branch: total(FormChoice::Always(Form::Branch)),
+        best: total(FormChoice::Auto),
+        chosen: total(choice),
+    };
+    Report {
+        name: description.name.clone(),
+        network: describe::network(&description.architecture),
+        parameters: graph.parameter_count() as u64,
+        multiply_adds,
+        dispatches: PREPARATION + plan.passes.len(),
+        submits: SUBMITS,
+        weight_bytes: size_of_val(plan.weights.as_slice()) as u64,
+        activation_bytes: plan.activation_bytes(),
+        layers: layers(graph, choice),
+    }
+}
+
+/// The network's layers; norms and activations belong to the layer before them, as they do when it is computed.
+fn layers(graph: &Graph, choice: FormChoice) -> Vec<Layer> {
+    let mut layers: Vec<Layer> = Vec::new();
+    for node in graph.nodes() {
+        let parameters = learnt(graph, node);
+        match (&node.op, layers.last_mut()) {
+            (Op::BatchNorm { .. } | Op::Activation(_), Some(layer)) => layer.parameters += parameters,
+            _ => layers.push(layer(graph, node, parameters, choice)),
+        }
+    }
+    layers
+}
+
+fn layer(graph: &Graph, node: &Node, parameters: u64, choice: FormChoice) -> Layer {
+    let static_multiply_adds = graph.static_multiply_adds(node);
+    let dynamic = graph.dynamic_cost_of(node).zip(form_of(graph, node, choice)).map(|(cost, form)| {
+        let assemble = static_multiply_adds + cost.controller + cost.assemble;
+        let branch = static_multiply_adds + cost.controller + cost.branch;
+        // What has one form alone, the classifier, costs the same whatever is asked for.
+        let always = |form| form_of(graph, node, FormChoice::Always(form));
+        let assemble = if always(Form::Assemble) == Some(Form::Assemble) { assemble } else { branch };
+        DynamicPart { assemble_multiply_adds: assemble, branch_multiply_adds: branch, form }
+    });
+    Layer {
+        name: node.name.clone(),
+        operation: node.op.to_string(),
+        output: [node.output.height, node.output.width, node.output.channels],
+        parameters,
+        static_multiply_adds,
+        dynamic,
+    }
+}
+
+fn learnt(graph: &Graph, node: &Node) -> u64 {
+    let learnt = graph.parameters_of(node).into_iter().filter(|parameter| parameter.role == Role::Learnt);
+    learnt.map(|parameter| parameter.shape.iter().product::<usize>() as u64).sum()
+}
+
+fn print(report: &Report, out: &mut impl Write) -> Result<()> {
+    let (left, right) = (Side::Left, Side::Right);
+    let mut table = Table::new([
+        ("layer", left),
+        ("operation", left),
+        ("output", right),
+        ("parameters", right),
+        ("static", right),
+        ("assembled", right),
+        ("branch", right),
+        ("form", left),
+    ]);
+    let unless_zero = |number: u64| if number == 0 { String::new() } else { thousands(number) };
+    for layer in &report.layers {
+        let [height, width, channels] = layer.output;
+        let part = |number: fn(&DynamicPart) -> u64| layer.dynamic.as_ref().map_or(String::new(), |it| thousands(number(it)));
+        table.push([
+            layer.name.clone(),
+            layer.operation.clone(),
+            format!("{height}×{width}×{channels}"),
+            unless_zero(layer.parameters),
+            unless_zero(layer.static_multiply_adds),
+            part(|it| it.assemble_multiply_adds),
+            part(|it| it.branch_multiply_adds),
+            layer.dynamic.map_or(String::new(), |it| if it.form == Form::Assemble { "assembled" } else { "branch" }.into()),
+        ]);
+    }
+    table.write(out)?;
+    let Totals { r#static, assemble, branch, best, chosen } = report.multiply_adds;
+    writeln!(out)?;
+    writeln!(out, "model          {}", printable(&report.name))?;
+    writeln!(out, "network        {}", report.network)?;
+    writeln!(out, "parameters     {}", thousands(report.parameters))?;
+    if assemble == r#static {
+        writeln!(out, "multiply-adds  {}", millions(r#static))?;
+    } else {
+        writeln!(
+            out,
+            "multiply-adds  {} static, {} assembled, {} branch, {} best; {} as chosen",
+            millions(r#static),
+            millions(assemble),
+            millions(branch),
+            millions(best),
+            millions(chosen)
+        )?;
+    }
+    let Report { dispatches, submits, weight_bytes, activation_bytes, .. } = report;
+    writeln!(
+        out,
+        "launches       {dispatches} in {submits} submit, {PREPARATION} of them to prepare the picture"
+    )?;
+    writeln!(out, "memory         weights {}, activations {}", bytes(*weight_bytes), bytes(*activation_bytes))?;
+    Ok(())
+}
