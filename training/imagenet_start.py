@@ -102,14 +102,15 @@ def pairs(model: MobileNetV2) -> list[tuple[nn.Module, nn.BatchNorm2d]]:
 
 
 def whitened_branch(pooled: Tensor, rows: int) -> Tensor:
-    """Rows of fc.0: unit-variance directions of the pooled input that are blind to its mean."""
+    """Rows of fc.0: unit-variance directions of the pooled input that are blind to its mean; the last row gives about 1."""
     mean = pooled.mean(0)
     direction = mean / mean.norm()
     centred = pooled - mean
     centred = centred - (centred @ direction)[:, None] * direction
     _, singular, basis = torch.linalg.svd(centred, full_matrices=False)
-    spread = singular[:rows] / len(pooled) ** 0.5
-    return basis[:rows] / spread.clamp_min(0.05 * spread[0])[:, None]
+    spread = singular[: rows - 1] / len(pooled) ** 0.5
+    varying = basis[: rows - 1] / spread.clamp_min(0.05 * spread[0])[:, None]
+    return torch.cat([varying, (mean / mean.dot(mean)).unsqueeze(0)])
 
 
 def set_norm(norm: nn.Module, sample: Tensor, weight: float) -> None:
@@ -119,18 +120,32 @@ def set_norm(norm: nn.Module, sample: Tensor, weight: float) -> None:
     nn.init.constant_(norm.weight, weight)
 
 
-def wake_branch(module: DynamicConv | DynamicClassifier, pooled: Tensor) -> None:
-    """The common part of both dynamic modules: y of unit variance, lambda = 1 +- 0.03, Phi of ordinary size."""
+def wake_branch(module: DynamicConv | DynamicClassifier, pooled: Tensor, constant: float) -> None:
+    """The common part of both dynamic modules: Phi = constant * identity + a part of unit size that varies, lambda = 1 +- 0.05."""
     module.fc[0].weight.copy_(whitened_branch(pooled, module.fc[0].weight.shape[0]))
     squeeze = module.fc_phi.weight.shape[1]
-    nn.init.normal_(module.fc[1].fc[0].weight, std=0.5 / squeeze**0.5)
+    gate_weight = nn.init.normal_(module.fc[1].fc[0].weight, std=0.5 / squeeze**0.5)
     nn.init.normal_(module.fc_phi.weight, std=1.0 / squeeze**0.5)
-    nn.init.normal_(module.fc_scale.weight, std=0.08 / squeeze**0.5)
+    nn.init.normal_(module.fc_scale.weight, std=0.16 / squeeze**0.5)
+    # the last entry of y is the constant one: it gates nothing and only feeds the diagonal of Phi
+    gate_weight[-1].zero_()
+    gate_weight[:, -1].zero_()
+    module.fc_scale.weight[:, -1].zero_()
+    module.fc_phi.weight[:, -1].copy_(constant * torch.eye(module.latent).flatten())
+
+
+def latent_product(module: DynamicConv | DynamicClassifier, y: Tensor, z: Tensor) -> Tensor:
+    phi = module.fc_phi(y).view(-1, module.latent, module.latent)
+    return torch.bmm(phi, z.flatten(2) if z.ndim > 2 else z.unsqueeze(2))
 
 
 def wake_conv(module: DynamicConv, norm: nn.BatchNorm2d, x: Tensor, share: float, mixing: float) -> None:
-    """Move ``share`` of W0's strongest ``L`` directions into P z; the outer norm allows for the mean that z loses."""
-    wake_branch(module, module.pooled(x))
+    """Move ``share`` of W0's strongest ``L`` directions into the residual; the outer norm allows for the mean that it loses.
+
+    Phi's constant part is sized so that BN2(Phi z) is z, but for a disturbance of relative size ``mixing``: half of the residual
+    then goes through Phi from the first step on.
+    """
+    pooled = module.pooled(x)
     kernel = module.conv.weight.flatten(1)
     left, singular, right = torch.linalg.svd(kernel, full_matrices=False)
     left, singular, right = left[:, : module.latent], singular[: module.latent], right[: module.latent]
@@ -139,44 +154,28 @@ def wake_conv(module: DynamicConv, norm: nn.BatchNorm2d, x: Tensor, share: float
     set_norm(module.bn1, module.conv_q(x), 1.0)
     deviation = (module.bn1.running_var + module.bn1.eps).sqrt()
     moved = share * left * singular
-    module.conv_p.weight.zero_()
-    module.conv_p.weight.flatten(1)[:, :rank].copy_(moved * deviation[:rank])
     kernel.sub_(moved @ right)
     norm.running_mean.sub_(moved @ module.bn1.running_mean[:rank])
+    module.conv_p.weight.zero_()
+    module.conv_p.weight.flatten(1)[:, :rank].copy_(0.5 * moved * deviation[:rank])
     z = module.bn1(module.conv_q(x))
-    phi = module.fc_phi(module.fc(module.pooled(x))).view(-1, module.latent, module.latent)
-    set_norm(module.bn2, torch.bmm(phi, z.flatten(2)), mixing)
+    wake_branch(module, pooled, 0.0)
+    varying = float(latent_product(module, module.fc(pooled), z).std())
+    wake_branch(module, pooled, varying / mixing)
+    set_norm(module.bn2, latent_product(module, module.fc(pooled), z), 1.0)
 
 
-def wake_classifier(module: DynamicClassifier, x: Tensor) -> None:
-    wake_branch(module, x)
+def wake_classifier(module: DynamicClassifier, x: Tensor, mixing: float) -> None:
     module.cls_q.weight.copy_(whitened_branch(x, module.latent))
     set_norm(module.bn1, module.cls_q(x), 1.0)
-    nn.init.normal_(module.cls_p.weight, std=0.05)
+    nn.init.normal_(module.cls_p.weight, std=0.03)
     z = module.bn1(module.cls_q(x))
-    phi = module.fc_phi(module.fc(x)).view(-1, module.latent, module.latent)
-    set_norm(module.bn2, torch.bmm(phi, z.unsqueeze(2)).squeeze(2), 0.5)
-
-
-def settle_norm(layer: nn.Module, norm: nn.BatchNorm2d, out: Tensor) -> None:
-    """True statistics without a change of function, and kernels of norm 1 per output channel.
-
-    In front of a batch norm only a kernel's direction counts, and the pace at which it turns is rate / norm^2. Folded kernels
-    differ in norm by a factor of a hundred; one norm for all lets one learning rate fit all.
-    """
-    kernel = layer.conv.weight if isinstance(layer, DynamicConv) else layer.weight
-    size = kernel.flatten(1).norm(dim=1).clamp_min(1e-4)
-    for convolution in [layer.conv, layer.conv_p] if isinstance(layer, DynamicConv) else [layer]:
-        convolution.weight.div_(size.view(-1, 1, 1, 1))
-    mean, variance = out.mean((0, 2, 3)), out.var((0, 2, 3), unbiased=False)
-    norm.bias.add_(mean - norm.running_mean)  # the norm was the identity but for its bias and mean
-    norm.running_mean.copy_(mean / size)
-    norm.running_var.copy_(variance / size**2)
-    norm.weight.copy_((norm.running_var + norm.eps).sqrt() * size)
+    wake_branch(module, x, 1.0 / mixing)
+    set_norm(module.bn2, latent_product(module, module.fc(x), z).squeeze(2), 1.0)
 
 
 @torch.no_grad()
-def start(model: MobileNetV2, tflite: Path, sample: Tensor, share: float = 0.5, mixing: float = 0.25) -> None:
+def start(model: MobileNetV2, tflite: Path, sample: Tensor, share: float = 0.6, mixing: float = 0.12) -> None:
     """Load the kernels, then walk the network once with ``sample`` (normalised pictures) and set every layer as it is met."""
     for (layer, norm), (kernel, bias) in zip(pairs(model), read_kernels(tflite)):
         target = layer.conv if isinstance(layer, DynamicConv) else layer
@@ -196,7 +195,7 @@ def start(model: MobileNetV2, tflite: Path, sample: Tensor, share: float = 0.5, 
 
 
 @torch.no_grad()
-def start_from_static(model: MobileNetV2DCD, static: MobileNetV2, sample: Tensor, share: float = 0.5, mixing: float = 0.25) -> None:
+def start_from_static(model: MobileNetV2DCD, static: MobileNetV2, sample: Tensor, share: float = 0.6, mixing: float = 0.12) -> None:
     """Continue a trained static network as a dynamic one: same function but for the newly woken branches."""
     names = dict(model.named_modules())
     for name, value in static.state_dict().items():
@@ -224,7 +223,7 @@ def walk(model: MobileNetV2, sample: Tensor, share: float, mixing: float, settle
         if settle:
             handles.append(layer.register_forward_hook(again))
     if isinstance(model.classifier[1], DynamicClassifier):
-        handles.append(model.classifier[1].register_forward_pre_hook(lambda m, args: wake_classifier(m, args[0])))
+        handles.append(model.classifier[1].register_forward_pre_hook(lambda m, args: wake_classifier(m, args[0], mixing)))
     model(sample)
     for handle in handles:
         handle.remove()

@@ -139,7 +139,7 @@ def main() -> None:
         optimiser.load_state_dict(state["optimiser"])
         generator.set_state(state["generator"])
         seen, step, first = state["seen"], state["step"], state.get("first", 0)
-    log(event="start", seen=seen, options={k: str(v) for k, v in vars(options).items() if k not in ("cifar", "tflite", "run", "photo")})
+    log(event="start", seen=seen, options={k: str(v) for k, v in vars(options).items() if not isinstance(v, Path)})
 
     def checkpoint() -> None:
         save(latest, {"model": model.state_dict(), "mean": mean.state_dict(), "optimiser": optimiser.state_dict(),
