@@ -5,7 +5,7 @@
 // best          [picture][count] of (class, probability)      entry `top_k`; equal scores in the order of their classes
 //
 // One workgroup serves one picture. A score that is not a number is never best; the probabilities are then none either,
-// which the host looks for.
+// nor are they where a score is infinite, which the host looks for.
 
 struct Params {
     classes: u32,
@@ -34,8 +34,9 @@ fn best_of_lanes(lane: u32, score: f32, candidate: u32) -> vec2<f32> {
     var winner = lane_score[0];
     var winner_class = lane_class[0];
     for (var i = 1u; i < WORKGROUP_X; i++) {
-        let better = lane_score[i] > winner || (lane_score[i] == winner && lane_class[i] < winner_class);
-        if better {
+        let above = lane_score[i] > winner || (lane_score[i] == winner && lane_class[i] < winner_class);
+        // A lane that has found nothing never beats one that has, be its score minus infinity.
+        if lane_class[i] < params.classes && (above || winner_class == params.classes) {
             winner = lane_score[i];
             winner_class = lane_class[i];
         }
@@ -50,7 +51,8 @@ fn next_best(first: u32, lane: u32, last: vec2<f32>) -> vec2<f32> {
     var candidate = params.classes;
     for (var c = lane; c < params.classes; c += WORKGROUP_X) {
         let s = scores[first + c];
-        let after = s < last.x || (s == last.x && f32(c) > last.y);
+        let infinite = s > last.x && last.y < 0.0;
+        let after = infinite || s < last.x || (s == last.x && f32(c) > last.y);
         if after && (s > score || candidate == params.classes) {
             score = s;
             candidate = c;
