@@ -202,8 +202,8 @@ mod shader_faults {
                 (
                     "padding counted",
                     "softmax",
-                    "c < params.classes; c += WORKGROUP_X",
-                    "c < params.padded_classes; c += WORKGROUP_X",
+                    "c < params.classes; c += WORKGROUP_X) {\n        sum +=",
+                    "c < params.padded_classes; c += WORKGROUP_X) {\n        sum +=",
                 ),
                 (
                     "largest not subtracted",

@@ -1,4 +1,6 @@
 //! Cases of the convolutions.
+//!
+//! What decides a pipeline is drawn first, then several shapes for it: compiling is what takes the time.
 
 use dynaconv::kernels::{Epilogue, conv_dense, conv_depthwise, conv_pointwise};
 
@@ -8,9 +10,8 @@ use crate::common::real::Real;
 use crate::common::reference::{self, Geometry};
 use crate::common::suite::{BATCH, Case};
 
-/// Draws a kernel, stride and padding that fit the size; paddings differ from side to side.
-fn geometry(sampler: &mut Sampler, [height, width]: [usize; 2], kernels: &[usize]) -> (usize, Geometry) {
-    let kernel = sampler.one_of(kernels);
+/// Draws a stride and padding that fit the size; paddings differ from side to side.
+fn geometry(sampler: &mut Sampler, [height, width]: [usize; 2], kernel: usize) -> Geometry {
     let stride = sampler.one_of(&[1, 2, 3]);
     let paddings: Vec<usize> = (0..kernel.min(4)).collect();
     let even = sampler.one_of(&[false, true]);
@@ -22,7 +23,11 @@ fn geometry(sampler: &mut Sampler, [height, width]: [usize; 2], kernels: &[usize
         (before, (size + before + after - kernel) / stride + 1)
     };
     let ((top, rows), (left, columns)) = (side(height), side(width));
-    (kernel, Geometry { stride, top, left, output: [rows, columns] })
+    Geometry { stride, top, left, output: [rows, columns] }
+}
+
+fn draw_epilogue(sampler: &mut Sampler) -> Epilogue {
+    Epilogue { nonlinearity: sampler.one_of(&ACTIVATIONS), residual: false, pooling: sampler.one_of(&POOLINGS) }
 }
 
 fn corner(g: Geometry) -> [u32; 2] {
@@ -35,15 +40,18 @@ fn sides(size: [usize; 2]) -> [u32; 2] {
 
 pub fn dense() -> Vec<Case> {
     let mut sampler = Sampler::new("conv_dense");
-    (0..40).map(|_| dense_case(&mut sampler)).collect()
+    let mut cases = Vec::new();
+    for _ in 0..12 {
+        let (kernel, outputs) = (sampler.one_of(&[1, 3, 5]), sampler.one_of(&CHANNELS));
+        let epilogue = draw_epilogue(&mut sampler);
+        cases.extend((0..4).map(|_| dense_case(&mut sampler, kernel, outputs, epilogue)));
+    }
+    cases
 }
 
-fn dense_case(sampler: &mut Sampler) -> Case {
-    let size = sampler.one_of(&SIZES);
-    let (inputs, outputs) = (sampler.one_of(&[1, 3, 4, 5, 13]), sampler.one_of(&CHANNELS));
-    let (kernel, g) = geometry(sampler, size, &[1, 3, 5]);
-    let epilogue =
-        Epilogue { nonlinearity: sampler.one_of(&ACTIVATIONS), residual: false, pooling: sampler.one_of(&POOLINGS) };
+fn dense_case(sampler: &mut Sampler, kernel: usize, outputs: usize, epilogue: Epilogue) -> Case {
+    let (size, inputs) = (sampler.one_of(&SIZES), sampler.one_of(&[1, 3, 4, 5, 13]));
+    let g = geometry(sampler, size, kernel);
     let name = format!("{SEED} conv_dense {size:?} {inputs}→{outputs} {kernel}×{kernel} {g:?} {epilogue:?}");
     let x = Array::random(&format!("{name} x"), [BATCH, inputs, size[0], size[1]], -1.0, 1.0);
     let weight = Array::random(&format!("{name} w"), [outputs, inputs, kernel, kernel], -1.0, 1.0);
@@ -72,16 +80,19 @@ fn dense_case(sampler: &mut Sampler) -> Case {
 
 pub fn depthwise() -> Vec<Case> {
     let mut sampler = Sampler::new("conv_depthwise");
-    (0..48).map(|_| depthwise_case(&mut sampler)).collect()
+    let mut cases = Vec::new();
+    for _ in 0..12 {
+        let (kernel, channels) = (sampler.one_of(&[3, 5]), sampler.one_of(&CHANNELS));
+        let epilogue = draw_epilogue(&mut sampler);
+        cases.extend((0..4).map(|_| depthwise_case(&mut sampler, kernel, channels, epilogue)));
+    }
+    cases
 }
 
-fn depthwise_case(sampler: &mut Sampler) -> Case {
+fn depthwise_case(sampler: &mut Sampler, kernel: usize, channels: usize, epilogue: Epilogue) -> Case {
     // The last sizes have outputs of 28 rows and more, which make taller tiles.
     let size = sampler.one_of(&[[7, 7], [5, 9], [1, 1], [13, 2], [14, 14], [29, 6], [61, 5], [32, 3]]);
-    let channels = sampler.one_of(&CHANNELS);
-    let (kernel, g) = geometry(sampler, size, &[3, 5]);
-    let epilogue =
-        Epilogue { nonlinearity: sampler.one_of(&ACTIVATIONS), residual: false, pooling: sampler.one_of(&POOLINGS) };
+    let g = geometry(sampler, size, kernel);
     let name = format!("{SEED} conv_depthwise {size:?} {channels} {kernel}×{kernel} {g:?} {epilogue:?}");
     let x = Array::random(&format!("{name} x"), [BATCH, channels, size[0], size[1]], -1.0, 1.0);
     let weight = Array::random(&format!("{name} w"), [channels, 1, kernel, kernel], -1.0, 1.0);
@@ -115,17 +126,18 @@ enum Weights {
     Branch { latent: usize },
 }
 
-/// Every entry point and source of weights, three times.
+/// Every entry point and source of weights, with two epilogues in two shapes each.
 pub fn pointwise() -> Vec<Case> {
     let mut sampler = Sampler::new("conv_pointwise");
     let mut cases = Vec::new();
-    for _ in 0..3 {
+    for _ in 0..2 {
         for residual in [false, true] {
             for pooling in POOLINGS {
                 let latent = sampler.one_of(&[4, 7, 12, 20, 40]);
                 for weights in [Weights::Static, Weights::PerPicture, Weights::Branch { latent }] {
                     let epilogue = Epilogue { nonlinearity: sampler.one_of(&ACTIVATIONS), residual, pooling };
-                    cases.push(pointwise_case(&mut sampler, weights, epilogue));
+                    let outputs = sampler.one_of(&CHANNELS);
+                    cases.extend((0..2).map(|_| pointwise_case(&mut sampler, weights, outputs, epilogue)));
                 }
             }
         }
@@ -133,9 +145,9 @@ pub fn pointwise() -> Vec<Case> {
     cases
 }
 
-fn pointwise_case(sampler: &mut Sampler, weights: Weights, epilogue: Epilogue) -> Case {
+fn pointwise_case(sampler: &mut Sampler, weights: Weights, outputs: usize, epilogue: Epilogue) -> Case {
     let size @ [height, width] = sampler.one_of(&SIZES);
-    let (inputs, outputs) = (sampler.one_of(&CHANNELS), sampler.one_of(&CHANNELS));
+    let inputs = sampler.one_of(&CHANNELS);
     let name = format!("{SEED} conv_pointwise {size:?} {inputs}→{outputs} {weights:?} {epilogue:?}");
     let random =
         |what: &str, channels| Array::random(&format!("{name} {what}"), [BATCH, channels, height, width], -1., 1.);
