@@ -187,8 +187,20 @@ fn print(report: &Report<'_>, few: u32, out: &mut impl Write) -> Result<()> {
     table.write(out)?;
     let Tally { pictures, top_1, top_5 } = report.all;
     writeln!(out)?;
-    writeln!(out, "top-1  {}  ({} of {})", percent(top_1, pictures), thousands(top_1 as u64), thousands(pictures as u64))?;
-    writeln!(out, "{of_few}  {}  ({} of {})", percent(top_5, pictures), thousands(top_5 as u64), thousands(pictures as u64))?;
+    writeln!(
+        out,
+        "top-1  {}  ({} of {})",
+        percent(top_1, pictures),
+        thousands(top_1 as u64),
+        thousands(pictures as u64)
+    )?;
+    writeln!(
+        out,
+        "{of_few}  {}  ({} of {})",
+        percent(top_5, pictures),
+        thousands(top_5 as u64),
+        thousands(pictures as u64)
+    )?;
     if report.broken > 0 {
         writeln!(out, "broken pictures, not counted: {}", report.broken)?;
     }

@@ -188,7 +188,8 @@ fn print(report: &Report, out: &mut impl Write) -> Result<()> {
     let unless_zero = |number: u64| if number == 0 { String::new() } else { thousands(number) };
     for layer in &report.layers {
         let [height, width, channels] = layer.output;
-        let part = |number: fn(&DynamicPart) -> u64| layer.dynamic.as_ref().map_or(String::new(), |it| thousands(number(it)));
+        let part =
+            |number: fn(&DynamicPart) -> u64| layer.dynamic.as_ref().map_or(String::new(), |it| thousands(number(it)));
         table.push([
             layer.name.clone(),
             layer.operation.clone(),
@@ -197,7 +198,9 @@ fn print(report: &Report, out: &mut impl Write) -> Result<()> {
             unless_zero(layer.static_multiply_adds),
             part(|it| it.assemble_multiply_adds),
             part(|it| it.branch_multiply_adds),
-            layer.dynamic.map_or(String::new(), |it| if it.form == Form::Assemble { "assembled" } else { "branch" }.into()),
+            layer
+                .dynamic
+                .map_or(String::new(), |it| if it.form == Form::Assemble { "assembled" } else { "branch" }.into()),
         ]);
     }
     table.write(out)?;
@@ -206,24 +209,17 @@ fn print(report: &Report, out: &mut impl Write) -> Result<()> {
     writeln!(out, "model          {}", printable(&report.name))?;
     writeln!(out, "network        {}", report.network)?;
     writeln!(out, "parameters     {}", thousands(report.parameters))?;
-    if assemble == r#static {
-        writeln!(out, "multiply-adds  {}", millions(r#static))?;
-    } else {
-        writeln!(
-            out,
-            "multiply-adds  {} static, {} assembled, {} branch, {} best; {} as chosen",
-            millions(r#static),
-            millions(assemble),
-            millions(branch),
-            millions(best),
-            millions(chosen)
-        )?;
+    write!(out, "multiply-adds  {} static", millions(r#static))?;
+    if assemble != r#static {
+        let [assemble, branch, best] = [assemble, branch, best].map(millions);
+        write!(out, ", {assemble} assembled, {branch} branch, {best} best")?;
     }
+    if chosen != best {
+        write!(out, ", {} as chosen", millions(chosen))?;
+    }
+    writeln!(out)?;
     let Report { dispatches, submits, weight_bytes, activation_bytes, .. } = report;
-    writeln!(
-        out,
-        "launches       {dispatches} in {submits} submit, {PREPARATION} of them to prepare the picture"
-    )?;
+    writeln!(out, "launches       {dispatches} in {submits} submit, {PREPARATION} of them to prepare the picture")?;
     writeln!(out, "memory         weights {}, activations {}", bytes(*weight_bytes), bytes(*activation_bytes))?;
     Ok(())
 }

@@ -66,10 +66,7 @@ fn parse_header(header: &str) -> Result<Vec<u64>> {
     };
     let found = field("descr")?.strip_prefix('\'').and_then(|it| it.split_once('\''));
     let found = found.map_or("a structured type", |(name, _)| name);
-    ensure!(
-        found == TYPE,
-        "expected values of type {TYPE} (float32), found {found}; numpy.float32(x) converts them"
-    );
+    ensure!(found == TYPE, "expected values of type {TYPE} (float32), found {found}; numpy.float32(x) converts them");
     let order = field("fortran_order")?;
     ensure!(
         order.starts_with("False"),

@@ -1,0 +1,374 @@
+//! The program as its users run it: real processes, real files.
+#![cfg(all(feature = "cli", not(target_arch = "wasm32")))]
+
+mod common;
+#[path = "common/program.rs"]
+mod program;
+
+use std::process::Stdio;
+
+use common::generator;
+use common::golden::{assert_close, read};
+use dynaconv::graph::networks::{Architecture, MobileNetV2};
+use dynaconv::model::{Description, Model, Precision};
+use dynaconv::picture::{Filter, Preprocess};
+use program::{Place, end, golden, npy, npy_of, read_npy, repository};
+use serde_json::Value;
+
+const COMMANDS: [&str; 6] = ["classify", "run", "eval", "inspect", "import", "devices"];
+const FORMS: [&str; 3] = ["auto", "assemble", "branch"];
+
+/// The devices that must agree; a build without GPU support has the CPU alone.
+const DEVICES: &[&str] = if cfg!(feature = "gpu") { &["cpu", "gpu"] } else { &["cpu"] };
+
+fn cat() -> String {
+    repository("assets/pictures/cat.jpg").to_str().unwrap().into()
+}
+
+#[test]
+fn help_has_examples_and_the_version_is_the_packages() {
+    let place = Place::new();
+    for command in COMMANDS {
+        let help = place.run(&[command, "--help"]).succeeded().out;
+        assert!(help.contains("Examples:") && help.contains(&format!("dynaconv {command}")), "{help}");
+    }
+    let help = place.run(&["--help"]).succeeded().out;
+    assert!(help.contains("Exit codes") && COMMANDS.iter().all(|command| help.contains(command)), "{help}");
+    assert_eq!(place.run(&["--version"]).succeeded().out, format!("dynaconv {}\n", env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn bad_usage_is_an_error() {
+    let place = Place::new();
+    for arguments in [&[][..], &["fly"], &["classify"], &["classify", "--top", "0", "x.jpg"], &["run", "--input", "x"]]
+    {
+        place.run(arguments).with_code(2);
+    }
+}
+
+#[test]
+fn official_checkpoints_give_pytorchs_scores_in_all_forms_on_all_devices() {
+    let expected = read(golden("tiny_checkpoints.safetensors").to_str().unwrap(), "logits");
+    let input = read(golden("tiny_checkpoints.safetensors").to_str().unwrap(), "input");
+    for checkpoint in ["tiny_zip.pth.tar", "tiny_legacy.pth.tar"] {
+        let place = Place::new();
+        let said = place.import_tiny(checkpoint, &[]).succeeded().out;
+        assert!(said.contains("MobileNetV2-DCD ×0.1") && said.contains("232,838"), "{said}");
+        place.write("x.npy", npy(&input));
+        for device in DEVICES {
+            for (form, batch) in FORMS.into_iter().zip(["8", "2", "1"]) {
+                let files = ["run", "--model", "tiny.safetensors", "--input", "x.npy", "--output", "y.npy"];
+                let ended = place
+                    .run(&[&files[..], &["--device", device, "--form", form, "--batch", batch]].concat())
+                    .succeeded();
+                assert!(ended.err.contains("model   tiny_") && ended.err.contains("device  "), "{ended:?}");
+                let (header, found) = read_npy(&place.path("y.npy"));
+                assert!(header.contains("'descr': '<f4'") && header.contains("'shape': (2, 10,)"), "{header}");
+                assert_close(&format!("{checkpoint} {device} {form}"), &found, expected.data(), 1e-4);
+            }
+        }
+    }
+}
+
+#[test]
+fn hostile_arrays_are_refused_by_name_and_nothing_is_written() {
+    let place = Place::with_tiny_model();
+    let header = |descr: &str, order: &str, shape: &str| {
+        format!("{{'descr': '{descr}', 'fortran_order': {order}, 'shape': {shape}, }}\n")
+    };
+    let picture = vec![0.0; 3 * 32 * 32];
+    let of = |descr: &str, order: &str, shape: &str| npy_of(&header(descr, order, shape), &picture);
+    for (bytes, part) in [
+        (of("<f8", "False", "(1, 3, 32, 32)"), "expected values of type <f4 (float32), found <f8"),
+        (of("<f4", "True", "(1, 3, 32, 32)"), "expected values in C order, found Fortran order"),
+        (of("<f4", "False", "(2, 3, 32, 32)"), "truncated: shape [2, 3, 32, 32] needs 24576 bytes"),
+        (of("<f4", "False", "(3, 32, 32)"), "the input has shape [3, 32, 32], expected [any, 3, 32, 32]"),
+        (of("<f4", "False", "(1, 32, 32, 3)"), "the input has shape [1, 32, 32, 3]"),
+        (npy_of(&header("<f4", "False", "(0, 3, 32, 32)"), &[]), "the input has shape [0, 3, 32, 32]"),
+        (of("<f4", "False", "(9999999999, 9999999999, 32, 32)"), "is larger than any file"),
+        (npy_of(&header("<f4", "False", "(1, 3, 32, 32)"), &vec![f32::NAN; 3 * 32 * 32]), "not finite numbers"),
+        (b"\x89PNG".to_vec(), "expected a NumPy file"),
+        (Vec::new(), "expected a NumPy file"),
+    ] {
+        place.write("x.npy", bytes);
+        let files = ["run", "-m", "tiny.safetensors", "--input", "x.npy", "--output", "y.npy", "--device", "cpu"];
+        let error = place.run(&files).error();
+        assert!(error.contains(part), "expected {part:?} in {error:?}");
+        assert!(error.starts_with("x.npy: ") || part.contains("finite"), "{error}");
+        assert!(!place.path("y.npy").exists());
+    }
+    let missing = ["run", "-m", "tiny.safetensors", "--input", "none.npy", "--output", "y.npy"];
+    assert!(place.run(&missing).error().starts_with("none.npy: "));
+}
+
+#[test]
+fn pictures_are_classified_for_people_and_for_programs() {
+    let place = Place::with_tiny_model();
+    for name in ["b/rocket.jpg", "b/a/cat.JPG", "b/notes.txt"] {
+        place.picture("assets/pictures/cat.jpg", name);
+    }
+    let table = place.run(&["classify", "-m", "tiny.safetensors", "--top", "3", "b", "b/notes.txt"]).succeeded();
+    let lines: Vec<_> = table.out.lines().collect();
+    assert_eq!(lines.len(), 12, "{table:#?}");
+    let heads: Vec<_> = lines.iter().step_by(4).map(|line| line.replace('\\', "/")).collect();
+    assert_eq!(heads, ["b/a/cat.JPG", "b/rocket.jpg", "b/notes.txt"]);
+    assert!(lines[1].starts_with("  class 2  ") && lines[1].contains(" %  █"), "{table:#?}");
+    assert!(table.err.contains("model   tiny_zip\n") && table.err.contains("device  "), "{table:#?}");
+
+    let json = place.run(&["classify", "-m", "tiny.safetensors", "--json", "--top", "99", &cat()]).succeeded().json();
+    let [line] = &json[..] else { panic!("{json:?}") };
+    assert_eq!(line["file"], cat());
+    assert_eq!(line["model"], "tiny_zip");
+    assert!(line["device"].is_string() && line["software"].is_boolean() && line.get("error").is_none());
+    let guesses = line["guesses"].as_array().unwrap();
+    assert_eq!(guesses.len(), 10);
+    assert_eq!((&guesses[0]["class"], &guesses[0]["label"]), (&Value::from(2), &Value::Null));
+    let probabilities: Vec<f64> = guesses.iter().map(|guess| guess["probability"].as_f64().unwrap()).collect();
+    assert!((probabilities.iter().sum::<f64>() - 1.0).abs() < 1e-5 && probabilities.is_sorted_by(|a, b| a >= b));
+}
+
+#[cfg(feature = "gpu")]
+#[test]
+fn the_gpu_and_the_cpu_give_the_same_guesses() {
+    let place = Place::with_tiny_model();
+    let guesses = |more: &[&str]| {
+        let folder = repository("assets/pictures");
+        let fixed = ["classify", "-m", "tiny.safetensors", "--json", folder.to_str().unwrap()];
+        place.run(&[&fixed[..], more].concat()).succeeded().json()
+    };
+    let (gpu, cpu) = (guesses(&[]), guesses(&["--device", "cpu", "--batch", "2"]));
+    assert_eq!((gpu.len(), cpu.len()), (3, 3));
+    for (gpu, cpu) in gpu.iter().zip(&cpu) {
+        assert!(
+            !gpu["device"].as_str().unwrap().starts_with("CPU") && cpu["device"].as_str().unwrap().starts_with("CPU")
+        );
+        for (gpu, cpu) in gpu["guesses"].as_array().unwrap().iter().zip(cpu["guesses"].as_array().unwrap()) {
+            assert_eq!(gpu["class"], cpu["class"]);
+            let difference = gpu["probability"].as_f64().unwrap() - cpu["probability"].as_f64().unwrap();
+            assert!(difference.abs() < 1e-3, "{gpu} {cpu}");
+        }
+    }
+}
+
+#[cfg(feature = "gpu")]
+#[test]
+fn a_device_that_is_not_there_is_an_error_that_names_those_that_are() {
+    let place = Place::with_tiny_model();
+    let error = place.run(&["classify", "-m", "tiny.safetensors", "--device", "No Such Thing", &cat()]).error();
+    assert!(error.starts_with("no GPU adapter matches `no such thing`; found: "), "{error}");
+}
+
+#[cfg(not(feature = "gpu"))]
+#[test]
+fn a_build_without_gpus_says_so_and_goes_on_with_the_cpu() {
+    let place = Place::with_tiny_model();
+    let error = place.run(&["classify", "-m", "tiny.safetensors", "--device", "vulkan", &cat()]).error();
+    assert!(error.contains("no GPU support"), "{error}");
+    let ended = place.run(&["classify", "-m", "tiny.safetensors", &cat()]).succeeded();
+    assert!(ended.err.contains("note: this build has no GPU support; going on with the CPU"), "{ended:?}");
+}
+
+#[test]
+fn a_broken_picture_does_not_keep_the_others_from_being_classified() {
+    let place = Place::with_tiny_model();
+    place.picture("assets/pictures/cat.jpg", "p/1.jpg");
+    place.write("p/2.png", "no picture");
+    place.picture("assets/pictures/coffee.jpg", "p/3.jpg");
+    let classify = ["classify", "-m", "tiny.safetensors", "--device", "cpu", "--top", "1", "p"];
+    let table = place.run(&classify).with_code(1);
+    assert_eq!(table.out.lines().count(), 4, "{table:#?}");
+    assert!(table.err.contains("2.png: expected a JPEG, PNG or WebP picture"), "{table:#?}");
+    for batch in ["1", "3"] {
+        let json = place.run(&[&classify[..], &["--json", "--batch", batch]].concat()).with_code(1).json();
+        assert_eq!(json.len(), 3);
+        assert!(json[1]["error"].as_str().unwrap().contains("2.png: expected") && json[1].get("guesses").is_none());
+        assert!(json[0]["guesses"].is_array() && json[2]["guesses"].is_array());
+    }
+    // A name that is wrong is another matter: nothing is done.
+    assert!(place.run(&[&classify[..], &["none.jpg"]].concat()).error().starts_with("none.jpg: "));
+    place.write("empty/notes.txt", "");
+    assert!(
+        place.run(&["classify", "-m", "tiny.safetensors", "empty"]).error().contains("no pictures are in this folder")
+    );
+}
+
+#[test]
+fn models_are_found_by_name_and_missing_ones_are_told_with_those_that_exist() {
+    let place = Place::with_tiny_model();
+    std::fs::create_dir_all(place.path("assets/models")).unwrap();
+    std::fs::copy(place.path("tiny.safetensors"), place.path("assets/models/first-v1.0.safetensors")).unwrap();
+    std::fs::create_dir_all(place.path("mine")).unwrap();
+    std::fs::rename(place.path("tiny.safetensors"), place.path("mine/second.safetensors")).unwrap();
+
+    let inspect = |model: &str| {
+        let mut command = place.command(&["inspect", "--json", "--model", model]);
+        end(command.env("DYNACONV_MODELS", place.path("mine")))
+    };
+    assert_eq!(inspect("first-v1.0").succeeded().json()[0]["name"], "tiny_zip");
+    assert_eq!(inspect("second").succeeded().json()[0]["name"], "tiny_zip");
+    let error = inspect("third").error();
+    assert!(error.starts_with("no model is called `third`; looked in ") && error.contains("mine, assets"), "{error}");
+    let (_, found) = error.split_once("found there: ").unwrap();
+    assert!(found.contains("first-v1.0") && found.contains("second"), "{error}");
+    assert!(inspect("none/third.safetensors").error().starts_with("none/third.safetensors: cannot read it"));
+    assert!(inspect(golden("tiny_zip.pth.tar").to_str().unwrap()).error().contains("which is to be imported first"));
+}
+
+#[test]
+fn what_is_imported_is_as_the_options_say() {
+    let place = Place::new();
+    let labels: Vec<String> = (0..10).map(|class| format!("label {class}")).collect();
+    place.write("labels.txt", labels.join("\r\n"));
+    let options = "--half --name small --labels labels.txt --resize 40 --filter bicubic --mean -0.5,0.25,0 --std 1,1,2";
+    let options: Vec<&str> = options.split(' ').chain(["--notes", "made up"]).collect();
+    place.import_tiny("tiny_zip.pth.tar", &options).succeeded();
+    let model = Model::load(place.path("tiny.safetensors")).unwrap();
+    let base = MobileNetV2 { width: 0.1, classes: 10, input_size: 32, stem_stride: 2 };
+    let preprocess =
+        Preprocess { resize: 40, crop: 32, filter: Filter::Bicubic, mean: [-0.5, 0.25, 0.0], std: [1.0, 1.0, 2.0] };
+    let architecture = Architecture::MobileNetV2Dcd { base, fc_squeeze: 16 };
+    let expected =
+        Description { labels, notes: Some("made up".into()), ..Description::new("small", architecture, preprocess) };
+    assert_eq!(model.description(), &expected);
+    assert!(std::fs::metadata(place.path("tiny.safetensors")).unwrap().len() < 700_000);
+    let table = place.run(&["classify", "-m", "tiny.safetensors", "-d", "cpu", &cat()]).succeeded().out;
+    assert!(table.contains("  label "), "{table}");
+
+    place.write("labels.txt", "one\ntwo\n");
+    for (options, part) in [
+        (&["--labels", "labels.txt"][..], "field `labels`: expected none or 10, one for each class, found 2"),
+        (&["--labels", "none.txt"], "none.txt: "),
+        (&["--resize", "31"], "field `preprocess.resize`"),
+        (&["--width", "0.5"], "no known network has these tensors"),
+    ] {
+        let error = place.import_tiny("tiny_zip.pth.tar", options).error();
+        assert!(error.contains(part), "expected {part:?} in {error:?}");
+    }
+    place.import_tiny("tiny_zip.pth.tar", &["--mean", "1,2"]).with_code(2);
+    assert!(place.run(&["import", "none.pth", "-o", "x.safetensors"]).error().starts_with("none.pth: "));
+    let itself = ["import", "tiny.safetensors", "--output", "./tiny.safetensors"];
+    assert!(place.run(&itself).error().contains("would replace its own source"));
+}
+
+#[test]
+fn the_costs_of_the_papers_network_are_those_worked_out_by_hand() {
+    let place = Place::new();
+    let base = MobileNetV2::imagenet(1.0);
+    let architecture = Architecture::MobileNetV2Dcd { base, fc_squeeze: 16 };
+    let weights = generator::weights(&architecture.build().unwrap());
+    let model = Model::new(Description::new("paper", architecture, Preprocess::imagenet(224)), weights).unwrap();
+    model.save(place.path("paper.safetensors"), Precision::F16).unwrap();
+
+    let shown = place.run(&["inspect", "--model", "paper.safetensors"]).succeeded().out;
+    for part in ["5,720,028", "300.77 M static, 353.14 M assembled, 402.10 M branch, 326.37 M best"] {
+        assert!(shown.contains(part), "expected {part:?} in\n{shown}");
+    }
+    let json = place.run(&["inspect", "--model", "paper.safetensors", "--json", "--form", "branch"]).succeeded().json();
+    let [report] = &json[..] else { panic!("{json:?}") };
+    assert_eq!(report["parameters"], 5_720_028);
+    assert_eq!(report["multiply_adds"]["best"], 326_371_068);
+    assert_eq!(report["multiply_adds"]["chosen"], report["multiply_adds"]["branch"]);
+    assert_eq!(report["submits"], 1);
+    let layers = report["layers"].as_array().unwrap();
+    let sum = |field: &str| layers.iter().map(|layer| layer[field].as_u64().unwrap_or(0)).sum::<u64>();
+    assert_eq!(sum("parameters"), 5_720_028);
+    assert_eq!(Value::from(sum("static_multiply_adds")), report["multiply_adds"]["static"]);
+    let branch =
+        |layer: &Value| layer.get("branch_multiply_adds").unwrap_or(&layer["static_multiply_adds"]).as_u64().unwrap();
+    assert_eq!(Value::from(layers.iter().map(branch).sum::<u64>()), report["multiply_adds"]["branch"]);
+
+    let plan = place.run(&["inspect", "--model", "paper.safetensors", "--plan", "--form", "branch"]).succeeded().out;
+    let launches = plan.lines().filter(|line| line.contains(" workgroups | ")).count();
+    assert_eq!(report["dispatches"], launches + 2);
+}
+
+#[test]
+fn accuracy_is_measured_on_folders() {
+    let place = Place::new();
+    let labels = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"];
+    place.write("labels.txt", labels.join("\n"));
+    place.import_tiny("tiny_zip.pth.tar", &["--labels", "labels.txt"]).succeeded();
+    // They are taken for the classes 2, 8 and 1.
+    for (picture, to) in [("cat", "data/two/1.jpg"), ("coffee", "data/two/deep/2.jpg"), ("rocket", "data/one/3.jpg")] {
+        place.picture(&format!("assets/pictures/{picture}.jpg"), to);
+    }
+    let eval = ["eval", "-m", "tiny.safetensors", "--data", "data", "--predictions", "predictions.tsv"];
+    let shown = place.run(&[&eval[..], &["--batch", "2"]].concat()).succeeded();
+    assert!(shown.out.contains("top-1  66.67 %  (2 of 3)") && shown.out.contains("pictures/s"), "{shown:#?}");
+    assert!(!shown.err.contains("alphabetical"), "{shown:#?}");
+    let predictions = std::fs::read_to_string(place.path("predictions.tsv")).unwrap().replace('\\', "/");
+    assert_eq!(predictions, "data/one/3.jpg\t1\ndata/two/1.jpg\t2\ndata/two/deep/2.jpg\t8\n");
+
+    place.write("data/one/broken.png", "no picture");
+    let ended = place.run(&[&eval[..], &["--json", "--device", "cpu"]].concat()).with_code(1);
+    let [report] = &ended.json()[..] else { panic!("{ended:#?}") };
+    assert_eq!((&report["pictures"], &report["top_1"], &report["broken"]), (&3.into(), &2.into(), &1.into()));
+    assert_eq!(report["classes"][0]["label"], "one");
+    assert_eq!((&report["classes"][1]["class"], &report["classes"][1]["top_1"]), (&2.into(), &1.into()));
+    assert!(ended.err.contains("broken.png: expected"), "{ended:#?}");
+
+    // Folders of other names must be as many as the classes, and are taken in order.
+    std::fs::rename(place.path("data/one"), place.path("data/b")).unwrap();
+    std::fs::rename(place.path("data/two"), place.path("data/c")).unwrap();
+    let error = place.run(&eval).error();
+    assert!(error.contains("or 10 of any name; found 2, such as `b`"), "{error}");
+    for name in "adefghij".chars() {
+        std::fs::create_dir(place.path(&format!("data/{name}"))).unwrap();
+    }
+    let ended = place.run(&[&eval[..], &["--json"]].concat()).with_code(1);
+    assert!(ended.err.contains("note: the folders are not named"), "{ended:#?}");
+    assert_eq!(ended.json()[0]["top_1"], 2);
+    assert!(place.run(&["eval", "-m", "tiny.safetensors", "--data", "none"]).error().starts_with("none: "));
+}
+
+#[test]
+fn devices_are_listed_with_the_cpu_last() {
+    let place = Place::new();
+    let json = place.run(&["devices", "--json"]).succeeded().json();
+    assert_eq!(json.last().unwrap()["api"], "cpu");
+    for device in &json {
+        assert!(device["name"].is_string() && device["software"].is_boolean() && device["features"].is_array());
+    }
+    assert!(!cfg!(feature = "gpu") || json.len() > 1, "a GPU test needs a GPU, if only a software one");
+    assert!(place.run(&["devices"]).succeeded().out.contains("CPU, "));
+}
+
+#[test]
+fn colours_are_for_terminals_and_for_those_who_ask() {
+    let place = Place::with_tiny_model();
+    let command = || place.command(&["classify", "-m", "tiny.safetensors", "-d", "cpu", &cat()]);
+    let plain = end(&mut command()).succeeded();
+    assert!(!plain.out.contains('\x1b') && !plain.err.contains('\x1b'), "{plain:?}");
+    assert!(end(command().env("CLICOLOR_FORCE", "1")).succeeded().out.contains("\x1b["));
+    let refused = end(command().env("NO_COLOR", "1")).succeeded();
+    assert!(!refused.out.contains('\x1b') && !refused.err.contains('\x1b'), "{refused:?}");
+}
+
+#[test]
+fn foreign_text_does_not_reach_the_terminal_as_it_is() {
+    let place = Place::new();
+    place.write("labels.txt", "\x1b[2Jred\n".repeat(10));
+    place.import_tiny("tiny_zip.pth.tar", &["--labels", "labels.txt", "--name", "a\x1b[31mname"]).succeeded();
+    let ended = place.run(&["classify", "-m", "tiny.safetensors", "-d", "cpu", &cat()]).succeeded();
+    assert!(ended.out.contains("\\u{1b}[2Jred") && ended.err.contains("a\\u{1b}[31mname"), "{ended:#?}");
+}
+
+#[test]
+fn a_closed_pipe_ends_the_program_quietly() {
+    let place = Place::with_tiny_model();
+    for arguments in [
+        &["inspect", "-m", "tiny.safetensors", "--plan"][..],
+        &["inspect", "-m", "tiny.safetensors"],
+        &["classify", "-m", "tiny.safetensors", "-d", "cpu", &cat()],
+        &["devices"],
+        &["--help"],
+    ] {
+        let mut command = place.command(arguments);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        drop(child.stdout.take());
+        let output = child.wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}: {said}");
+        assert!(!said.contains("panicked") && !said.to_lowercase().contains("broken pipe"), "{arguments:?}: {said}");
+    }
+}
