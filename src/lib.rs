@@ -14,7 +14,7 @@
 //! let base = MobileNetV2::imagenet(1.0);
 //! let network = Architecture::MobileNetV2Dcd { base, fc_squeeze: 16 }.build()?;
 //! assert_eq!(network.parameter_count(), 5_720_028);
-//! assert_eq!(multiply_adds(&network, FormChoice::Auto), 326_373_704);
+//! assert_eq!(multiply_adds(&network, FormChoice::Auto), 326_371_068);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 

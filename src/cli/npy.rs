@@ -120,7 +120,7 @@ mod tests {
         for shape in [vec![2, 3], vec![6], vec![1, 6, 1, 1]] {
             let tensor = Tensor::new(shape, vec![1.0, -2.5, 3.0, 0.0, 1e-30, f32::MAX]).unwrap();
             let bytes = to_bytes(&tensor);
-            assert_eq!(bytes.len() % 64, 24 % 64);
+            assert_eq!(bytes.len() % 64, 24);
             assert_eq!(parse(&bytes).unwrap(), tensor);
         }
     }
