@@ -67,8 +67,9 @@ fn first_word(text: &str) -> String {
     text.trim_start().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()
 }
 
+/// Whether code uses the GPU library, as `wgpu::...` or by an import of it; a help text may say its name.
 fn names_wgpu(code: &str) -> bool {
-    code.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| word == "wgpu")
+    code.contains("wgpu::") || code.contains("use wgpu")
 }
 
 /// What is wrong with one file of a module.
