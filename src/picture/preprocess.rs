@@ -23,7 +23,7 @@ impl Filter {
 }
 
 /// Resize the shorter side to `resize` pixels, cut the central `crop` × `crop` square, and map each 8-bit value v of
-/// channel c to (v / 255 − mean[c]) / std[c]. The same as torchvision's `Resize`, `CenterCrop`, `ToTensor`, `Normalize`
+/// channel c to `(v / 255 − mean[c]) / std[c]`. The same as torchvision's `Resize`, `CenterCrop`, `ToTensor`, `Normalize`
 /// on a Pillow image.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
