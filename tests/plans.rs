@@ -127,6 +127,25 @@ fn validation_refuses_every_broken_rule() {
     }
 }
 
+/// So is every rule about the plan's memory as a whole.
+#[test]
+fn validation_refuses_memory_that_cannot_be() {
+    type Fault = (&'static str, fn(&mut Plan));
+    let faults: [Fault; 5] = [
+        ("the input: needs ", |p| p.input.map.height += 1),
+        ("the scores: needs ", |p| p.scores.view.offset += 256),
+        ("the best classes: needs ", |p| p.top = 1000),
+        ("the best classes: needs ", |p| p.best.memory = Memory::Slot(9999)),
+        ("slot 0: needs 268435472 bytes in one buffer", |p| p.slots[0] = (256 << 20) + 16),
+    ];
+    for (reason, fault) in faults {
+        let mut plan = sound_plan();
+        fault(&mut plan);
+        let error = plan.validate().expect_err(reason).to_string();
+        assert!(error.starts_with(reason), "`{error}` does not say `{reason}`");
+    }
+}
+
 /// Too large for the device is refused by name, not by a broken plan.
 #[test]
 fn a_network_too_large_for_the_device_is_refused_by_name() {

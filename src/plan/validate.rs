@@ -4,25 +4,42 @@ use std::collections::HashMap;
 
 use super::{Memory, Pass, Plan, View};
 use crate::kernels::Access;
+use crate::tensor::Map;
 
 /// What is wrong with a plan.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("pass {index} (`{node}`, {kernel} {entry}): {reason}")]
-pub struct PlanError {
-    index: usize,
-    node: String,
-    kernel: &'static str,
-    entry: &'static str,
-    reason: String,
+pub enum PlanError {
+    /// A launch.
+    #[error("pass {index} (`{node}`, {kernel} {entry}): {reason}")]
+    Pass {
+        /// Its place in the plan.
+        index: usize,
+        /// The node that it works for.
+        node: String,
+        /// Its kernel.
+        kernel: &'static str,
+        /// Its entry point.
+        entry: &'static str,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The plan's memory.
+    #[error("{what}: {reason}")]
+    Memory {
+        /// Which memory.
+        what: String,
+        /// What is wrong with it.
+        reason: String,
+    },
 }
 
 impl Plan {
-    /// Checks every launch: that its kernel has the entry point, params and overrides named; that its memory exists, is
-    /// aligned, and is not read and written at once; that nothing is read before it is written; and that counts and sizes
-    /// keep the device's limits.
+    /// Checks the memory and every launch: that its kernel has the entry point, params and overrides named; that its memory
+    /// exists, is aligned, and is not read and written at once; that nothing is read before it is written; and that counts
+    /// and sizes keep the device's limits.
     ///
     /// # Errors
-    /// The first fault, with the pass it is in.
+    /// The first fault, with where it is.
     pub fn validate(&self) -> Result<(), PlanError> {
         let mut written: HashMap<u32, u64> = HashMap::new();
         if let Memory::Slot(slot) = self.input.view.memory {
@@ -30,7 +47,7 @@ impl Plan {
         }
         for (index, pass) in self.passes.iter().enumerate() {
             self.check_launch(pass).and_then(|()| self.check_memory(pass, &mut written)).map_err(|reason| {
-                PlanError {
+                PlanError::Pass {
                     index,
                     node: pass.node.clone(),
                     kernel: pass.dispatch.kernel.spec().stem,
@@ -38,6 +55,38 @@ impl Plan {
                     reason,
                 }
             })?;
+        }
+        self.check_buffers()
+    }
+
+    /// The buffers' sizes, and what the user writes to and reads from.
+    fn check_buffers(&self) -> Result<(), PlanError> {
+        let limit = self.limits.buffer_bytes;
+        let weights = ("the weights".to_string(), size_of_val(self.weights.as_slice()) as u64);
+        let slots = self.slots.iter().enumerate().map(|(index, bytes)| (format!("slot {index}"), *bytes));
+        for (what, bytes) in std::iter::once(weights).chain(slots) {
+            if bytes > limit {
+                let reason = format!("needs {bytes} bytes in one buffer, the device allows {limit}");
+                return Err(PlanError::Memory { what, reason });
+            }
+        }
+        let maps = |map: Map| 4 * map.padded_values() as u64;
+        let best = 8 * u64::from(self.top);
+        for (what, view, picture_bytes) in [
+            ("the input", self.input.view, maps(self.input.map)),
+            ("the scores", self.scores.view, maps(self.scores.map)),
+            ("the best classes", self.best, best),
+        ] {
+            let needed = picture_bytes.saturating_mul(self.batch.into());
+            let size = match view.memory {
+                Memory::Slot(slot) => self.slots.get(slot as usize).copied().unwrap_or(0),
+                Memory::Weights => 0,
+            };
+            if view.bytes < needed || view.offset.checked_add(view.bytes).is_none_or(|end| end > size) {
+                let found = view.bytes;
+                let reason = format!("needs {needed} bytes in a slot, found {found} of a slot of {size}");
+                return Err(PlanError::Memory { what: what.into(), reason });
+            }
         }
         Ok(())
     }
