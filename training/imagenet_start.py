@@ -1,9 +1,9 @@
 """ImageNet weights of a static, quantised MobileNetV2 (.tflite) as the start of both networks.
 
-Three things make the start a good one. The kernels keep their function: batch norms get true statistics and kernels of
-equal norm in front of them. The dynamic branches begin alive: the static part of the residual is taken out of W0 again, so that
-a strong P costs nothing, and only BN2(Phi z) and lambda - 1 disturb the network. And the branch looks at what differs between
-pictures: its first layer is a whitened PCA of the pooled input, orthogonal to the mean.
+Three things make the start a good one. The kernels keep their function: batch norms get true statistics and kernels of equal norm in
+front of them. The dynamic branches begin alive: part of W0's strongest directions moves into the residual, half of it through a constant
+part of Phi, so that only the varying part of Phi and lambda - 1 disturb the network. And the branch looks at what differs between
+pictures: its first layer is a whitened PCA of the pooled input, orthogonal to the mean. A trained static network is continued likewise.
 """
 
 from __future__ import annotations
