@@ -1,8 +1,8 @@
 """Measure a trained network on the 10,000 test pictures of CIFAR-10, the way the engine's own evaluation does.
 
 Pictures are decoded and enlarged by Pillow (bilinear, to the network's input size), in the order of sorted class folders and sorted
-file names. Reports top-1 and top-5, every class, the two ablations (Phi = 0, lambda = 1) and the network with all its tensors rounded to
-f16, as it ships; writes the predictions, so that the engine can be compared picture by picture.
+file names. Reports top-1 and top-5, every class, the ablations (Phi = 0, lambda = 1, and each fixed to its mean over pictures) and the
+network with all its tensors rounded to f16, as it ships; writes the predictions, so that the engine can be compared picture by picture.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from data import photograph
-from networks import ABLATIONS, CLASSES, ablated, build, logits
+from networks import ABLATIONS, CLASSES, ablated, build, frozen, logits
 
 
 def load_test(folder: Path, size: int) -> tuple[Tensor, Tensor]:
@@ -56,6 +56,7 @@ def main() -> None:
     parser.add_argument("--report", type=Path, help="JSON report to write")
     parser.add_argument("--predictions", type=Path, help="safetensors file: u8 top-1 of every picture, with and without f16")
     parser.add_argument("--photo", type=Path, nargs="*", default=[], help="photographs to classify as well")
+    parser.add_argument("--variants", nargs="*", help="measure these only (default: all)")
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
@@ -65,9 +66,13 @@ def main() -> None:
     variants = {"f32": model, "f16": rounded(model)}
     if kind == "dcd":
         variants |= {name: ablated(model, head) for name, head in ABLATIONS.items()}
+        sample = images[:: len(images) // 250]  # over all classes
+        variants |= {f"{head} at its mean": frozen(model, head, sample, size) for head in ABLATIONS.values()}
     report: dict = {"kind": kind, "input_size": size, "parameters": sum(p.numel() for p in model.parameters())}
     predictions = {}
     for name, variant in variants.items():
+        if options.variants and name not in options.variants:
+            continue
         outputs = logits(variant, images, size)
         ranked = outputs.topk(5).indices
         hits = ranked[:, 0] == labels

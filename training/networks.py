@@ -31,6 +31,24 @@ def ablated(model: nn.Module, head: str) -> nn.Module:
 
 
 @torch.no_grad()
+def frozen(model: nn.Module, head: str, images: Tensor, size: int) -> nn.Module:
+    """The same network with one output of every branch fixed to its mean over ``images``: what the dependence on the picture is worth.
+
+    Silencing a head also removes its constant part; this ablation keeps that part, so it is the one that speaks of dynamics.
+    """
+    changed = copy.deepcopy(model).eval()
+    modules = [m for name, m in changed.named_modules() if name.endswith(head)]
+    means: dict[nn.Module, Tensor] = {}
+    handles = [m.register_forward_hook(lambda m, args, out: means.update({m: out.mean(0, keepdim=True)})) for m in modules]
+    changed(enlarge(images, size))
+    for handle in handles:
+        handle.remove()
+    for module in modules:
+        module.register_forward_hook(lambda m, args, out: means[m].expand_as(out))
+    return changed
+
+
+@torch.no_grad()
 def true_statistics(model: nn.Module, images: Tensor, size: int, batch: int = 64) -> None:
     """Replace all running statistics by plain means over ``images``: averaged weights need statistics of their own."""
     norms = [m for m in model.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
