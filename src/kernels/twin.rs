@@ -45,7 +45,8 @@ impl<'a> Arguments<'a> {
 
 /// Computes what the dispatch's shader computes, from the same parameters and memory layout.
 ///
-/// The memory must be as large as the dispatch's sizes say: a plan's validation checks that before any run.
+/// # Panics
+/// When the memory is smaller than the dispatch's sizes say. Lowering makes it as large; nothing else makes plans.
 pub fn run_twin(dispatch: &Dispatch, arguments: Arguments<'_>) {
     debug_assert!(
         dispatch.kernel.spec().bindings_of(dispatch.entry).is_some_and(|mut bindings| bindings.all(
