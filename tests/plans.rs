@@ -156,6 +156,16 @@ fn a_network_too_large_for_the_device_is_refused_by_name() {
     assert!(error.contains("node `") && error.contains("smaller batch"), "{error}");
 }
 
+/// Where the device allows anything, 32-bit addresses do not.
+#[test]
+fn a_map_beyond_32_bit_addresses_is_refused_by_name() {
+    let graph = small(0.1, 10, 16384, 1).build().unwrap();
+    let network = fold(&graph, &ones(&graph)).unwrap();
+    let limits = Limits { storage_binding_bytes: u64::MAX, buffer_bytes: u64::MAX, ..Limits::default() };
+    let error = lower("large", &network, Options::default(), limits).unwrap_err().to_string();
+    assert!(error.starts_with("node `features.") && error.contains("the device allows 4294967296"), "{error}");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
 

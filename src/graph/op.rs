@@ -94,18 +94,6 @@ pub enum Activation {
     Gate,
 }
 
-impl Activation {
-    /// Applies the function to one value.
-    pub fn apply(self, u: f32) -> f32 {
-        match self {
-            Self::Identity => u,
-            Self::Relu => u.max(0.0),
-            Self::Relu6 => u.clamp(0.0, 6.0),
-            Self::Gate => (u + 3.0).clamp(0.0, 6.0) / 3.0,
-        }
-    }
-}
-
 /// One operator. Sizes that follow from the input are inferred, not stored.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Op {
@@ -259,10 +247,5 @@ mod tests {
         assert_eq!(Padding::same(7, 7, 3, 1), Padding::even(1));
         assert_eq!(Padding::same(75, 224, 5, 2), Padding { top: 2, left: 1, bottom: 2, right: 2 });
         assert_eq!(Padding::same(4, 4, 1, 2), Padding::NONE);
-    }
-
-    #[test]
-    fn gate_runs_from_zero_to_two() {
-        assert_eq!([-4.0, -3.0, 0.0, 3.0, 9.0].map(|u| Activation::Gate.apply(u)), [0.0, 0.0, 1.0, 2.0, 2.0]);
     }
 }

@@ -149,18 +149,6 @@ pub struct Cost {
     pub bytes_written: u64,
 }
 
-impl std::ops::Add for Cost {
-    type Output = Self;
-
-    fn add(self, other: Self) -> Self {
-        Self {
-            flops: self.flops + other.flops,
-            bytes_read: self.bytes_read + other.bytes_read,
-            bytes_written: self.bytes_written + other.bytes_written,
-        }
-    }
-}
-
 impl Dispatch {
     /// The value of an override that this dispatch sets.
     pub fn override_value(&self, name: &str) -> Option<u32> {

@@ -7,6 +7,9 @@ use crate::kernels::{Access, Dispatch, Pooling};
 use crate::plan::Limits;
 use crate::tensor::GROUP;
 
+/// Shaders and dispatch arithmetic count in u32; a larger map would be addressed wrongly whatever the device allows.
+const ADDRESSABLE_BYTES: u64 = 1 << 32;
+
 /// A map, vector or table that launches read and write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Value(pub usize);
@@ -52,14 +55,19 @@ impl Draft {
         Self { limits, batch, weights: vec![], values: vec![], passes: vec![], sums: HashMap::new() }
     }
 
-    /// A new value of `vec4s` vec4 for each picture.
-    pub fn value(&mut self, node: &str, vec4s: u64) -> Result<Value, LowerError> {
-        let limit = self.limits.storage_binding_bytes.min(self.limits.buffer_bytes);
+    /// Bytes of a value of `vec4s` vec4 for each picture, where the device has room for it.
+    pub fn bytes(&self, node: &str, vec4s: u64) -> Result<u64, LowerError> {
+        let limit = self.limits.storage_binding_bytes.min(self.limits.buffer_bytes).min(ADDRESSABLE_BYTES);
         let bytes = vec4s.saturating_mul(16).saturating_mul(self.batch);
         if bytes > limit {
             return Err(LowerError::TooLarge { node: node.into(), bytes, limit });
         }
-        self.values.push(bytes);
+        Ok(bytes)
+    }
+
+    /// A new value of `vec4s` vec4 for each picture.
+    pub fn value(&mut self, node: &str, vec4s: u64) -> Result<Value, LowerError> {
+        self.values.push(self.bytes(node, vec4s)?);
         Ok(Value(self.values.len() - 1))
     }
 

@@ -69,6 +69,8 @@ impl Lowering<'_> {
     }
 
     fn layer(&mut self, index: usize, layer: &Layer) -> Result<Value, LowerError> {
+        // Before any size of it is computed with.
+        self.draft.bytes(&layer.name, vec4s(layer.output_map))?;
         match &layer.op {
             LayerOp::Convolution(convolution, weights) => self.convolution(index, layer, convolution, weights),
             LayerOp::DynamicConvolution(weights) => self.dynamic_convolution(index, layer, weights),

@@ -11,7 +11,7 @@ pub use validate::PlanError;
 
 use serde::Serialize;
 
-use crate::kernels::{Cost, Dispatch};
+use crate::kernels::Dispatch;
 use crate::tensor::Map;
 
 /// Everything an executor needs to run a network on up to `batch` pictures.
@@ -81,11 +81,6 @@ pub struct View {
 }
 
 impl Plan {
-    /// Work of one picture, all launches together.
-    pub fn cost(&self) -> Cost {
-        self.passes.iter().fold(Cost::default(), |sum, pass| sum + pass.dispatch.cost)
-    }
-
     /// Bytes of all activation slots.
     pub fn activation_bytes(&self) -> u64 {
         self.slots.iter().sum()

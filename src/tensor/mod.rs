@@ -55,11 +55,6 @@ impl Tensor {
     pub fn data_mut(&mut self) -> &mut [f32] {
         &mut self.data
     }
-
-    /// Gives up the values, row-major.
-    pub fn into_data(self) -> Vec<f32> {
-        self.data
-    }
 }
 
 #[cfg(test)]

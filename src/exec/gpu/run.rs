@@ -97,11 +97,6 @@ impl GpuExecutor {
         &self.gpu
     }
 
-    /// Pipelines that were compiled.
-    pub fn pipeline_count(&self) -> usize {
-        self.pipelines.len()
-    }
-
     /// Runs the plan on `pictures` prepared pictures (channels-last values, at most the plan's batch of pictures).
     ///
     /// # Errors
