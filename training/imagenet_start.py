@@ -121,12 +121,12 @@ def set_norm(norm: nn.Module, sample: Tensor, weight: float) -> None:
 
 
 def wake_branch(module: DynamicConv | DynamicClassifier, pooled: Tensor, constant: float) -> None:
-    """The common part of both dynamic modules: Phi = constant * identity + a part of unit size that varies, lambda = 1 +- 0.05."""
+    """The common part of both dynamic modules: Phi = constant * identity + a part of unit size that varies, lambda = 1 +- 0.17."""
     module.fc[0].weight.copy_(whitened_branch(pooled, module.fc[0].weight.shape[0]))
     squeeze = module.fc_phi.weight.shape[1]
     gate_weight = nn.init.normal_(module.fc[1].fc[0].weight, std=0.5 / squeeze**0.5)
     nn.init.normal_(module.fc_phi.weight, std=1.0 / squeeze**0.5)
-    nn.init.normal_(module.fc_scale.weight, std=0.16 / squeeze**0.5)
+    nn.init.normal_(module.fc_scale.weight, std=0.5 / squeeze**0.5)
     # the last entry of y is the constant one: it gates nothing and only feeds the diagonal of Phi
     gate_weight[-1].zero_()
     gate_weight[:, -1].zero_()
@@ -175,7 +175,7 @@ def wake_classifier(module: DynamicClassifier, x: Tensor, mixing: float) -> None
 
 
 @torch.no_grad()
-def start(model: MobileNetV2, tflite: Path, sample: Tensor, share: float = 0.6, mixing: float = 0.12) -> None:
+def start(model: MobileNetV2, tflite: Path, sample: Tensor, share: float = 0.6, mixing: float = 0.3) -> None:
     """Load the kernels, then walk the network once with ``sample`` (normalised pictures) and set every layer as it is met."""
     for (layer, norm), (kernel, bias) in zip(pairs(model), read_kernels(tflite)):
         target = layer.conv if isinstance(layer, DynamicConv) else layer
@@ -195,7 +195,7 @@ def start(model: MobileNetV2, tflite: Path, sample: Tensor, share: float = 0.6, 
 
 
 @torch.no_grad()
-def start_from_static(model: MobileNetV2DCD, static: MobileNetV2, sample: Tensor, share: float = 0.6, mixing: float = 0.12) -> None:
+def start_from_static(model: MobileNetV2DCD, static: MobileNetV2, sample: Tensor, share: float = 0.6, mixing: float = 0.3) -> None:
     """Continue a trained static network as a dynamic one: same function but for the newly woken branches."""
     names = dict(model.named_modules())
     for name, value in static.state_dict().items():
