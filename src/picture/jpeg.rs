@@ -34,7 +34,7 @@ pub(super) fn decode(name: &str, bytes: &[u8]) -> Result<Stored, PictureError> {
 }
 
 /// Refuses what the decoder would panic over: four components of which the outer two are not the finest, or the inner two
-/// not a whole fraction of them. YCCK halves the inner two at most, CMYK nothing.
+/// not a whole fraction of them. Full CMYK and YCCK with coarse chroma pass; CMYK with coarse black does not.
 fn check_sampling(components: &[ComponentInfo]) -> Result<(), String> {
     let [first, second, third, last] = components else { return Ok(()) };
     let factors = |component: &ComponentInfo| [component.horizontal_sampling, component.vertical_sampling];
