@@ -4,31 +4,11 @@
 // pipeline of whole networks go through the browser's compiler; and a deliberate fault must be caught. Exit code 1 says that
 // something failed.
 
-import { readFile } from "node:fs/promises";
-import { createServer } from "node:http";
-import { createRequire } from "node:module";
-import { extname, join, normalize } from "node:path";
-
-const { chromium } = createRequire(new URL("../../web/tests/", import.meta.url))("playwright-core");
+import { launch, serve } from "./chromium.mjs";
 
 const [folder, ...wanted] = process.argv.slice(2);
-const types = { ".html": "text/html", ".js": "text/javascript", ".wasm": "application/wasm" };
-const server = createServer(async (request, response) => {
-  const path = normalize(decodeURIComponent(new URL(request.url, "http://localhost").pathname));
-  try {
-    const body = path === "/" ? "<!doctype html><title>Kernel suite</title>" : await readFile(join(folder, path));
-    response.writeHead(200, { "content-type": types[extname(path)] ?? "text/html" }).end(body);
-  } catch {
-    response.writeHead(404).end();
-  }
-});
-await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
-
-const browser = await chromium.launch({
-  executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
-  // The second flag gives a WebGPU adapter where there is no graphics card.
-  args: ["--no-sandbox", "--enable-unsafe-webgpu"],
-});
+const server = await serve({ "/suite/": folder });
+const browser = await launch();
 const page = await browser.newPage();
 let failed = 0;
 const fail = (message) => {
@@ -39,9 +19,9 @@ page.on("console", (message) => ["error", "warning"].includes(message.type()) &&
 page.on("pageerror", (error) => fail(`the page threw: ${error.stack ?? error}`));
 
 try {
-  await page.goto(`http://localhost:${server.address().port}/`);
+  await page.goto(server.address);
   const kernels = await page.evaluate(async () => {
-    globalThis.suite = await import("/suite.js");
+    globalThis.suite = await import("/suite/suite.js");
     await globalThis.suite.default();
     return JSON.parse(globalThis.suite.kernels());
   });
@@ -83,6 +63,6 @@ try {
   fail(String(error.stack ?? error));
 }
 await browser.close();
-server.close();
+server.stop();
 if (failed > 0) console.log(`${failed} failures`);
 process.exit(failed > 0 ? 1 : 0);

@@ -2,7 +2,7 @@ import initialise, { Engine } from "./dynaconv.js";
 import { withModel } from "./download.js";
 import { DynaconvError, typed } from "./error.js";
 import { Gpu } from "./gpu.js";
-import { bytesOf, drawnBytes, isLoading, shrunk, sizeOf } from "./picture.js";
+import { Board, bytesOf, isLoading, shrunk, sizeOf, typeOf } from "./picture.js";
 
 export { DynaconvError };
 
@@ -18,6 +18,9 @@ async function ready() {
     throw new DynaconvError("network", `dynaconv_bg.wasm cannot be had: ${error.message}`, { cause: error });
   }
 }
+
+// What some browsers can draw on a canvas but not copy to a GPU: Chromium without a graphics card has no copy of video.
+const DRAWABLE = new Set(["HTMLImageElement", "HTMLVideoElement", "VideoFrame"]);
 
 /** Lets so many calls be under way at once; further ones wait for their turn. */
 class Lane {
@@ -55,6 +58,10 @@ export class Classifier {
   #disposed = false;
   // Whether the device holds what a picture made of the dynamic layers.
   #seen = false;
+
+  // What is drawn before it is copied, and where.
+  #drawn = new Set();
+  #board = null;
 
   constructor(engine, gpu, info) {
     [this.#engine, this.#gpu, this.#info] = [engine, gpu, info];
@@ -121,10 +128,23 @@ export class Classifier {
 
   #start(picture, size) {
     const bytes = bytesOf(picture);
+    const type = typeOf(picture);
     try {
       if (bytes) return this.#engine.classifyPixels(bytes, ...size);
-      if (this.#gpu) return this.#engine.classify(picture, ...size);
-      return this.#engine.classifyPixels(drawnBytes(picture, size), ...size);
+      if (!this.#gpu) {
+        this.#board ??= new Board({ willReadFrequently: true });
+        return this.#engine.classifyPixels(this.#board.bytes(picture, size), ...size);
+      }
+      if (!this.#drawn.has(type)) {
+        try {
+          return this.#engine.classify(picture, ...size);
+        } catch (error) {
+          if (!DRAWABLE.has(type) || /SecurityError/.test(error.message)) throw error;
+          this.#drawn.add(type);
+        }
+      }
+      this.#board ??= new Board();
+      return this.#engine.classify(this.#board.draw(picture, size), ...size);
     } catch (error) {
       throw typed(error, "bad-input");
     }

@@ -3,7 +3,7 @@
 import { DynaconvError } from "./error.js";
 
 /** What a picture is, whichever window it comes from, such as `HTMLImageElement`. */
-function typeOf(picture) {
+export function typeOf(picture) {
   return Object.prototype.toString.call(picture).slice(8, -1);
 }
 
@@ -39,12 +39,30 @@ export function bytesOf(picture) {
   return plain ? picture.data : undefined;
 }
 
-/** The RGBA bytes of any picture, drawn on a canvas. */
-export function drawnBytes(picture, [width, height]) {
-  const context = new OffscreenCanvas(width, height).getContext("2d", { willReadFrequently: true });
-  if (typeOf(picture) === "ImageData") context.putImageData(picture, 0, 0);
-  else context.drawImage(picture, 0, 0, width, height);
-  return context.getImageData(0, 0, width, height, { colorSpace: "srgb" }).data;
+/** A canvas that pictures are drawn on where their own pixels cannot be had. */
+export class Board {
+  #canvas = new OffscreenCanvas(1, 1);
+  #pen;
+
+  /** `willReadFrequently` keeps the canvas in memory, for `bytes`. */
+  constructor(settings) {
+    this.#pen = this.#canvas.getContext("2d", settings);
+  }
+
+  /** The canvas with a picture on it. */
+  draw(picture, [width, height]) {
+    // Setting a size also clears.
+    Object.assign(this.#canvas, { width, height });
+    if (typeOf(picture) === "ImageData") this.#pen.putImageData(picture, 0, 0);
+    else this.#pen.drawImage(picture, 0, 0, width, height);
+    return this.#canvas;
+  }
+
+  /** A picture's RGBA bytes. */
+  bytes(picture, [width, height]) {
+    this.draw(picture, [width, height]);
+    return this.#pen.getImageData(0, 0, width, height, { colorSpace: "srgb" }).data;
+  }
 }
 
 /** A smaller copy of a picture; to be closed after use. */
