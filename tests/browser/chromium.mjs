@@ -24,7 +24,7 @@ export async function serve(folders) {
     const path = normalize(decodeURIComponent(new URL(request.url, "http://localhost").pathname));
     const prefix = Object.keys(folders).find((prefix) => path.startsWith(prefix));
     try {
-      const empty = "<!doctype html><title>Test</title><link rel="icon" href="data:,">";
+      const empty = '<!doctype html><title>Test</title><link rel="icon" href="data:,">';
       const body = prefix === undefined && path === "/" ? empty : await readFile(join(folders[prefix], path.slice(prefix.length)));
       response.writeHead(200, { "content-type": TYPES[extname(path)] ?? (path === "/" ? "text/html" : "application/octet-stream") });
       response.end(body);
