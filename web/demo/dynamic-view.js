@@ -18,7 +18,12 @@ export class DynamicView {
   #reach = 0.1;
   #tableAt = 0;
 
+  /** Whether the view is on the screen, or nearly: live pictures need not be read back for it otherwise. */
+  inSight = true;
+
   constructor() {
+    const watch = ([entry]) => { this.inSight = entry.isIntersecting; };
+    new IntersectionObserver(watch, { rootMargin: "50%" }).observe(document.querySelector(".dynamic"));
     this.panel = new LayerPanel(byId("layer"));
     roving(byId("mosaic"), (index) => this.select(index));
     for (const input of document.getElementsByName("shown")) input.addEventListener("change", () => this.#repaint());

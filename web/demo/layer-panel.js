@@ -154,7 +154,7 @@ export class LayerPanel {
       const step = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1, PageUp: 10, PageDown: -10, Home: -Infinity, End: Infinity }[event.key];
       if (!this.#now || step === undefined) return;
       event.preventDefault();
-      this.#toChannel(clamp(this.#channel === null ? 0 : this.#channel + step, this.#now.layer.outputs - 1));
+      this.#toChannel(clamp((this.#channel ?? -1) + step, this.#now.layer.outputs - 1));
       speak(this.gain.textContent);
     });
     this.gainsFrame.addEventListener("blur", () => this.#toChannel(null));

@@ -84,7 +84,9 @@ async function examine() {
     answers.push({ seat, guesses, timing: seat.classifier.timing });
   }
   compareAnswers(answers);
-  if (dynamic) {
+  if (dynamic && seen.live && !view.inSight) {
+    // Nobody looks at the maps: the frames come faster without.
+  } else if (dynamic) {
     made = { picture: seen, layers: await dynamic.classifier.insight() };
     view.show(made.layers, seen, reference);
   } else {
@@ -208,8 +210,9 @@ async function keepFrame() {
 }
 
 function showWebcam(running) {
-  byId("webcam").setAttribute("aria-pressed", String(running));
-  write(byId("webcam").querySelector("span"), running ? "Stop webcam" : "Start webcam");
+  byId("webcam").classList.toggle("on", running);
+  byId("webcam").setAttribute("aria-label", running ? "Stop webcam" : "Start webcam");
+  write(byId("webcam").querySelector("span"), running ? "Stop" : "Webcam");
 }
 
 // ---- networks ----
@@ -288,7 +291,7 @@ async function pin() {
     reference = { picture: kept, layers: null, pinned: true };
   }
   const pinned = reference?.pinned ?? false;
-  byId("pin").setAttribute("aria-pressed", String(pinned));
+  byId("pin").classList.toggle("on", pinned);
   write(byId("pin"), pinned ? `Unpin ${reference.picture.name}` : "Pin this picture");
   await look();
 }
@@ -358,5 +361,8 @@ async function start() {
   openPicture(sample);
   if (networks.length > 0) await seat(first, networks[0]);
 }
+
+// For the browser's console: the classifiers at work.
+globalThis.dynaconvDemo = { seats };
 
 start();

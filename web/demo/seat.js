@@ -75,8 +75,9 @@ export class Seat {
       row.hidden = !guess;
       if (!guess) return;
       const [label, value, bar] = row.children;
-      write(label, guess.label);
-      label.title = guess.label;
+      const name = guess.label || `class ${guess.class}`;
+      write(label, name);
+      label.title = name;
       write(value, `${(100 * guess.probability).toFixed(1)} %`);
       bar.style.setProperty("--part", guess.probability.toFixed(4));
     });
@@ -96,7 +97,7 @@ export class Seat {
       this.#find(`.stack .${part}`).style.setProperty("flex-grow", (Math.max(timing[part], 0) / sum).toFixed(4));
       write(this.#find(`dl .${part} dd`), `${milliseconds(timing[part])} ms`);
     }
-    this.#find(".timing").title = timing.source === "timestamps" ? "Measured by the GPU's own clock" : "Measured by the page's clock";
+    write(this.#find(".clock"), timing.source === "timestamps" ? "by the GPU's clock" : "by the page's clock");
     if (!live) return;
     const now = performance.now();
     if (this.#last > 0) {
