@@ -12,6 +12,9 @@ import { startTheme } from "./theme.js";
 
 const SAMPLES = [["cat", "Cat"], ["coffee", "Coffee"], ["rocket", "Rocket"]];
 
+/** Where networks run: "auto", or "gpu" or "cpu" by the page's address (?device=cpu). */
+const DEVICE = new URLSearchParams(location.search).get("device") ?? "auto";
+
 const video = byId("video");
 const camera = new Camera(video);
 const view = new DynamicView();
@@ -60,6 +63,16 @@ async function classify(classifier, source) {
   }
 }
 
+/** What the network made for the picture that it has just classified; once more where the device was lost in between. */
+async function insight(classifier, source) {
+  try {
+    return await classifier.insight();
+  } catch {
+    await classify(classifier, source);
+    return classifier.insight();
+  }
+}
+
 /** The seat whose weights are shown: the first with a dynamic network. */
 function watched() {
   return seats.find(({ classifier }) => classifier?.info.dynamicLayers > 0);
@@ -73,7 +86,7 @@ async function examine() {
   // The reference is looked at again when the network has changed.
   if (dynamic && reference && !reference.layers) {
     await classify(dynamic.classifier, reference.picture.source);
-    reference.layers = copyOf(await dynamic.classifier.insight());
+    reference.layers = copyOf(await insight(dynamic.classifier, reference.picture.source));
   }
   const answers = [];
   for (const seat of ready) {
@@ -87,7 +100,7 @@ async function examine() {
   if (dynamic && seen.live && !view.inSight) {
     // Nobody looks at the maps: the frames come faster without.
   } else if (dynamic) {
-    made = { picture: seen, layers: await dynamic.classifier.insight() };
+    made = { picture: seen, layers: await insight(dynamic.classifier, seen.source) };
     view.show(made.layers, seen, reference);
   } else {
     made = null;
@@ -227,7 +240,7 @@ async function seat(place, network) {
     const onProgress = (loaded, total) => {
       if (turn === place.load) place.showLoading(network.title, loaded, total ?? network.bytes ?? null);
     };
-    const classifier = await Classifier.load(network.source, { onProgress, topK: 5 });
+    const classifier = await Classifier.load(network.source, { onProgress, topK: 5, device: DEVICE });
     await serially(() => {
       if (turn !== place.load) return classifier.dispose();
       place.take(network, classifier);

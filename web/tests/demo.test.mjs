@@ -31,7 +31,7 @@ function assertShown(shown, expected) {
 describe("a visit", { timeout: 4 * PATIENCE }, () => {
   let page;
   before(async () => {
-    page = await open(browser, server.address);
+    page = await open(browser, server.address, { path: "?device=gpu" });
   });
   after(() => page?.context().close());
   afterEach(() => assert.deepEqual(page.complaints.splice(0), []));
@@ -155,7 +155,7 @@ describe("a visitor's own model", { timeout: 3 * PATIENCE }, () => {
   const tiny = tinyModel();
   let page;
   before(async () => {
-    page = await open(browser, server.address);
+    page = await open(browser, server.address, { path: "?device=gpu" });
     await arrive(page);
   });
   after(() => page?.context().close());

@@ -36,7 +36,7 @@ describe("the package in a page", { timeout: 4 * PATIENCE }, () => {
     test(`${model} answers as natively`, async () => {
       const found = await page.evaluate(async (model) => {
         const { Classifier } = await import("/pkg/index.js");
-        const classifier = await Classifier.load(`/models/${model}.safetensors`, { topK: 5 });
+        const classifier = await Classifier.load(`/models/${model}.safetensors`, { topK: 5, device: "gpu" });
         const answers = [];
         for (const name of ["cat", "rocket"]) {
           const picture = await createImageBitmap(await (await fetch(`/pictures/${name}.jpg`)).blob());
@@ -54,7 +54,7 @@ describe("the package in a page", { timeout: 4 * PATIENCE }, () => {
     await page.evaluate(async (base64) => {
       const { Classifier } = await import("/pkg/index.js");
       const bytes = Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
-      const classifier = await Classifier.load(bytes);
+      const classifier = await Classifier.load(bytes, { device: "gpu" });
       const canvas = new OffscreenCanvas(64, 64);
       const pen = canvas.getContext("2d");
       globalThis.frames = async (count) => {
