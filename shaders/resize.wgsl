@@ -4,7 +4,7 @@
 // `horizontal` narrows each source row to the crop's columns, `vertical` then makes the crop's rows and normalises them.
 // Both round to whole levels, as Pillow does. A pass that changes no size is exact: its weights are one and zeros.
 //
-// source       [rows][columns]   the part of the picture that is needed; red | green << 8 | blue << 16
+// source       [rows][stride]    `columns` of the picture that are needed; red | green << 8 | blue << 16, the rest is ignored
 // narrowed_out [rows][crop]      the same packing, written by `horizontal` and
 // narrowed     [rows][crop]      read by `vertical`
 // normalised   [crop][crop]      vec4 of red, green, blue and zero, from element `first_pixel` on
@@ -24,8 +24,8 @@ struct Params {
     deviation_red: f32,
     deviation_green: f32,
     deviation_blue: f32,
-    unused_0: u32,
-    unused_1: u32,
+    stride: u32,
+    unused: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -84,7 +84,7 @@ fn horizontal(@builtin(global_invocation_id) id: vec3<u32>) {
     let taps = taps_of(column, params.columns, params.column_phase, params.column_scale);
     var sum = vec4<f32>(0.0);
     for (var tap = taps.start; tap < taps.end; tap++) {
-        sum += weight(tap, taps) * unpack(source[row * params.columns + u32(tap)]);
+        sum += weight(tap, taps) * unpack(source[row * params.stride + u32(tap)]);
     }
     let rgb = vec3<u32>(levels(sum));
     narrowed_out[row * params.crop + column] = rgb.r | (rgb.g << 8u) | (rgb.b << 16u);

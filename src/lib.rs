@@ -27,6 +27,8 @@ pub mod model;
 pub mod picture;
 pub mod plan;
 pub mod tensor;
+#[cfg(all(feature = "web", target_arch = "wasm32"))]
+pub mod web;
 
 /// The README's samples, compiled and run with the tests.
 #[cfg(doctest)]

@@ -20,7 +20,7 @@ fn cpu_scores_agree(name: &str, forms: &[FormChoice]) {
     assert_eq!(golden.graph.parameter_count(), golden.parameters);
     let folded = golden.folded();
     for form in forms {
-        let options = Options { batch: golden.batch as u32, form: *form, top: 5 };
+        let options = Options { batch: golden.batch as u32, form: *form, ..Options::default() };
         let plan = lower(name, &folded, options, Limits::default()).unwrap();
         let scores = plan.scores;
         let mut executor = CpuExecutor::new(plan).unwrap();
@@ -58,7 +58,7 @@ fn gpu_scores_agree(name: &str, forms: &[FormChoice]) {
     let folded = golden.folded();
     let gpu = pollster::block_on(Gpu::open(&GpuChoice::Best)).expect("a GPU test needs a GPU, if only a software one");
     for form in forms {
-        let options = Options { batch: golden.batch as u32, form: *form, top: 5 };
+        let options = Options { batch: golden.batch as u32, form: *form, ..Options::default() };
         let plan = lower(name, &folded, options, gpu.limits()).unwrap();
         let mut executor = pollster::block_on(GpuExecutor::new(&gpu, plan, None)).unwrap();
         let input = channels_last_from_nchw(golden.graph.input(), golden.input().data());

@@ -182,7 +182,7 @@ proptest! {
         let graph = small(width, classes, input_size, stem_stride).build().unwrap();
         let network = fold(&graph, &ones(&graph)).unwrap();
         for form in [FormChoice::Auto, ASSEMBLE, BRANCH] {
-            let plan = lower("random", &network, Options { batch, form, top }, Limits::default()).unwrap();
+            let plan = lower("random", &network, Options { batch, form, top, ..Options::default() }, Limits::default()).unwrap();
             prop_assert_eq!(plan.validate(), Ok(()));
             prop_assert_eq!(plan.scores.map.channels, classes);
             prop_assert_eq!(plan.top, top.min(classes as u32));

@@ -5,7 +5,7 @@ mod common;
 
 use common::generator::uniform;
 use common::suite::gpu;
-use dynaconv::exec::gpu::{Gpu, GpuError, GpuExecutor};
+use dynaconv::exec::gpu::{Frame, Gpu, GpuError, GpuExecutor, Pixels};
 use dynaconv::kernels::resize::Resize;
 use dynaconv::kernels::{Kernel, wgsl};
 use dynaconv::picture::{Filter, Picture, Preprocess};
@@ -43,6 +43,7 @@ fn plan() -> Plan {
         scores: Output { map: Map::vector(1), view: formal },
         best: formal,
         top: 1,
+        dynamic: Vec::new(),
     }
 }
 
@@ -53,10 +54,30 @@ fn executor(gpu: &Gpu, filter: Filter, sources: &(dyn Fn(Kernel) -> String + Syn
 
 /// Prepares the pictures, and says what is wrong with the result. The slots of pictures that are not there stay poisoned.
 fn difference(executor: &mut GpuExecutor, filter: Filter, pictures: &[&Picture]) -> Result<(), String> {
+    difference_after(executor, filter, pictures, |executor| {
+        pollster::block_on(executor.run_pictures(pictures, false)).map(drop)
+    })
+}
+
+/// As [`difference`], of a picture that comes as a frame: RGBA, of which only the window is copied.
+fn frame_difference(executor: &mut GpuExecutor, filter: Filter, picture: &Picture) -> Result<(), String> {
+    let rgba: Vec<u8> = picture.rgb().chunks_exact(3).flat_map(|p| [p[0], p[1], p[2], p[0] ^ 0x5a]).collect();
+    let frame = Frame { width: picture.width(), height: picture.height(), pixels: Pixels::Rgba(&rgba) };
+    difference_after(executor, filter, &[picture], |executor| {
+        pollster::block_on(executor.start_frame(&frame, false)?.results()).map(drop)
+    })
+}
+
+fn difference_after(
+    executor: &mut GpuExecutor,
+    filter: Filter,
+    pictures: &[&Picture],
+    run: impl FnOnce(&mut GpuExecutor) -> Result<(), GpuError>,
+) -> Result<(), String> {
     let (preprocess, input) = (preprocess(filter), executor.plan().input.view);
     let mut expected = vec![f32::NAN; input.bytes as usize / 4];
     executor.write(input, &expected);
-    pollster::block_on(executor.run_pictures(pictures, false)).map_err(|error| error.to_string())?;
+    run(executor).map_err(|error| error.to_string())?;
     let found = pollster::block_on(executor.read(input)).map_err(|error| error.to_string())?;
     for (slot, picture) in (0..).zip(pictures) {
         Resize::new(picture.width(), picture.height(), &preprocess, slot).on_cpu(picture, &mut expected);
@@ -96,6 +117,43 @@ fn pictures_of_any_size_are_prepared_as_on_the_cpu() {
 }
 
 #[test]
+fn frames_of_any_size_are_prepared_as_on_the_cpu() {
+    let gpu = gpu::open();
+    for filter in [Filter::Bilinear, Filter::Bicubic] {
+        let mut executor = executor(&gpu, filter, &wgsl);
+        // Rows of the copy are padded to a multiple of 64 pixels; the texture and the memory grow on the way.
+        for (width, height) in [(451, 300), (37, 53), (3, 400), (1, 1), (64, 64), (1500, 1100), (300, 451)] {
+            let picture = picture(width, height);
+            assert!(executor.can_prepare_frame(width, height));
+            assert_eq!(frame_difference(&mut executor, filter, &picture), Ok(()), "{filter:?} {width}×{height}");
+        }
+        // Frames and pictures may take turns.
+        let one = picture(70, 75);
+        assert_eq!(difference(&mut executor, filter, &[&one, &one]), Ok(()));
+        assert_eq!(frame_difference(&mut executor, filter, &one), Ok(()));
+    }
+}
+
+#[test]
+fn frames_that_are_not_what_they_say_are_refused() {
+    let gpu = gpu::open();
+    let mut executor = executor(&gpu, Filter::Bilinear, &wgsl);
+    let mut refused = |width, height, bytes: &[u8]| {
+        let started = executor.start_frame(&Frame { width, height, pixels: Pixels::Rgba(bytes) }, false);
+        started.map(drop).unwrap_err().to_string()
+    };
+    assert_eq!(refused(2, 2, &[0; 15]), "a frame of 2 × 2 pixels: expected 16 bytes of RGBA, found 15");
+    assert_eq!(refused(0, 2, &[]), "a frame of 0 × 2 pixels: it has no pixels");
+    assert!(refused(u32::MAX, u32::MAX, &[0; 4]).contains("it is too wide"));
+    assert!(!executor.can_prepare_frame(1 << 20, 1 << 20));
+    assert_eq!(
+        frame_difference(&mut executor, Filter::Bilinear, &picture(8, 8)),
+        Ok(()),
+        "after refusals it still runs"
+    );
+}
+
+#[test]
 fn what_cannot_be_prepared_is_refused() {
     let gpu = gpu::open();
     let one = picture(8, 8);
@@ -114,8 +172,8 @@ fn faults_are_caught() {
     let faults = [
         (
             "rows and columns swapped",
-            "source[row * params.columns + u32(tap)]",
-            "source[u32(tap) * params.columns + row]",
+            "source[row * params.stride + u32(tap)]",
+            "source[u32(tap) * params.stride + row]",
         ),
         ("no antialiasing", "let stretch = max(scale, 1.0);", "let stretch = 1.0;"),
         ("half a pixel off", "(f32(position) + 0.5) * scale", "f32(position) * scale"),

@@ -33,6 +33,15 @@ SIZES = [
     (511, 467, 64, 56),
 ]
 
+JPEG_KINDS = {
+    "baseline": {},
+    "progressive": dict(progressive=True),
+    "restarts": dict(restart_marker_blocks=2),
+}
+
+# Adobe's segment as Pillow writes it for four channels: its last byte says that they are no YCCK.
+ADOBE_PLAIN = b"\xff\xee\0\x0eAdobe\0\x64\0\0\0\0\0"
+
 
 def picture(width: int, height: int, seed: int) -> np.ndarray:
     """[height, width, 3] of 8 bits: a gradient, stripes and discs with hard edges, and a patch of noise."""
@@ -100,6 +109,27 @@ def decode_cases(folder: Path) -> None:
     save("progressive.jpg", image, quality=85, progressive=True)
     save("grey.jpg", image.convert("L"), quality=85)
     save("cmyk.jpg", image.convert("CMYK"), quality=95)
+    for sampling in ["4:2:2", "4:2:0"]:
+        for kind, options in JPEG_KINDS.items():
+            save(f"{sampling.replace(':', '')}-{kind}.jpg", image, quality=60, subsampling=sampling, **options)
+    for width, height in [(1, 1), (3, 2), (17, 9)]:
+        save(f"420-{width}x{height}.jpg", Image.fromarray(picture(width, height, seed=4)), subsampling="4:2:0")
+    save("stored-as-rgb.jpg", image, quality=85, keep_rgb=True)
+
+    def rewrite(name: str, source: str, change) -> None:
+        (folder / name).write_bytes(change((folder / source).read_bytes()))
+        expect(name)
+
+    # What Pillow cannot write, it can still read: the same blocks, declared to be others.
+    for kind in ["baseline", "progressive"]:
+        turned = (image.height, image.width, [0x12, 0x11, 0x11])
+        rewrite(f"440-{kind}.jpg", f"422-{kind}.jpg", lambda data: declare(data, *turned))
+    rewrite("411.jpg", "420-baseline.jpg", lambda data: declare(data, 93, 15, [0x41, 0x11, 0x11]))
+    rewrite("ycck.jpg", "cmyk.jpg", lambda data: data.replace(ADOBE_PLAIN, ADOBE_PLAIN[:-1] + b"\2"))
+    rewrite("cmyk-undeclared.jpg", "cmyk.jpg", lambda data: data.replace(ADOBE_PLAIN, b""))
+    # Fine coefficients are missing, and blocks are smoothed.
+    for scans in [1, 3, 6]:
+        rewrite(f"first-scans-{scans}.jpg", "420-progressive.jpg", lambda data: first_scans(data, scans))
     for orientation in range(1, 9):
         exif = Image.Exif()
         exif[0x0112] = orientation
@@ -112,6 +142,39 @@ def decode_cases(folder: Path) -> None:
     exif[0x0112] = 6
     save("orientation-6.webp", image, lossless=True, exif=exif)
     save("orientation-6.png", image, exif=exif)
+
+
+def segments(jpeg: bytes) -> list[tuple[int, bytes]]:
+    """The marker and all bytes of each segment; a scan's data belongs to its header."""
+    starts, at = [], 2
+    while jpeg[at + 1] != 0xD9:
+        starts.append(at)
+        marker, at = jpeg[at + 1], at + 2 + int.from_bytes(jpeg[at + 2 : at + 4], "big")
+        while marker == 0xDA and not (jpeg[at] == 0xFF and jpeg[at + 1] not in [0, *range(0xD0, 0xD8)]):
+            at += 1
+    return [(jpeg[start + 1], jpeg[start:end]) for start, end in zip(starts, starts[1:] + [at])]
+
+
+def declare(jpeg: bytes, width: int, height: int, sampling: list[int]) -> bytes:
+    """The same scans under another size and other sampling factors, which must need as many blocks."""
+    def changed(segment: bytes) -> bytes:
+        segment = bytearray(segment)
+        struct.pack_into(">HH", segment, 5, height, width)
+        segment[11 : 11 + 3 * len(sampling) : 3] = bytes(sampling)
+        return bytes(segment)
+
+    frame = (0xC0, 0xC2)
+    return jpeg[:2] + b"".join(changed(s) if marker in frame else s for marker, s in segments(jpeg)) + jpeg[-2:]
+
+
+def first_scans(jpeg: bytes, count: int) -> bytes:
+    """A progressive file that ends after some scans."""
+    kept, scans = jpeg[:2], 0
+    for marker, segment in segments(jpeg):
+        kept, scans = kept + segment, scans + (marker == 0xDA)
+        if scans == count:
+            break
+    return kept + jpeg[-2:]
 
 
 def png16(samples: np.ndarray) -> bytes:

@@ -73,7 +73,7 @@ pub struct DeviceArguments {
 impl DeviceArguments {
     /// Prepares the model on its device, for `batch` pictures a run and the `top` best classes of each.
     pub fn prepare(&self, model: &Model, batch: u32, top: u32) -> Result<Classifier> {
-        let options = Options { batch, form: self.form.choice(model), top };
+        let options = Options { batch, form: self.form.choice(model), top, ..Options::default() };
         let classifier = block_on(Classifier::new(model, &self.device()?, options))?;
         if let Some(notice) = classifier.notice() {
             failure::note(notice);

@@ -40,7 +40,8 @@ struct Params {
     row_scale: f32,
     mean: [f32; 3],
     deviation: [f32; 3],
-    unused: [u32; 2],
+    stride: u32,
+    unused: u32,
 }
 
 const _: () = assert!(size_of::<Params>() == 64);
@@ -69,19 +70,27 @@ impl Resize {
             row_scale: window.rows.scale,
             mean: preprocess.mean,
             deviation: preprocess.std,
-            unused: [0; 2],
+            stride: window.columns.length,
+            unused: 0,
         };
         Self { window, filter: preprocess.filter, params }
     }
 
-    /// The part of the picture that is needed: `source` is [`Picture::packed`] of it.
+    /// For a `source` whose rows begin every `stride` words, at least the window's columns.
+    #[must_use]
+    pub fn with_stride(mut self, stride: u32) -> Self {
+        self.params.stride = stride.max(self.params.columns);
+        self
+    }
+
+    /// The part of the picture that is needed: `source` is [`Picture::packed`] of it, but for the stride.
     pub fn window(&self) -> Window {
         self.window
     }
 
     /// Bytes of `source`.
     pub fn source_bytes(&self) -> u64 {
-        4 * u64::from(self.params.rows) * u64::from(self.params.columns)
+        4 * u64::from(self.params.rows) * u64::from(self.params.stride)
     }
 
     /// Bytes of `narrowed`, which lies between the two dispatches.
@@ -139,7 +148,8 @@ impl Resize {
     pub fn on_cpu(&self, picture: &Picture, batch: &mut [f32]) {
         let source = picture.packed(&self.window);
         let mut narrowed = vec![0; self.params.rows as usize * self.params.crop as usize];
-        horizontal(&self.params, self.filter, &source, &mut narrowed);
+        let packed = Params { stride: self.params.columns, ..self.params };
+        horizontal(&packed, self.filter, &source, &mut narrowed);
         vertical(&self.params, self.filter, &narrowed, batch);
     }
 }
@@ -160,14 +170,14 @@ pub(super) fn twin(dispatch: &Dispatch, mut arguments: Arguments<'_>) {
 }
 
 fn horizontal(params: &Params, filter: Filter, source: &[u32], narrowed: &mut [u32]) {
-    let (columns, crop) = (params.columns as usize, params.crop as usize);
+    let (stride, crop) = (params.stride as usize, params.crop as usize);
     let rows = narrowed.par_chunks_exact_mut(crop.max(1)).take(params.rows as usize).enumerate();
     rows.for_each(|(row, narrowed)| {
         for (column, pixel) in narrowed.iter_mut().enumerate() {
             let taps = Taps::new(column, params.columns, params.column_phase, params.column_scale, filter);
             let mut sum = [0.0; 4];
             for tap in taps.start..taps.end {
-                add(&mut sum, taps.weight(tap, filter), source[row * columns + tap as usize]);
+                add(&mut sum, taps.weight(tap, filter), source[row * stride + tap as usize]);
             }
             let [red, green, blue] = levels(sum).map(|level| level as u32);
             *pixel = red | green << 8 | blue << 16;
@@ -275,6 +285,7 @@ mod tests {
         assert_eq!(offset("row_scale"), std::mem::offset_of!(Params, row_scale));
         assert_eq!(offset("mean_red"), std::mem::offset_of!(Params, mean));
         assert_eq!(offset("deviation_red"), std::mem::offset_of!(Params, deviation));
+        assert_eq!(offset("stride"), std::mem::offset_of!(Params, stride));
     }
 
     #[test]

@@ -30,6 +30,15 @@ pub struct DraftPass {
     pub bindings: Vec<Binding>,
 }
 
+/// A dynamic layer with what its controller writes.
+pub struct DraftDynamic {
+    pub node: String,
+    pub inputs: usize,
+    pub outputs: usize,
+    pub latent: usize,
+    pub heads: Value,
+}
+
 /// Sums for a pool that some launch writes.
 #[derive(Clone, Copy)]
 pub struct PoolSums {
@@ -47,12 +56,14 @@ pub struct Draft {
     pub passes: Vec<DraftPass>,
     /// Sums of a value's map that already exist.
     pub sums: HashMap<(Value, Pooling), PoolSums>,
+    /// The dynamic layers so far.
+    pub dynamic: Vec<DraftDynamic>,
 }
 
 impl Draft {
     pub fn new(batch: u32, limits: Limits) -> Self {
         let batch = u64::from(batch);
-        Self { limits, batch, weights: vec![], values: vec![], passes: vec![], sums: HashMap::new() }
+        Self { limits, batch, weights: vec![], values: vec![], passes: vec![], sums: HashMap::new(), dynamic: vec![] }
     }
 
     /// Bytes of a value of `vec4s` vec4 for each picture, where the device has room for it.

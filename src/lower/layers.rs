@@ -1,6 +1,6 @@
 //! Chooses the launches of each layer.
 
-use super::draft::{Binding, Draft, PoolSums, Value};
+use super::draft::{Binding, Draft, DraftDynamic, PoolSums, Value};
 use super::form::{Form, choose_form};
 use super::{LowerError, Options, pack};
 use crate::graph::{
@@ -204,6 +204,13 @@ impl Lowering<'_> {
         let heads = self.draft.value(&layer.name, shape.head_groups().into())?;
         let memory = [("partials", Binding::Value(sums.value)), ("weights", block), ("heads", Binding::Value(heads))];
         self.draft.launch(&layer.name, controller::dispatch(shape), &memory);
+        self.draft.dynamic.push(DraftDynamic {
+            node: layer.name.clone(),
+            inputs: w.inputs,
+            outputs: w.sizes.outputs,
+            latent: w.sizes.latent,
+            heads,
+        });
         Ok(heads)
     }
 

@@ -22,11 +22,13 @@ pub struct Options {
     pub form: FormChoice,
     /// How many of the most probable classes are found; capped at the number of classes.
     pub top: u32,
+    /// Whether what the dynamic layers make of a picture can be read after a run; it then shares no memory.
+    pub insight: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { batch: 1, form: FormChoice::Auto, top: 5 }
+        Self { batch: 1, form: FormChoice::Auto, top: 5, insight: false }
     }
 }
 

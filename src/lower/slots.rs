@@ -7,14 +7,16 @@ use std::collections::HashMap;
 use super::draft::{Binding, Value};
 use super::layers::Drafted;
 use super::{LowerError, Options};
-use crate::plan::{Limits, Memory, Output, Pass, Plan, View};
+use crate::plan::{DynamicLayer, Limits, Memory, Output, Pass, Plan, View};
 
 pub(super) fn place(name: &str, drafted: Drafted, options: Options, limits: Limits) -> Result<Plan, LowerError> {
     let Drafted { draft, input, scores, best, top } = drafted;
     let mut places = Places { bytes: Vec::new(), free: Vec::new(), of: HashMap::new() };
+    let dynamic = if options.insight { &draft.dynamic[..] } else { &[] };
     // What the user reads or writes keeps a slot of its own for the whole run.
-    for pinned in [input.0, scores.0, best] {
-        places.pin(pinned, draft.values[pinned.0]);
+    let pinned: Vec<Value> = [input.0, scores.0, best].into_iter().chain(dynamic.iter().map(|d| d.heads)).collect();
+    for value in &pinned {
+        places.pin(*value, draft.values[value.0]);
     }
     let mut last_use: HashMap<Value, usize> = HashMap::new();
     for (index, pass) in draft.passes.iter().enumerate() {
@@ -25,7 +27,7 @@ pub(super) fn place(name: &str, drafted: Drafted, options: Options, limits: Limi
             places.occupy(value, draft.values[value.0]);
         }
         for (value, _) in pass.values() {
-            if last_use.get(&value) == Some(&index) && ![input.0, scores.0, best].contains(&value) {
+            if last_use.get(&value) == Some(&index) && !pinned.contains(&value) {
                 places.release(value);
             }
         }
@@ -44,7 +46,15 @@ pub(super) fn place(name: &str, drafted: Drafted, options: Options, limits: Limi
         dispatch: pass.dispatch.clone(),
         bindings: pass.bindings.iter().map(bound).collect(),
     });
+    let dynamic = dynamic.iter().map(|layer| DynamicLayer {
+        node: layer.node.clone(),
+        inputs: layer.inputs,
+        outputs: layer.outputs,
+        latent: layer.latent,
+        heads: view(layer.heads),
+    });
     Ok(Plan {
+        dynamic: dynamic.collect(),
         name: name.into(),
         batch: options.batch,
         limits,

@@ -3,11 +3,11 @@
 //! Grey becomes three equal channels, palettes are looked up, an alpha channel is dropped without compositing, and a
 //! 16-bit sample v becomes v >> 8 (Pillow does that for colour but clips 16-bit grey at 255, which nobody can want). Colour
 //! profiles are ignored, an animation gives its first frame. The one departure from `convert` is that the EXIF orientation
-//! is applied, as by Pillow's `ImageOps.exif_transpose`.
+//! is applied, as by Pillow's `ImageOps.exif_transpose`. What is particular to JPEG stands in `jpeg.rs`.
 //!
 //! Bytes are not trusted: the declared size is checked before anything of that size is allocated.
 
-use super::Picture;
+use super::{Picture, jpeg};
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits, RgbImage};
 use std::fs::File;
@@ -112,78 +112,65 @@ impl Picture {
     /// When the bytes are another format, truncated or corrupt, more than 256 MiB, or declare more than 16384 pixels on a
     /// side or 100 megapixels in all.
     pub fn decode(name: &str, bytes: &[u8]) -> Result<Self, PictureError> {
-        let name = || name.to_owned();
         if bytes.len() as u64 > MAX_FILE_BYTES {
-            return Err(PictureError::FileTooLarge { name: name(), found: Some(bytes.len() as u64) });
+            return Err(PictureError::FileTooLarge { name: name.to_owned(), found: Some(bytes.len() as u64) });
         }
-        let (kind, format) = match image::guess_format(bytes) {
-            Ok(ImageFormat::Jpeg) => (ImageFormat::Jpeg, "JPEG"),
-            Ok(ImageFormat::Png) => (ImageFormat::Png, "PNG"),
-            Ok(ImageFormat::WebP) => (ImageFormat::WebP, "WebP"),
-            Ok(other) => return Err(PictureError::UnknownFormat { name: name(), found: format!("{other:?}") }),
-            Err(_) => {
-                let found = format!("{} bytes that start with {:02x?}", bytes.len(), &bytes[..bytes.len().min(8)]);
-                return Err(PictureError::UnknownFormat { name: name(), found });
-            }
+        let found = match image::guess_format(bytes) {
+            Ok(ImageFormat::Jpeg) => return upright(name, jpeg::decode(name, bytes)?),
+            Ok(ImageFormat::Png) => return upright(name, decode_plain(name, bytes, ImageFormat::Png, "PNG")?),
+            Ok(ImageFormat::WebP) => return upright(name, decode_plain(name, bytes, ImageFormat::WebP, "WebP")?),
+            Ok(other) => format!("{other:?}"),
+            Err(_) => format!("{} bytes that start with {:02x?}", bytes.len(), &bytes[..bytes.len().min(8)]),
         };
-        if kind == ImageFormat::Png
-            && let Some([width, height]) = png_size(bytes)
-        {
-            check_size(name, width, height)?;
-        }
-        if kind == ImageFormat::Jpeg && !jpeg_is_whole(bytes) {
-            return Err(PictureError::Truncated { name: name(), format, bytes: bytes.len() });
-        }
-
-        let corrupt = |error: ImageError| PictureError::Corrupt { name: name(), format, reason: error.to_string() };
-        let mut limits = Limits::no_limits();
-        limits.max_alloc = Some(MAX_DECODER_BYTES);
-        let mut reader = ImageReader::with_format(Cursor::new(bytes), kind);
-        reader.limits(limits);
-        let mut decoder = reader.into_decoder().map_err(corrupt)?;
-        let (width, height) = decoder.dimensions();
-        check_size(name, width, height)?;
-        let orientation = decoder.orientation().map_err(corrupt)?;
-        let color = decoder.color_type();
-        let mut samples = vec![0; decoder.total_bytes() as usize];
-        decoder.read_image(&mut samples).map_err(corrupt)?;
-
-        let rgb = rgb_from(samples, usize::from(color.channel_count()), usize::from(color.bytes_per_pixel()));
-        upright(width, height, rgb, orientation).ok_or(PictureError::BadSize { name: name(), width, height })
+        Err(PictureError::UnknownFormat { name: name.to_owned(), found })
     }
 }
 
+/// What a file holds: row-major RGB, not yet turned as its EXIF orientation says.
+pub(super) struct Stored {
+    pub width: u32,
+    pub height: u32,
+    pub rgb: Vec<u8>,
+    pub orientation: Orientation,
+}
+
+/// Decodes the bytes of a format that leaves its decoders no freedom.
+fn decode_plain(name: &str, bytes: &[u8], kind: ImageFormat, format: &'static str) -> Result<Stored, PictureError> {
+    if kind == ImageFormat::Png
+        && let Some([width, height]) = png_size(bytes)
+    {
+        check_size(name, width, height)?;
+    }
+    let corrupt =
+        |error: ImageError| PictureError::Corrupt { name: name.to_owned(), format, reason: error.to_string() };
+    let mut limits = Limits::no_limits();
+    limits.max_alloc = Some(MAX_DECODER_BYTES);
+    let mut reader = ImageReader::with_format(Cursor::new(bytes), kind);
+    reader.limits(limits);
+    let mut decoder = reader.into_decoder().map_err(corrupt)?;
+    let (width, height) = decoder.dimensions();
+    check_size(name, width, height)?;
+    let orientation = decoder.orientation().map_err(corrupt)?;
+    let color = decoder.color_type();
+    let mut samples = vec![0; decoder.total_bytes() as usize];
+    decoder.read_image(&mut samples).map_err(corrupt)?;
+    let rgb = rgb_from(samples, usize::from(color.channel_count()), usize::from(color.bytes_per_pixel()));
+    Ok(Stored { width, height, rgb, orientation })
+}
+
 /// Refuses sizes that are not worth allocating for.
-fn check_size(name: impl Fn() -> String, width: u32, height: u32) -> Result<(), PictureError> {
+pub(super) fn check_size(name: &str, width: u32, height: u32) -> Result<(), PictureError> {
     let sides = (1..=MAX_SIDE).contains(&width) && (1..=MAX_SIDE).contains(&height);
     if sides && u64::from(width) * u64::from(height) <= MAX_PIXELS {
         return Ok(());
     }
-    Err(PictureError::BadSize { name: name(), width, height })
+    Err(PictureError::BadSize { name: name.to_owned(), width, height })
 }
 
 /// The size in a PNG's header, which stands at a fixed place. The decoder allocates a row before it tells the size.
 fn png_size(bytes: &[u8]) -> Option<[u32; 2]> {
     let side = |at: usize| Some(u32::from_be_bytes(bytes.get(at..at + 4)?.try_into().ok()?));
     Some([side(16)?, side(20)?])
-}
-
-/// Whether an end-of-image marker closes a JPEG. The decoder fills what is missing with grey and reports nothing.
-///
-/// Walks from marker to marker (ITU-T T.81, annex B): segments are stepped over by their length, since thumbnails inside
-/// them have end markers of their own; within a scan's data FF is followed by 00 or a restart marker.
-fn jpeg_is_whole(bytes: &[u8]) -> bool {
-    let mut at = 2;
-    while let Some(rest) = bytes.get(at..) {
-        let is_marker = |pair: &[u8]| pair[0] == 0xff && !matches!(pair[1], 0x00 | 0x01 | 0xd0..=0xd7 | 0xff);
-        let Some(step) = rest.windows(2).position(is_marker) else { return false };
-        match &rest[step + 1..] {
-            [0xd9, ..] => return true,
-            [_, high, low, ..] => at += step + 2 + usize::from(u16::from_be_bytes([*high, *low])),
-            _ => return false,
-        }
-    }
-    false
 }
 
 /// Three bytes a pixel from grey, grey + alpha, RGB or RGBA samples of 8 or (native-endian) 16 bits.
@@ -202,11 +189,14 @@ fn rgb_from(samples: Vec<u8>, channels: usize, bytes_per_pixel: usize) -> Vec<u8
 }
 
 /// Turns the pixels as the EXIF orientation says.
-fn upright(width: u32, height: u32, rgb: Vec<u8>, orientation: Orientation) -> Option<Picture> {
-    let mut turned = DynamicImage::ImageRgb8(RgbImage::from_raw(width, height, rgb)?);
-    turned.apply_orientation(orientation);
-    let (width, height) = (turned.width(), turned.height());
-    Picture::from_rgb(width, height, turned.into_bytes())
+fn upright(name: &str, stored: Stored) -> Result<Picture, PictureError> {
+    let Stored { width, height, rgb, orientation } = stored;
+    let turned = RgbImage::from_raw(width, height, rgb).and_then(|image| {
+        let mut image = DynamicImage::ImageRgb8(image);
+        image.apply_orientation(orientation);
+        Picture::from_rgb(image.width(), image.height(), image.into_bytes())
+    });
+    turned.ok_or_else(|| PictureError::BadSize { name: name.to_owned(), width, height })
 }
 
 #[cfg(test)]
@@ -220,15 +210,5 @@ mod tests {
         assert_eq!(rgb_from(vec![1, 2, 3, 4], 4, 4), [1, 2, 3]);
         let wide = [0x01ff_u16, 0x8000, 0xffff].iter().flat_map(|v| v.to_ne_bytes()).collect();
         assert_eq!(rgb_from(wide, 3, 6), [0x01, 0x80, 0xff]);
-    }
-
-    #[test]
-    fn only_an_end_marker_of_its_own_closes_a_jpeg() {
-        let thumbnail = [0xff, 0xd8, 0xff, 0xe1, 0, 4, 0xff, 0xd9];
-        assert!(!jpeg_is_whole(&thumbnail));
-        let scan = [&thumbnail[..], &[0xff, 0xda, 0, 2, 0xff, 0x00, 0xff, 0xd3, 5]].concat();
-        assert!(!jpeg_is_whole(&scan));
-        assert!(jpeg_is_whole(&[&scan[..], &[0xff, 0xd9]].concat()));
-        assert!(!jpeg_is_whole(&[]) && !jpeg_is_whole(&[0xff, 0xd8, 0xff, 0xe1]));
     }
 }

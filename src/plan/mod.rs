@@ -3,9 +3,11 @@
 //! A plan is plain data: it can be printed, compared and validated without any device.
 
 mod dump;
+mod dynamic;
 mod limits;
 mod validate;
 
+pub use dynamic::{DynamicLayer, Insight};
 pub use limits::Limits;
 pub use validate::PlanError;
 
@@ -37,6 +39,8 @@ pub struct Plan {
     pub best: View,
     /// Pairs of `best` for each picture.
     pub top: u32,
+    /// What the controllers of the dynamic layers compute, where it was asked to outlive the run.
+    pub dynamic: Vec<DynamicLayer>,
 }
 
 /// A map in memory for every picture of the batch.

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{Memory, Pass, Plan, View};
+use super::{DynamicLayer, Memory, Pass, Plan, View};
 use crate::kernels::Access;
 use crate::tensor::Map;
 
@@ -72,11 +72,14 @@ impl Plan {
         }
         let maps = |map: Map| 4 * map.padded_values() as u64;
         let best = 8 * u64::from(self.top);
-        for (what, view, picture_bytes) in [
+        let heads =
+            |layer: &DynamicLayer| ("the heads of a dynamic layer", layer.heads, 4 * layer.head_values() as u64);
+        let views = [
             ("the input", self.input.view, maps(self.input.map)),
             ("the scores", self.scores.view, maps(self.scores.map)),
             ("the best classes", self.best, best),
-        ] {
+        ];
+        for (what, view, picture_bytes) in views.into_iter().chain(self.dynamic.iter().map(heads)) {
             let needed = picture_bytes.saturating_mul(self.batch.into());
             let size = match view.memory {
                 Memory::Slot(slot) => self.slots.get(slot as usize).copied().unwrap_or(0),

@@ -87,6 +87,7 @@ pub fn plan(cases: &[Case]) -> Plan {
         scores: formal,
         best: view,
         top: 1,
+        dynamic: Vec::new(),
     };
     for case in cases {
         let names = case.dispatch.kernel.spec().bindings_of(case.dispatch.entry).expect("a case's entry point exists");
@@ -115,12 +116,26 @@ pub fn plan(cases: &[Case]) -> Plan {
 
 /// Runs the cases on the first `pictures` pictures, and says for each case that failed why.
 pub fn failures(cases: &[Case], plan: &Plan, runtime: &mut dyn Runtime, pictures: usize) -> Vec<String> {
-    for slot in 1..plan.slots.len() {
-        let bytes = plan.slots[slot];
-        let view = View { memory: Memory::Slot(slot as u32), offset: 0, bytes };
-        runtime.write(view, &vec![poison(); bytes as usize / 4]);
+    for view in outputs(plan) {
+        runtime.write(view, &poisoned(view));
     }
     runtime.run(pictures);
+    judge(cases, plan, pictures, &|view| runtime.read(view))
+}
+
+/// Where the cases write.
+pub fn outputs(plan: &Plan) -> impl Iterator<Item = View> {
+    let slots = plan.slots.iter().zip(0..).skip(1);
+    slots.map(|(bytes, slot)| View { memory: Memory::Slot(slot), offset: 0, bytes: *bytes })
+}
+
+/// What an output holds before each run.
+pub fn poisoned(view: View) -> Vec<f32> {
+    vec![poison(); view.bytes as usize / 4]
+}
+
+/// Says for each case that failed why, after a run on the first `pictures` pictures.
+pub fn judge(cases: &[Case], plan: &Plan, pictures: usize, read: &dyn Fn(View) -> Vec<f32>) -> Vec<String> {
     let mut failures = Vec::new();
     for (case, pass) in cases.iter().zip(&plan.passes) {
         let written = pass.bindings.iter().filter(|view| view.memory != Memory::Weights);
@@ -128,7 +143,7 @@ pub fn failures(cases: &[Case], plan: &Plan, runtime: &mut dyn Runtime, pictures
         let names = spec.bindings_of(case.dispatch.entry).into_iter().flatten();
         for (name, view) in names.filter(|(_, _, access)| *access == Access::Write).map(|(_, n, _)| n).zip(written) {
             let output = case.outputs.iter().find(|output| output.name == name).expect(name);
-            if let Err(reason) = compare(output, &runtime.read(*view), pictures) {
+            if let Err(reason) = compare(output, &read(*view), pictures) {
                 failures.push(format!("{}, {pictures} picture(s), `{name}`: {reason}", case.name));
             }
         }

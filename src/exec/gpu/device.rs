@@ -90,6 +90,7 @@ impl Gpu {
             required_features: wgpu::Features::empty(),
             required_limits: wgpu::Limits {
                 max_buffer_size: allowed.max_buffer_size,
+                max_texture_dimension_2d: allowed.max_texture_dimension_2d,
                 max_storage_buffer_binding_size: allowed.max_storage_buffer_binding_size,
                 // D3D12 reserves descriptors for the default of a million; a plan needs a few hundred.
                 max_non_sampler_bindings: allowed.max_non_sampler_bindings.min(8192),
@@ -122,6 +123,14 @@ impl Gpu {
         &self.info
     }
 
+    /// The browser's `GPUDevice`; undefined where the device is not the browser's.
+    #[cfg(target_arch = "wasm32")]
+    pub fn handle(&self) -> wasm_bindgen::JsValue {
+        self.device
+            .as_webgpu()
+            .map_or(wasm_bindgen::JsValue::UNDEFINED, |device| AsRef::<wasm_bindgen::JsValue>::as_ref(device).clone())
+    }
+
     /// What the device allows a plan.
     pub fn limits(&self) -> Limits {
         self.limits
@@ -136,6 +145,11 @@ impl Gpu {
             Some(error) => Err(error.clone()),
             None => Ok(()),
         }
+    }
+
+    /// The error of something that did not work: a lost device is the cause where there is one.
+    pub(super) fn failure(&self, doing: &str, error: &dyn std::fmt::Display) -> GpuError {
+        self.check().err().unwrap_or_else(|| GpuError::Device { doing: doing.into(), reason: error.to_string() })
     }
 }
 

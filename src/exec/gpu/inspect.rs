@@ -23,10 +23,9 @@ impl GpuExecutor {
         let mut encoder = self.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
         encoder.copy_buffer_to_buffer(self.buffers.of(view.memory), view.offset, &staging, 0, view.bytes);
         self.gpu.queue.submit([encoder.finish()]);
-        self.gpu.wait(map(&staging, wgpu::MapMode::Read, view.bytes)).await?;
+        self.gpu.wait(&mut map(&staging, wgpu::MapMode::Read, view.bytes)).await?;
         let mapped = staging.get_mapped_range(..view.bytes);
-        let mapped =
-            mapped.map_err(|error| GpuError::Device { doing: "reading a view".into(), reason: error.to_string() })?;
+        let mapped = mapped.map_err(|error| self.gpu.failure("reading a view", &error))?;
         Ok(bytemuck::cast_slice(&mapped).to_vec())
     }
 }

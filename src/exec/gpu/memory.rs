@@ -1,11 +1,14 @@
-//! A plan's buffers on the device: weights, params, slots, and the two staging buffers that a run writes and reads.
+//! A plan's buffers on the device: weights, params, slots, and what a run is written and read through.
 
 use super::Gpu;
 use super::pipelines::Resolved;
+use super::readback::Readbacks;
 use crate::plan::{Memory, Pass, Plan};
 
 /// A uniform binding's dynamic offset must be a multiple of this everywhere.
 const PARAMS_ALIGNMENT: u64 = 256;
+/// Runs that may be under way at once: one computes while the results of the other are read.
+const OVERLAP: usize = 2;
 
 pub(super) struct Buffers {
     weights: wgpu::Buffer,
@@ -15,8 +18,10 @@ pub(super) struct Buffers {
     pub params_offsets: Vec<u32>,
     /// Mapped for writing between runs.
     pub upload: wgpu::Buffer,
-    /// Mapped for reading after a run: the best classes, then the scores.
-    pub readback: wgpu::Buffer,
+    /// For the best classes of a run, then its scores.
+    pub results: Readbacks,
+    /// For the heads of all dynamic layers that the plan keeps.
+    pub heads: Readbacks,
 }
 
 impl Buffers {
@@ -37,14 +42,14 @@ impl Buffers {
             params.extend_from_slice(&pass.dispatch.params);
         }
         let upload_usage = wgpu::BufferUsages::MAP_WRITE | wgpu::BufferUsages::COPY_SRC;
-        let readback_usage = wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST;
         Self {
             weights,
             slots: slots.collect(),
             params: filled(gpu, "params", wgpu::BufferUsages::UNIFORM, &params),
             params_offsets,
             upload: buffer(gpu, "upload", plan.input.view.bytes, upload_usage, true),
-            readback: buffer(gpu, "readback", plan.best.bytes + plan.scores.view.bytes, readback_usage, false),
+            results: Readbacks::create(gpu, "results", OVERLAP, plan.best.bytes + plan.scores.view.bytes),
+            heads: Readbacks::create(gpu, "heads", 1, plan.dynamic.iter().map(|layer| layer.heads.bytes).sum()),
         }
     }
 

@@ -4,17 +4,21 @@
 //! one compute pass, submits once, and reads back. It creates no GPU object but the command buffer.
 
 mod device;
+mod frame;
 mod inspect;
 mod memory;
 mod objects;
 mod pipelines;
 mod prepare;
+mod readback;
 mod run;
 mod wait;
 
 pub use device::{Gpu, GpuChoice, GpuInfo};
+pub use frame::{Frame, Pixels};
 pub use objects::ObjectCounts;
-pub use run::{GpuExecutor, Results};
+pub use readback::Reading;
+pub use run::{GpuExecutor, Pending, Results};
 
 /// Why a GPU could not be opened, a plan not be prepared, or a run not be finished.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -52,6 +56,12 @@ pub enum GpuError {
     /// The device is gone.
     #[error("the GPU device was lost: {0}")]
     Lost(String),
+    /// As many runs as may overlap are under way.
+    #[error("the results of {most} run(s) are still on their way; wait for one of them first")]
+    Busy {
+        /// Runs that may overlap.
+        most: usize,
+    },
     /// Pictures cannot be prepared on the GPU: too many, too large, or the executor was made without a preparation.
     #[error("{pictures} picture(s) cannot be prepared on the GPU in a batch of {batch}")]
     CannotPrepare {
@@ -59,6 +69,16 @@ pub enum GpuError {
         pictures: u32,
         /// The plan's batch.
         batch: u32,
+    },
+    /// A frame cannot be prepared.
+    #[error("a frame of {width} × {height} pixels: {reason}")]
+    Frame {
+        /// Its columns.
+        width: u32,
+        /// Its rows.
+        height: u32,
+        /// What is wrong with it.
+        reason: String,
     },
     /// The input is not as large as the pictures need.
     #[error("the input has {found} values, {pictures} picture(s) need {expected}")]

@@ -4,6 +4,7 @@
 //! Pictures differ in size, so their launches are made for each run; the memory is made once and grows only when a larger
 //! picture comes than ever before.
 
+use super::frame::{Frame, FrameTexture};
 use super::memory::buffer;
 use super::pipelines::{Compiler, Resolved};
 use super::wait::{Mapping, map};
@@ -31,6 +32,7 @@ pub(super) struct Preparation {
     /// Bytes for one picture's source pixels, and for its narrowed ones.
     capacity: u64,
     memory: Memory,
+    texture: FrameTexture,
 }
 
 struct Memory {
@@ -55,7 +57,15 @@ impl Preparation {
             Resize::new(1, 1, preprocess, 0).dispatches().map(|dispatch| compiler.resolve(gpu, &dispatch));
         let capacity = FIRST_CAPACITY.min(largest(gpu.limits(), plan.batch));
         let memory = Memory::create(gpu, plan, capacity, input, [&horizontal, &vertical]);
-        Self { preprocess: preprocess.clone(), batch: plan.batch, horizontal, vertical, capacity, memory }
+        Self {
+            preprocess: preprocess.clone(),
+            batch: plan.batch,
+            horizontal,
+            vertical,
+            capacity,
+            memory,
+            texture: FrameTexture::default(),
+        }
     }
 
     /// Whether the device has room for every picture.
@@ -80,14 +90,9 @@ impl Preparation {
         pictures: &[&Picture],
         encoder: &mut wgpu::CommandEncoder,
     ) -> Result<Launches, GpuError> {
-        let needed = self.needed(pictures);
-        if needed > self.capacity {
-            self.capacity = needed.next_power_of_two().min(largest(gpu.limits(), self.batch));
-            self.memory = Memory::create(gpu, plan, self.capacity, input, [&self.horizontal, &self.vertical]);
-            gpu.check()?;
-        }
-        if let Some(mapping) = self.memory.mapping.take() {
-            gpu.wait(mapping).await?;
+        self.grow(gpu, plan, input, self.needed(pictures))?;
+        if let Some(mut mapping) = self.memory.mapping.take() {
+            gpu.wait(&mut mapping).await?;
         }
         let first_source = 2 * PARAMS_STRIDE * u64::from(self.batch);
         let mut workgroups = Vec::with_capacity(pictures.len());
@@ -118,6 +123,54 @@ impl Preparation {
         upload.unmap();
         encoder.copy_buffer_to_buffer(upload, 0, params, 0, 2 * PARAMS_STRIDE * pictures.len() as u64);
         Ok(Launches { workgroups })
+    }
+
+    /// Makes room for `needed` bytes of each picture.
+    fn grow(&mut self, gpu: &Gpu, plan: &Plan, input: &wgpu::Buffer, needed: u64) -> Result<(), GpuError> {
+        if needed > self.capacity {
+            self.capacity = needed.next_power_of_two().min(largest(gpu.limits(), self.batch));
+            self.memory = Memory::create(gpu, plan, self.capacity, input, [&self.horizontal, &self.vertical]);
+            gpu.check()?;
+        }
+        Ok(())
+    }
+
+    /// Whether the device has room for a frame of this size.
+    pub fn fits_frame(&self, gpu: &Gpu, width: u32, height: u32) -> bool {
+        let resize = self.frame_resize(width, height);
+        let bytes = resize.source_bytes().max(resize.narrowed_bytes());
+        bytes <= largest(gpu.limits(), self.batch) && FrameTexture::fits(gpu, resize.window())
+    }
+
+    fn frame_resize(&self, width: u32, height: u32) -> Resize {
+        let resize = Resize::new(width, height, &self.preprocess, 0);
+        let stride = FrameTexture::stride(resize.window().columns.length);
+        resize.with_stride(stride)
+    }
+
+    /// Copies a frame where the next run finds it, as its first picture, and records the rest of its way.
+    pub fn send_frame(
+        &mut self,
+        gpu: &Gpu,
+        plan: &Plan,
+        input: &wgpu::Buffer,
+        frame: &Frame<'_>,
+        encoder: &mut wgpu::CommandEncoder,
+    ) -> Result<Launches, GpuError> {
+        frame.check()?;
+        if !self.fits_frame(gpu, frame.width, frame.height) {
+            return Err(frame.refused("the device has no room for it"));
+        }
+        let resize = self.frame_resize(frame.width, frame.height);
+        self.grow(gpu, plan, input, resize.source_bytes().max(resize.narrowed_bytes()))?;
+        let dispatches = resize.dispatches();
+        let mut params = [0; 2 * PARAMS_STRIDE as usize];
+        for (params, dispatch) in params.chunks_exact_mut(PARAMS_STRIDE as usize).zip(&dispatches) {
+            params[..dispatch.params.len()].copy_from_slice(&dispatch.params);
+        }
+        self.texture.send(gpu, frame, resize.window(), &self.memory.source, encoder)?;
+        gpu.queue.write_buffer(&self.memory.params, 0, &params);
+        Ok(Launches { workgroups: vec![dispatches.map(|dispatch| dispatch.workgroups)] })
     }
 
     /// Records the launches that prepare the pictures sent last.

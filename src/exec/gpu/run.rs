@@ -1,8 +1,12 @@
 //! Prepares a plan on a device and runs it.
 
+use std::sync::Arc;
+
+use super::frame::Frame;
 use super::memory::Buffers;
 use super::pipelines::{Compiler, Sources};
 use super::prepare::{Launches, Preparation};
+use super::readback::Reading;
 use super::wait::{Mapping, map};
 use super::{Gpu, GpuError};
 use crate::kernels::wgsl;
@@ -12,15 +16,13 @@ use crate::plan::{Plan, View};
 /// A plan with everything that it needs on a device.
 pub struct GpuExecutor {
     pub(super) gpu: Gpu,
-    plan: Plan,
+    plan: Arc<Plan>,
     pipelines: Vec<wgpu::ComputePipeline>,
     steps: Vec<Step>,
     pub(super) buffers: Buffers,
     preparation: Option<Preparation>,
     /// The upload buffer's next mapping, where it is not mapped yet.
     upload: Option<Mapping>,
-    /// Whether the run being recorded took its input from the upload buffer.
-    sent_values: bool,
 }
 
 /// One launch, resolved.
@@ -40,12 +42,34 @@ pub struct Results {
     pub scores: Option<Vec<f32>>,
 }
 
+/// A submitted run whose results are on their way. Its executor may be used meanwhile.
+pub struct Pending {
+    reading: Reading,
+    best_values: usize,
+    first_score: usize,
+    /// Number of scores, where they were asked for.
+    score_values: Option<usize>,
+}
+
+impl Pending {
+    /// Waits for the results.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub async fn results(self) -> Result<Results, GpuError> {
+        let values = self.reading.values().await?;
+        let (best, scores) = values.split_at(self.first_score);
+        let scores = self.score_values.map(|count| scores[..count].to_vec());
+        Ok(Results { best: best[..self.best_values].to_vec(), scores })
+    }
+}
+
 impl GpuExecutor {
     /// Compiles the plan's pipelines and makes all its memory; with `preprocess` also what prepares pictures.
     ///
     /// # Errors
     /// When the plan is not valid or the device refuses a part of it.
-    pub async fn new(gpu: &Gpu, plan: Plan, preprocess: Option<&Preprocess>) -> Result<Self, GpuError> {
+    pub async fn new(gpu: &Gpu, plan: impl Into<Arc<Plan>>, preprocess: Option<&Preprocess>) -> Result<Self, GpuError> {
         Self::with_sources(gpu, plan, preprocess, &wgsl).await
     }
 
@@ -55,10 +79,11 @@ impl GpuExecutor {
     /// When the plan is not valid or the device refuses a part of it.
     pub async fn with_sources(
         gpu: &Gpu,
-        plan: Plan,
+        plan: impl Into<Arc<Plan>>,
         preprocess: Option<&Preprocess>,
         sources: Sources<'_>,
     ) -> Result<Self, GpuError> {
+        let plan = plan.into();
         plan.validate()?;
         let invalid = gpu.device.push_error_scope(wgpu::ErrorFilter::Validation);
         let memory = gpu.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
@@ -84,11 +109,11 @@ impl GpuExecutor {
         }
         gpu.check()?;
         let pipelines = compiler.pipelines;
-        Ok(Self { gpu: gpu.clone(), plan, pipelines, steps, buffers, preparation, upload: None, sent_values: false })
+        Ok(Self { gpu: gpu.clone(), plan, pipelines, steps, buffers, preparation, upload: None })
     }
 
     /// The plan that is run.
-    pub fn plan(&self) -> &Plan {
+    pub fn plan(&self) -> &Arc<Plan> {
         &self.plan
     }
 
@@ -112,7 +137,9 @@ impl GpuExecutor {
         let bytes = size_of_val(input) as u64;
         encoder.copy_buffer_to_buffer(&self.buffers.upload, 0, self.buffers.of(target.memory), target.offset, bytes);
         self.encode(&mut encoder, pictures, None);
-        self.finish(encoder, pictures, scores).await
+        let submitted = self.submit(encoder, pictures, scores);
+        self.upload = Some(map(&self.buffers.upload, wgpu::MapMode::Write, self.buffers.upload.size()));
+        submitted?.results().await
     }
 
     /// Whether [`GpuExecutor::run_pictures`] can prepare these pictures: the device has room for each.
@@ -136,19 +163,74 @@ impl GpuExecutor {
             _ => return Err(GpuError::CannotPrepare { pictures: count, batch: self.plan.batch }),
         };
         self.encode(&mut encoder, count, Some(&launches));
-        self.finish(encoder, count, scores).await
+        let submitted = self.submit(encoder, count, scores);
+        if let Some(preparation) = &mut self.preparation {
+            preparation.reclaim();
+        }
+        submitted?.results().await
+    }
+
+    /// Whether [`GpuExecutor::start_frame`] can prepare a frame of this size: the device has room for it.
+    pub fn can_prepare_frame(&self, width: u32, height: u32) -> bool {
+        self.preparation.as_ref().is_some_and(|preparation| preparation.fits_frame(&self.gpu, width, height))
+    }
+
+    /// Prepares a frame on the GPU and starts the plan on it, in one submit. Two runs may be under way at once.
+    ///
+    /// # Errors
+    /// When the executor was made without a preparation, the frame is not what it says or too large, two runs are under
+    /// way, or the device fails.
+    pub fn start_frame(&mut self, frame: &Frame<'_>, scores: bool) -> Result<Pending, GpuError> {
+        let mut encoder = self.encoder();
+        let input = self.buffers.of(self.plan.input.view.memory);
+        let launches = match &mut self.preparation {
+            Some(preparation) => preparation.send_frame(&self.gpu, &self.plan, input, frame, &mut encoder)?,
+            None => return Err(GpuError::CannotPrepare { pictures: 1, batch: self.plan.batch }),
+        };
+        self.encode(&mut encoder, 1, Some(&launches));
+        self.submit(encoder, 1, scores)
+    }
+
+    /// Starts the plan on one prepared picture (channels-last values). Two runs may be under way at once.
+    ///
+    /// # Errors
+    /// When the input has another size, two runs are under way, or the device fails.
+    pub fn start(&mut self, input: &[f32], scores: bool) -> Result<Pending, GpuError> {
+        let expected = self.plan.input.map.padded_values();
+        if input.len() != expected {
+            return Err(GpuError::InputSize { pictures: 1, expected, found: input.len() });
+        }
+        self.write(self.plan.input.view, input);
+        let mut encoder = self.encoder();
+        self.encode(&mut encoder, 1, None);
+        self.submit(encoder, 1, scores)
+    }
+
+    /// Asks for the heads of all dynamic layers that the plan keeps, one after another, as the run started last leaves them.
+    ///
+    /// # Errors
+    /// When they are being read already, or the device fails.
+    pub fn start_insight(&mut self) -> Result<Reading, GpuError> {
+        let readback = self.buffers.heads.take()?;
+        let mut encoder = self.encoder();
+        let mut bytes = 0;
+        for View { memory, offset, bytes: length } in self.plan.dynamic.iter().map(|layer| layer.heads) {
+            encoder.copy_buffer_to_buffer(self.buffers.of(memory), offset, &readback, bytes, length);
+            bytes += length;
+        }
+        self.gpu.queue.submit([encoder.finish()]);
+        Ok(self.buffers.heads.read(&self.gpu, readback, bytes))
     }
 
     async fn write_upload(&mut self, bytes: &[u8]) -> Result<(), GpuError> {
-        if let Some(mapping) = self.upload.take() {
-            self.gpu.wait(mapping).await?;
+        if let Some(mut mapping) = self.upload.take() {
+            self.gpu.wait(&mut mapping).await?;
         }
         let mapped = self.buffers.upload.get_mapped_range_mut(..bytes.len() as u64);
-        let mut view = mapped.map_err(|error| self.failed("writing the input", &error))?;
+        let mut view = mapped.map_err(|error| self.gpu.failure("writing the input", &error))?;
         view.slice(..).copy_from_slice(bytes);
         drop(view);
         self.buffers.upload.unmap();
-        self.sent_values = true;
         Ok(())
     }
 
@@ -174,54 +256,26 @@ impl GpuExecutor {
         }
     }
 
-    /// Submits, and reads the best classes and, where wanted, the scores.
-    async fn finish(
-        &mut self,
-        mut encoder: wgpu::CommandEncoder,
-        pictures: u32,
-        scores: bool,
-    ) -> Result<Results, GpuError> {
-        let (best, all) = (self.plan.best, self.plan.scores.view);
+    /// Submits, and asks for the best classes and, where wanted, the scores.
+    fn submit(&mut self, mut encoder: wgpu::CommandEncoder, pictures: u32, scores: bool) -> Result<Pending, GpuError> {
+        let readback = self.buffers.results.take()?;
         let mut copy = |view: View, target: u64| {
             let source = self.buffers.of(view.memory);
-            encoder.copy_buffer_to_buffer(source, view.offset, &self.buffers.readback, target, view.bytes);
+            encoder.copy_buffer_to_buffer(source, view.offset, &readback, target, view.bytes);
             target + view.bytes
         };
-        let mut bytes = copy(best, 0);
+        let mut bytes = copy(self.plan.best, 0);
         if scores {
-            bytes = copy(all, bytes);
+            bytes = copy(self.plan.scores.view, bytes);
         }
         self.gpu.queue.submit([encoder.finish()]);
-        let readback = map(&self.buffers.readback, wgpu::MapMode::Read, bytes);
-        self.reclaim_uploads();
-        self.gpu.wait(readback).await?;
-
-        let view = self.buffers.readback.get_mapped_range(..bytes);
-        let view = view.map_err(|error| self.failed("reading the result", &error))?;
-        let values: &[f32] = bytemuck::cast_slice(&view);
-        let (best, all) = values.split_at(best.bytes as usize / size_of::<f32>());
-        let results = Results {
-            best: best[..2 * (pictures * self.plan.top) as usize].to_vec(),
-            scores: scores.then(|| all[..pictures as usize * self.plan.scores.map.padded_values()].to_vec()),
-        };
-        drop(view);
-        self.buffers.readback.unmap();
-        self.gpu.check()?;
-        Ok(results)
-    }
-
-    /// Asks for the upload memories that this run has used to be mapped again.
-    fn reclaim_uploads(&mut self) {
-        if self.sent_values {
-            self.sent_values = false;
-            self.upload = Some(map(&self.buffers.upload, wgpu::MapMode::Write, self.buffers.upload.size()));
-        } else if let Some(preparation) = &mut self.preparation {
-            preparation.reclaim();
-        }
-    }
-
-    fn failed(&self, doing: &str, error: &dyn std::fmt::Display) -> GpuError {
-        // A lost device is the cause where there is one.
-        self.gpu.check().err().unwrap_or_else(|| GpuError::Device { doing: doing.into(), reason: error.to_string() })
+        let reading = self.buffers.results.read(&self.gpu, readback, bytes);
+        let score_values = pictures as usize * self.plan.scores.map.padded_values();
+        Ok(Pending {
+            reading,
+            best_values: 2 * (pictures * self.plan.top) as usize,
+            first_score: self.plan.best.bytes as usize / size_of::<f32>(),
+            score_values: scores.then_some(score_values),
+        })
     }
 }

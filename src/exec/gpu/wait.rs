@@ -19,14 +19,14 @@ pub(super) fn map(buffer: &wgpu::Buffer, mode: wgpu::MapMode, bytes: u64) -> Map
 
 impl Gpu {
     /// Waits until a mapping is there.
-    pub(super) async fn wait(&self, mapping: Mapping) -> Result<(), GpuError> {
-        let doing = || String::from("mapping a buffer");
+    pub(super) async fn wait(&self, mapping: &mut Mapping) -> Result<(), GpuError> {
+        let failed = |error: &dyn std::fmt::Display| self.failure("mapping a buffer", error);
         #[cfg(not(target_arch = "wasm32"))]
         if let Err(error) = self.device.poll(wgpu::PollType::wait_indefinitely()) {
-            return Err(GpuError::Device { doing: doing(), reason: error.to_string() });
+            return Err(failed(&error));
         }
-        let mapped = mapping.await.map_err(|error| GpuError::Device { doing: doing(), reason: error.to_string() })?;
+        let mapped = mapping.await.map_err(|error| failed(&error))?;
         self.check()?;
-        mapped.map_err(|error| GpuError::Device { doing: doing(), reason: error.to_string() })
+        mapped.map_err(|error| failed(&error))
     }
 }

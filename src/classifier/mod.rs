@@ -3,9 +3,15 @@
 //! Read this file from the top to follow a picture: [`Classifier::new`] folds and lowers the model once and prepares an
 //! executor; [`Classifier::classify`] gives it pictures and reads the best classes back.
 
+#[cfg(feature = "gpu")]
+mod pending;
+
+#[cfg(feature = "gpu")]
+pub use pending::{PendingGuesses, PendingInsight, PendingScores};
+
 use crate::exec::cpu::CpuExecutor;
 #[cfg(feature = "gpu")]
-use crate::exec::gpu::{Gpu, GpuChoice, GpuError, GpuExecutor, Results};
+use crate::exec::gpu::{Gpu, GpuChoice, GpuError, GpuExecutor, GpuInfo, Results};
 use crate::graph::{FoldError, fold};
 use crate::kernels::resize::Resize;
 use crate::lower::{LowerError, Options, lower};
@@ -61,6 +67,9 @@ pub enum ClassifierError {
         /// The classifier's batch.
         batch: u32,
     },
+    /// The CPU can only be given pixels.
+    #[error("the CPU needs the picture's pixels as RGBA, with as many bytes as its size says")]
+    Pixels,
     /// An input tensor of another shape.
     #[error("the input has shape {found:?}, expected {expected}")]
     InputShape {
@@ -144,9 +153,7 @@ impl Classifier {
     pub async fn on_gpu(model: &Model, gpu: Gpu, options: Options) -> Result<Self, ClassifierError> {
         let plan = plan(model, options, gpu.limits())?;
         let executor = GpuExecutor::new(&gpu, plan, Some(&model.description().preprocess)).await?;
-        let info = gpu.info();
-        let device = format!("{} ({}, {})", info.name, info.api, info.kind);
-        let software = info.software;
+        let (device, software) = (describe(gpu.info()), gpu.info().software);
         Ok(Self::with(model, Executor::Gpu(Box::new(executor)), device, software, None))
     }
 
@@ -227,19 +234,11 @@ impl Classifier {
         best.chunks_exact(top)
             .take(pictures.len())
             .enumerate()
-            .map(|(index, pairs)| self.guesses(index, pairs))
+            .map(|(picture, pairs)| {
+                let not_finite = || ClassifierError::NotFinite { model: self.name.clone(), picture };
+                guesses(pairs, self.plan().scores.map.channels).ok_or_else(not_finite)
+            })
             .collect()
-    }
-
-    fn guesses(&self, picture: usize, pairs: &[f32]) -> Result<Vec<Guess>, ClassifierError> {
-        let classes = self.plan().scores.map.channels;
-        let guess = |pair: &[f32]| {
-            let (class, probability) = (pair[0] as usize, pair[1]);
-            let sound = class < classes && (0.0..=1.0).contains(&probability);
-            sound.then_some(Guess { class, probability })
-        };
-        let guesses: Option<Vec<Guess>> = pairs.chunks_exact(2).map(guess).collect();
-        guesses.ok_or_else(|| ClassifierError::NotFinite { model: self.name.clone(), picture })
     }
 
     /// Runs the network on prepared pictures, `[N][3][height][width]` of any N, and gives the class scores, `[N][classes]`.
@@ -295,6 +294,21 @@ fn plan(model: &Model, options: Options, limits: Limits) -> Result<Plan, Classif
     let folded =
         fold(model.graph(), model.weights()).map_err(|error| ClassifierError::Fold { model: name(), error })?;
     lower(&name(), &folded, options, limits).map_err(|error| ClassifierError::Lower { model: name(), error })
+}
+
+#[cfg(feature = "gpu")]
+fn describe(info: &GpuInfo) -> String {
+    format!("{} ({}, {})", info.name, info.api, info.kind)
+}
+
+/// The classes of pairs of class and probability, where each is sound.
+fn guesses(pairs: &[f32], classes: usize) -> Option<Vec<Guess>> {
+    let guess = |pair: &[f32]| {
+        let (class, probability) = (pair[0] as usize, pair[1]);
+        let sound = class < classes && (0.0..=1.0).contains(&probability);
+        sound.then_some(Guess { class, probability })
+    };
+    pairs.chunks_exact(2).map(guess).collect()
 }
 
 fn prepare_on_cpu(preprocess: &Preprocess, pictures: &[&Picture], input: &mut [f32]) {

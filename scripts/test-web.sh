@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+# Installs what the browser tests need on Debian or Ubuntu, builds the package and runs them in headless Chromium.
+# Usage: scripts/test-web.sh
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+step() { printf '\n== %s\n' "$*"; }
+
+as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
+
+if [ -z "${CHROMIUM:-}" ] && [ ! -x /usr/bin/chromium ]; then
+    step "Installing Chromium"
+    as_root apt-get update -qq
+    as_root apt-get install -y -qq chromium >/dev/null
+fi
+(cd web/tests && [ -d node_modules/playwright-core ] || npm ci --no-audit --no-fund --silent)
+
+step "Building the package"
+scripts/build-web.sh
+
+step "Kernel suite in Chromium"
+target=wasm32-unknown-unknown
+suite=target/web/suite
+[ ! -x target/web/toolchain/bin/rustc ] || export RUSTC=$PWD/target/web/toolchain/bin/rustc
+RUSTFLAGS="-Ctarget-feature=+simd128" cargo build --package dynaconv-browser-suite --profile web --target $target --target-dir target/web
+target/debug/dynaconv-bindgen target/web/$target/web/dynaconv_browser_suite.wasm $suite suite
+node tests/browser/kernels.mjs $suite
+
+step "Package and demo in Chromium"
+cargo build --quiet
+(cd web/tests && DYNACONV="$PWD/../../target/debug/dynaconv" npm test)

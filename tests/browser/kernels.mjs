@@ -1,0 +1,68 @@
+// The kernel suite in headless Chromium. Usage: node tests/browser/kernels.mjs FOLDER [KERNEL...]
+//
+// FOLDER holds the suite as an ES module, `suite.js`. Each kernel's cases run on the page's GPU; every kernel's text and every
+// pipeline of whole networks go through the browser's compiler; and a deliberate fault must be caught. Exit code 1 says that
+// something failed.
+
+import { launch, serve } from "./chromium.mjs";
+
+const [folder, ...wanted] = process.argv.slice(2);
+const server = await serve({ "/suite/": folder });
+const browser = await launch();
+const page = await browser.newPage();
+let failed = 0;
+const fail = (message) => {
+  failed += 1;
+  console.log(`  FAILED ${message}`);
+};
+page.on("console", (message) => ["error", "warning"].includes(message.type()) && fail(`the page says: ${message.text()}`));
+page.on("pageerror", (error) => fail(`the page threw: ${error.stack ?? error}`));
+
+try {
+  await page.goto(server.address);
+  const kernels = await page.evaluate(async () => {
+    globalThis.suite = await import("/suite/suite.js");
+    await globalThis.suite.default();
+    return JSON.parse(globalThis.suite.kernels());
+  });
+
+  // What the compiler has to say of each text, warnings included.
+  const messages = await page.evaluate(async (kernels) => {
+    const adapter = await navigator.gpu?.requestAdapter();
+    if (!adapter) return [["no WebGPU adapter", "a test that needs a GPU never passes without one"]];
+    const device = await adapter.requestDevice();
+    const found = [];
+    for (const { stem, wgsl } of kernels) {
+      const info = await device.createShaderModule({ code: wgsl }).getCompilationInfo();
+      for (const { type, message, lineNum } of info.messages) found.push([stem, `${type} in line ${lineNum}: ${message}`]);
+    }
+    return found;
+  }, kernels);
+  for (const [stem, message] of messages) fail(`${stem}: ${message}`);
+  console.log(`${kernels.length} kernels compiled by the browser's compiler`);
+
+  let cases = 0;
+  for (const { stem } of kernels.filter(({ stem }) => stem !== "resize" && (wanted.length === 0 || wanted.includes(stem)))) {
+    const begin = performance.now();
+    const result = JSON.parse(await page.evaluate((stem) => globalThis.suite.check(stem, []), stem));
+    cases += result.cases;
+    for (const failure of result.failures.slice(0, 10)) fail(`${stem}: ${failure}`);
+    console.log(`${stem}: ${result.cases} cases, ${result.failures.length} failures, ${Math.round(performance.now() - begin)} ms`);
+  }
+  if (cases === 0) fail("no case was run");
+
+  // The suite can fail, here too.
+  const fault = ["head < last;", "head + 1u < last;"];
+  if (!kernels.find(({ stem }) => stem === "controller").wgsl.includes(fault[0])) fail("the text of the deliberate fault is out of date");
+  const faulty = JSON.parse(await page.evaluate((fault) => globalThis.suite.check("controller", fault), fault));
+  if (faulty.failures.length === 0) fail("a deliberate fault in `controller` was not caught");
+
+  const launches = await page.evaluate(() => globalThis.suite.compile_networks());
+  console.log(`${cases} cases; the pipelines of whole networks (${launches} launches) compiled`);
+} catch (error) {
+  fail(String(error.stack ?? error));
+}
+await browser.close();
+server.stop();
+if (failed > 0) console.log(`${failed} failures`);
+process.exit(failed > 0 ? 1 : 0);

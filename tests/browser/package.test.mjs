@@ -1,0 +1,334 @@
+// The package's promises that no demo shows: every kind of picture, overlapping calls, lost devices, the CPU, and errors.
+// Run by scripts/test-web.sh with node --test.
+
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { after, before, describe, test } from "node:test";
+import { ROOT, launch, serve } from "./chromium.mjs";
+
+const MODEL = "assets/models/mobilenet-v2-dcd-cifar10.safetensors";
+const PROGRAM = process.env.DYNACONV ?? `${ROOT}target/debug/dynaconv`;
+let server;
+let browser;
+
+before(async () => {
+  server = await serve({ "/pkg/": `${ROOT}web/pkg/`, "/assets/": `${ROOT}assets/` });
+  browser = await launch();
+});
+after(async () => {
+  await browser?.close();
+  server?.stop();
+});
+
+/** Runs a function in a fresh page, with the package loaded and a few helpers; console errors fail the test. */
+async function inPage(script, argument, { from = browser, expected = [], early } = {}) {
+  const page = await from.newPage();
+  const complaints = [];
+  page.on("console", (message) => message.type() === "error" && complaints.push(message.text()));
+  page.on("pageerror", (error) => complaints.push(String(error.stack ?? error)));
+  if (early) await page.addInitScript(early);
+  await page.goto(server.address);
+  await page.evaluate(async (model) => {
+    Object.assign(globalThis, await import("/pkg/index.js"));
+    globalThis.MODEL = `/${model}`;
+    globalThis.bitmap = async (name) => createImageBitmap(await (await fetch(`/assets/${name}`)).blob());
+    globalThis.kindOf = async (promise) => {
+      try {
+        await promise;
+        return "no error";
+      } catch (error) {
+        return error instanceof DynaconvError ? { kind: error.kind, message: error.message } : `untyped: ${error.stack ?? error}`;
+      }
+    };
+  }, MODEL);
+  const result = await page.evaluate(script, argument);
+  await page.close();
+  assert.deepEqual(complaints.filter((text) => !expected.some((pattern) => pattern.test(text))), []);
+  return result;
+}
+
+function native(picture) {
+  const output = execFileSync(PROGRAM, ["classify", "--device", "cpu", "--json", "--top", "5", "--model", MODEL, picture], { cwd: ROOT });
+  return JSON.parse(output).guesses;
+}
+
+function assertSame(found, expected, tolerance = 1e-3) {
+  assert.deepEqual(found.map((guess) => guess.class), expected.map((guess) => guess.class));
+  found.forEach((guess, index) => {
+    const off = Math.abs(guess.probability - expected[index].probability);
+    assert.ok(off <= tolerance, `${guess.label}: ${guess.probability}, expected ${expected[index].probability}`);
+  });
+}
+
+describe("the package", { timeout: 600_000 }, () => {
+  test("takes every kind of picture", async () => {
+    const answers = await inPage(async () => {
+      const classifier = await Classifier.load(MODEL, { device: "gpu" });
+      const picture = await bitmap("pictures/cat.jpg");
+      const { width, height } = picture;
+      const canvas = Object.assign(document.createElement("canvas"), { width, height });
+      canvas.getContext("2d").drawImage(picture, 0, 0);
+      const offscreen = new OffscreenCanvas(width, height);
+      offscreen.getContext("2d").drawImage(picture, 0, 0);
+      const image = new Image();
+      image.src = "/assets/pictures/cat.jpg";
+      const kinds = {
+        ImageBitmap: picture,
+        HTMLCanvasElement: canvas,
+        OffscreenCanvas: offscreen,
+        ImageData: offscreen.getContext("2d").getImageData(0, 0, width, height),
+        VideoFrame: new VideoFrame(canvas, { timestamp: 0 }),
+        // Still loading.
+        HTMLImageElement: image,
+      };
+      const answers = {};
+      for (const [kind, picture] of Object.entries(kinds)) answers[kind] = await classifier.classify(picture);
+      return answers;
+    });
+    const expected = native("assets/pictures/cat.jpg");
+    for (const [kind, answer] of Object.entries(answers)) {
+      assert.equal(answer[0].label, expected[0].label, kind);
+      assertSame(answer, expected);
+    }
+  });
+
+  test("turns pictures upright and ignores transparency, as natively", async () => {
+    const names = ["decode/orientation-6.jpg", "decode/orientation-3.jpg", "decode/rgba.png", "decode/lossless-alpha.webp"];
+    const answers = await inPage(async (names) => {
+      const classifier = await Classifier.load(MODEL, { device: "gpu", topK: 3 });
+      const answers = [];
+      for (const name of names) {
+        const image = new Image();
+        image.src = `/assets/golden/pictures/${name}`;
+        await image.decode();
+        answers.push(await classifier.classify(image));
+      }
+      return answers;
+    }, names);
+    for (const [index, name] of names.entries()) {
+      const expected = native(`assets/golden/pictures/${name}`).slice(0, 3);
+      assert.equal(answers[index][0].class, expected[0].class, name);
+      assertSame(answers[index], expected, 2e-2);
+    }
+  });
+
+  test("answers overlapping calls in their order, one submit for each, and makes nothing for them", async () => {
+    const found = await inPage(async () => {
+      const classifier = await Classifier.load(MODEL, { device: "gpu" });
+      const names = ["cat", "rocket", "coffee"];
+      const pictures = await Promise.all(names.map((name) => bitmap(`pictures/${name}.jpg`)));
+      const single = [];
+      for (const picture of pictures) single.push((await classifier.classify(picture))[0].probability);
+      let submits = 0;
+      const submit = GPUQueue.prototype.submit;
+      GPUQueue.prototype.submit = function (...values) {
+        submits += 1;
+        return submit.apply(this, values);
+      };
+      const before = await classifier.counters();
+      const order = [];
+      const calls = Array.from({ length: 12 }, (_, index) => index).map(async (index) => {
+        const [best] = await classifier.classify(pictures[index % 3]);
+        order.push([index, best.probability]);
+      });
+      await Promise.all(calls);
+      GPUQueue.prototype.submit = submit;
+      const after = await classifier.counters();
+      return { single, order, submits, before, after, timing: classifier.timing };
+    });
+    assert.deepEqual(found.order.map(([index]) => index), Array.from({ length: 12 }, (_, index) => index));
+    for (const [index, probability] of found.order) assert.equal(probability, found.single[index % 3]);
+    assert.equal(found.submits, 12);
+    assert.ok(found.before.createBuffer > 0 && found.before.createComputePipeline > 0);
+    assert.deepEqual(found.after, found.before);
+    const { prepare, network, readback, total } = found.timing;
+    assert.ok([prepare, network, readback].every((part) => part >= 0) && total >= prepare + network);
+  });
+
+  test("survives ten lost devices, between calls and under them", async () => {
+    const found = await inPage(async () => {
+      const classifier = await Classifier.load(MODEL, { device: "gpu" });
+      const picture = await bitmap("pictures/cat.jpg");
+      const [first] = await classifier.classify(picture);
+      const answers = [];
+      for (let loss = 0; loss < 10; loss++) {
+        const under = loss % 2 ? classifier.classify(picture) : null;
+        classifier.loseDevice();
+        if (loss % 3 === 0) await new Promise((later) => setTimeout(later, 50));
+        const [a, b] = await Promise.all([classifier.classify(picture), classifier.classify(picture)]);
+        answers.push(a[0], b[0], ...(under ? [(await under)[0]] : []));
+      }
+      const layers = await classifier.insight();
+      classifier.loseDevice();
+      const stale = await kindOf(classifier.insight());
+      return { first, answers, layers: layers.length, stale };
+    });
+    assert.equal(found.answers.length, 25);
+    for (const answer of found.answers) assert.deepEqual(answer, found.first);
+    assert.equal(found.layers, 33);
+    assert.equal(found.stale.kind, "bad-input");
+  });
+
+  test("says that a device was lost when no other can be had", async () => {
+    const found = await inPage(async () => {
+      const classifier = await Classifier.load(MODEL, { device: "gpu" });
+      const picture = await bitmap("pictures/cat.jpg");
+      const request = GPU.prototype.requestAdapter;
+      GPU.prototype.requestAdapter = async () => null;
+      classifier.loseDevice();
+      const lost = await kindOf(classifier.classify(picture));
+      GPU.prototype.requestAdapter = request;
+      return { lost, again: (await classifier.classify(picture)).length };
+    });
+    assert.equal(found.lost.kind, "device-lost");
+    assert.equal(found.again, 5);
+  });
+
+  test("computes the same scores and insight on the CPU", async () => {
+    const found = await inPage(async () => {
+      const results = {};
+      for (const device of ["gpu", "cpu"]) {
+        const classifier = await Classifier.load(MODEL, { device });
+        const { info } = classifier;
+        const input = Float32Array.from({ length: 3 * 32 * 32 }, (_, index) => Math.sin(index * index));
+        const scores = [...(await classifier.run(input))];
+        const guesses = await classifier.classify(await bitmap("pictures/cat.jpg"));
+        const insight = (await classifier.insight()).map((layer) => ({ ...layer, lambda: [...layer.lambda], phi: [...layer.phi] }));
+        results[device] = { scores, guesses, insight, info };
+      }
+      return results;
+    });
+    const { gpu, cpu } = found;
+    assert.deepEqual([gpu.info.device, cpu.info.device, cpu.info.adapter], ["gpu", "cpu", "CPU"]);
+    assert.ok(gpu.info.software && /program that computes on the CPU/.test(gpu.info.notice));
+    assert.equal(gpu.info.labels.length, 10);
+    assert.deepEqual([gpu.info.classes, gpu.info.input, gpu.info.dynamicLayers], [10, [3, 32, 32], 33]);
+    assert.equal(gpu.scores.length, 10);
+    gpu.scores.forEach((score, index) => assert.ok(Math.abs(score - cpu.scores[index]) <= 1e-3, `${score} ${cpu.scores[index]}`));
+    assertSame(gpu.guesses, native("assets/pictures/cat.jpg"));
+    assertSame(cpu.guesses, gpu.guesses);
+    for (const [index, layer] of gpu.insight.entries()) {
+      const other = cpu.insight[index];
+      assert.deepEqual([layer.name, layer.phi.length], [other.name, layer.latent ** 2]);
+      assert.equal(layer.lambda.length, layer.outputs);
+      layer.lambda.concat(layer.phi).forEach((value, place) => {
+        const off = Math.abs(value - other.lambda.concat(other.phi)[place]);
+        assert.ok(off <= 2e-3, `${layer.name}: ${off} apart`);
+      });
+    }
+  });
+
+  test("falls back to the CPU where there is no adapter or no WebGPU, and says so", async () => {
+    const without = await launch({ gpu: false });
+    const script = async () => {
+      const classifier = await Classifier.load(MODEL);
+      const forced = await kindOf(Classifier.load(MODEL, { device: "gpu" }));
+      return { info: classifier.info, guesses: await classifier.classify(await bitmap("pictures/cat.jpg")), forced };
+    };
+    const noAdapter = await inPage(script, undefined, { from: without });
+    await without.close();
+    const noWebGpu = await inPage(script, undefined, { early: () => delete Navigator.prototype.gpu });
+    for (const [found, kind] of [[noAdapter, "no-adapter"], [noWebGpu, "no-webgpu"]]) {
+      assert.equal(found.forced.kind, kind);
+      assert.equal(found.info.device, "cpu");
+      assert.match(found.info.notice, /CPU answers instead/);
+      assertSame(found.guesses, native("assets/pictures/cat.jpg"));
+    }
+  });
+
+  test("on a software adapter takes what was measured to be faster, and says so", async () => {
+    const { device, notice } = await inPage(async () => (await Classifier.load(MODEL)).info);
+    assert.match(notice, device === "cpu" ? /CPU was measured to be faster/ : /measured to be the faster way/);
+  });
+
+  test("refuses what is no model, no picture, no input, and what the GPU has no room for", async () => {
+    const found = await inPage(async () => {
+      const bytes = new Uint8Array(await (await fetch(MODEL)).arrayBuffer());
+      const load = (source, options) => kindOf(Classifier.load(source, { device: "gpu", ...options }));
+      const classifier = await Classifier.load(bytes, { device: "gpu" });
+      const gone = await Classifier.load(new Blob([bytes]), { device: "cpu" });
+      const bitmapClosed = await bitmap("pictures/cat.jpg");
+      bitmapClosed.close();
+      const broken = Object.assign(new Image(), { src: "data:image/png;base64,AAAA" });
+      const limits = Object.getOwnPropertyDescriptor(GPUAdapter.prototype, "limits");
+      Object.defineProperty(GPUAdapter.prototype, "limits", {
+        get() {
+          const real = limits.get.call(this);
+          return new Proxy(real, { get: (_, name) => (name === "maxStorageBufferBindingSize" ? 65536 : real[name]) });
+        },
+      });
+      const small = await load(bytes);
+      Object.defineProperty(GPUAdapter.prototype, "limits", limits);
+      const found = {
+        small,
+        text: await load(new TextEncoder().encode("this is no model file at all")),
+        cut: await load(bytes.subarray(0, 100_000)),
+        missing: await load("/assets/models/missing.safetensors"),
+        address: await load("http://[", {}),
+        number: await load(7),
+        option: await load(bytes, { topK: 0 }),
+        device: await load(bytes, { device: "quantum" }),
+        picture: await kindOf(classifier.classify("cat.jpg")),
+        closed: await kindOf(classifier.classify(bitmapClosed)),
+        broken: await kindOf(classifier.classify(broken)),
+        empty: await kindOf(classifier.classify(document.createElement("canvas"))),
+        video: await kindOf(classifier.classify(document.createElement("video"))),
+        short: await kindOf(classifier.run(new Float32Array(7))),
+        array: await kindOf(classifier.run([1, 2, 3])),
+        early: await kindOf(classifier.insight()),
+        works: (await classifier.classify(await bitmap("pictures/cat.jpg"))).length,
+      };
+      gone.dispose();
+      gone.dispose();
+      found.disposed = await kindOf(gone.classify(document.createElement("canvas")));
+      return found;
+    }, undefined, { expected: [/404/] });
+    const { works, ...errors } = found;
+    assert.equal(works, 5);
+    const kinds = Object.fromEntries(Object.entries(errors).map(([name, error]) => [name, error.kind ?? error]));
+    assert.deepEqual(kinds, {
+      small: "limits", text: "bad-model", cut: "bad-model", missing: "network", address: "bad-input", number: "bad-input",
+      option: "bad-input", device: "bad-input", picture: "bad-input", closed: "bad-input", broken: "bad-input", empty: "bad-input",
+      video: "bad-input", short: "bad-input", array: "bad-input", early: "bad-input", disposed: "disposed",
+    });
+    assert.match(errors.small.message, /needs \d+ bytes in one buffer, the device allows 65536/);
+  });
+
+  test("refuses a picture of another site, and goes on", async () => {
+    const other = await serve({ "/assets/": `${ROOT}assets/` });
+    const found = await inPage(async (address) => {
+      const classifier = await Classifier.load(MODEL, { device: "gpu" });
+      const image = new Image();
+      image.src = `${address}assets/pictures/cat.jpg`;
+      await image.decode();
+      const tainted = await kindOf(classifier.classify(image));
+      return { tainted, works: (await classifier.classify(await bitmap("pictures/cat.jpg"))).length };
+    }, other.address);
+    other.stop();
+    assert.equal(found.tainted.kind, "bad-input");
+    assert.match(found.tainted.message, /SecurityError/);
+    assert.equal(found.works, 5);
+  });
+
+  test("keeps a model, fetches a spoilt copy anew, and tells the progress", async () => {
+    const found = await inPage(async () => {
+      const url = new URL(MODEL, location).href;
+      const progress = [];
+      const size = (await (await fetch(url)).arrayBuffer()).byteLength;
+      await Classifier.load(url, { device: "cpu", onProgress: (loaded, total) => progress.push([loaded, total]) });
+      const cache = await caches.open("dynaconv");
+      const kept = (await (await cache.match(url)).arrayBuffer()).byteLength;
+      await cache.put(url, new Response("spoilt"));
+      const healed = (await Classifier.load(url, { device: "cpu" })).info.bytes;
+      const fetched = globalThis.fetch;
+      globalThis.fetch = () => Promise.reject(new TypeError("offline"));
+      const offline = (await Classifier.load(url, { device: "cpu" })).info.bytes;
+      const uncached = await kindOf(Classifier.load(url, { device: "cpu", cache: false }));
+      globalThis.fetch = fetched;
+      return { size, kept, healed, offline, uncached, first: progress[0], last: progress.at(-1) };
+    });
+    assert.deepEqual([found.kept, found.healed, found.offline], [found.size, found.size, found.size]);
+    assert.deepEqual([found.first[0], found.last[0]], [0, found.size]);
+    assert.equal(found.uncached.kind, "network");
+  });
+});

@@ -1,0 +1,114 @@
+//! The kernel suite in a page: the same cases, shapes, values and references as `tests/kernels.rs`, compiled by the browser's
+//! own WGSL compiler. `tests/browser/kernels.mjs` drives it.
+#![cfg(target_arch = "wasm32")]
+
+#[path = "../../common"]
+#[allow(dead_code, reason = "every test program compiles these modules and uses a part of them")]
+mod common {
+    pub mod array;
+    pub mod cases;
+    pub mod generator;
+    pub mod real;
+    pub mod reference;
+    pub mod suite;
+}
+
+use std::collections::HashMap;
+
+use common::cases::{convolution, dynamic, vector};
+use common::generator;
+use common::suite::{BATCH, Case, judge, outputs, plan, poisoned};
+use dynaconv::exec::gpu::{Gpu, GpuChoice, GpuExecutor};
+use dynaconv::graph::fold;
+use dynaconv::graph::networks::{Architecture, MobileNetV2};
+use dynaconv::kernels::{Kernel, wgsl};
+use dynaconv::lower::{Form, FormChoice, Options, lower};
+use dynaconv::picture::{Filter, Preprocess};
+use serde_json::json;
+use wasm_bindgen::prelude::{JsError, wasm_bindgen};
+
+fn cases_of(kernel: &str) -> Result<Vec<Case>, JsError> {
+    Ok(match kernel {
+        "assemble" => dynamic::assemble(),
+        "controller" => dynamic::controller(),
+        "conv_dense" => convolution::dense(),
+        "conv_depthwise" => convolution::depthwise(),
+        "conv_pointwise" => convolution::pointwise(),
+        "latent" => dynamic::latent(),
+        "linear" => vector::linear(),
+        "pool" => vector::pool(),
+        "top_k" => vector::top_k(),
+        other => return Err(JsError::new(&format!("no cases for `{other}`"))),
+    })
+}
+
+/// The stem and final text of every kernel, as JSON.
+#[wasm_bindgen]
+pub fn kernels() -> String {
+    let pairs = Kernel::ALL.into_iter().map(|kernel| json!({ "stem": kernel.spec().stem, "wgsl": wgsl(kernel) }));
+    json!(pairs.collect::<Vec<_>>()).to_string()
+}
+
+/// Runs a kernel's cases on the page's GPU: on the whole batch, on a part of it, and on the whole again. With `fault`, a
+/// text of the kernel and what it is replaced by, the suite should fail. Gives JSON.
+///
+/// # Errors
+/// When there is no GPU, or it fails.
+#[wasm_bindgen]
+pub async fn check(kernel: String, fault: Vec<String>) -> Result<String, JsError> {
+    let cases = cases_of(&kernel)?;
+    let plan = plan(&cases);
+    let source = |kernel| match fault.as_slice() {
+        [right, wrong] => wgsl(kernel).replacen(right, wrong, 1),
+        _ => wgsl(kernel),
+    };
+    let gpu = Gpu::open(&GpuChoice::Best).await?;
+    let mut executor = GpuExecutor::with_sources(&gpu, plan.clone(), None, &source).await?;
+    let mut failures = Vec::new();
+    for pictures in [BATCH, 1, BATCH - 1, BATCH] {
+        for view in outputs(&plan) {
+            executor.write(view, &poisoned(view));
+        }
+        executor.run(pictures as u32, &[0.0; 4 * BATCH][..4 * pictures], false).await?;
+        let mut values = HashMap::new();
+        for view in outputs(&plan) {
+            values.insert(view, executor.read(view).await?);
+        }
+        failures.extend(judge(&cases, &plan, pictures, &|view| values[&view].clone()));
+    }
+    Ok(json!({ "cases": cases.len(), "failures": failures }).to_string())
+}
+
+/// Makes every pipeline of whole networks in each form, and those that prepare pictures; gives how many launches they have.
+///
+/// # Errors
+/// When the browser refuses one.
+#[wasm_bindgen]
+pub async fn compile_networks() -> Result<usize, JsError> {
+    let base = |width, input_size, stem_stride| MobileNetV2 { width, classes: 1000, input_size, stem_stride };
+    let dcd = |base| Architecture::MobileNetV2Dcd { base, fc_squeeze: 16 };
+    let (auto, assemble, branch) =
+        (FormChoice::Auto, FormChoice::Always(Form::Assemble), FormChoice::Always(Form::Branch));
+    let networks = [
+        (Architecture::MobileNetV2(base(1.0, 224, 2)), auto),
+        (dcd(base(1.0, 224, 2)), auto),
+        (dcd(base(1.0, 224, 2)), assemble),
+        (dcd(base(1.0, 224, 2)), branch),
+        (dcd(base(0.5, 32, 1)), auto),
+        (Architecture::EfficientNetLite0 { classes: 1000, input_size: 224 }, auto),
+    ];
+    let gpu = Gpu::open(&GpuChoice::Best).await?;
+    let mut launches = 0;
+    for (architecture, form) in networks {
+        let graph = architecture.build()?;
+        let folded = fold(&graph, &generator::weights(&graph))?;
+        let plan = lower("network", &folded, Options { form, ..Options::default() }, gpu.limits())?;
+        launches += plan.passes.len();
+        let crop = graph.input().width as u32;
+        for filter in [Filter::Bilinear, Filter::Bicubic] {
+            let preprocess = Preprocess { filter, ..Preprocess::imagenet(crop) };
+            GpuExecutor::new(&gpu, plan.clone(), Some(&preprocess)).await?;
+        }
+    }
+    Ok(launches)
+}

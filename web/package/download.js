@@ -1,0 +1,84 @@
+// Model files from the network: with progress, and kept in the browser's cache once they have proved to be sound.
+
+import { DynaconvError, typed } from "./error.js";
+
+/** The cache, where there is one: not in private windows of some browsers, nor outside of secure pages. */
+async function openCache() {
+  try {
+    return await globalThis.caches?.open("dynaconv");
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * The bytes at `url`, given to `use`; what that gives is the result. A file from the cache is used when the server says
+ * that it is still the same, or cannot be reached; when it does not suit `use` it is fetched anew, once.
+ */
+export async function withModel(url, { onProgress, cache: wanted }, use) {
+  const cache = wanted ? await openCache() : undefined;
+  const kept = await cache?.match(url);
+  if (kept && (await isCurrent(url, kept))) {
+    try {
+      return await use(await read(kept, onProgress));
+    } catch (error) {
+      if (typed(error).kind !== "bad-model") throw error;
+      await cache.delete(url);
+    }
+  }
+  const response = await get(url, {});
+  if (!response.ok) throw new DynaconvError("network", `${url}: the server says ${response.status} ${response.statusText}`);
+  const { headers } = response;
+  const bytes = await read(response, onProgress);
+  const result = await use(bytes);
+  // A full disk is no reason to fail.
+  await cache?.put(url, new Response(bytes, { headers })).catch(() => {});
+  return result;
+}
+
+async function get(url, options) {
+  try {
+    return await fetch(url, options);
+  } catch (error) {
+    throw new DynaconvError("network", `${url}: ${error.message}`, { cause: error });
+  }
+}
+
+/** Asks the server whether a kept file has changed. Other sites are not asked: their servers seldom allow the question. */
+async function isCurrent(url, kept) {
+  const [tag, date] = [kept.headers.get("etag"), kept.headers.get("last-modified")];
+  if (new URL(url).origin !== globalThis.location?.origin || !(tag || date)) return true;
+  const headers = tag ? { "if-none-match": tag } : { "if-modified-since": date };
+  try {
+    const answer = await fetch(url, { headers, cache: "no-store" });
+    await answer.body?.cancel();
+    return answer.status !== 200;
+  } catch {
+    return true;
+  }
+}
+
+async function read(response, onProgress) {
+  // A compressed answer is longer than its header says.
+  const length = response.headers.get("content-encoding") ? null : response.headers.get("content-length");
+  const total = length === null ? null : Number(length);
+  onProgress?.(0, total);
+  const [parts, reader] = [[], response.body.getReader()];
+  let loaded = 0;
+  try {
+    for (let part = await reader.read(); !part.done; part = await reader.read()) {
+      parts.push(part.value);
+      loaded += part.value.length;
+      onProgress?.(loaded, total);
+    }
+  } catch (error) {
+    throw new DynaconvError("network", `${response.url}: the download broke off: ${error.message}`, { cause: error });
+  }
+  const bytes = new Uint8Array(loaded);
+  let at = 0;
+  for (const part of parts) {
+    bytes.set(part, at);
+    at += part.length;
+  }
+  return bytes;
+}

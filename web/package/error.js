@@ -1,0 +1,19 @@
+/** Every error of this package; `kind` says what to do about it. */
+export class DynaconvError extends Error {
+  constructor(kind, message, options) {
+    super(message, options);
+    this.name = "DynaconvError";
+    this.kind = kind;
+  }
+}
+
+const KINDS = new Set([
+  "no-webgpu", "no-adapter", "limits", "bad-model", "bad-input", "device-lost", "network", "disposed", "device",
+]);
+
+/** Any thrown value as an error of this package. */
+export function typed(thrown, kind = "device") {
+  if (thrown instanceof DynaconvError) return thrown;
+  const known = KINDS.has(thrown?.kind) ? thrown.kind : kind;
+  return new DynaconvError(known, thrown?.message ?? String(thrown), { cause: thrown });
+}

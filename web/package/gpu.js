@@ -1,0 +1,48 @@
+// Opens the browser's GPU, and counts what is made on it.
+
+import { DynaconvError, typed } from "./error.js";
+import { Device } from "./dynaconv.js";
+
+const SOFTWARE = /swiftshader|llvmpipe|lavapipe|softpipe|basic render/i;
+
+/** An open device with what is known of it. */
+export class Gpu {
+  constructor(device) {
+    const { handle } = device;
+    // Both are given to the engine, which owns the device from then on.
+    [this.device, this.handle, this.counts] = [device, handle, {}];
+    const { vendor, architecture, device: model, description, isFallbackAdapter } = handle.adapterInfo ?? {};
+    this.name = description || [vendor, architecture, model].filter(Boolean).join(" ") || "GPU";
+    this.software = Boolean(isFallbackAdapter) || SOFTWARE.test(`${this.name} ${architecture}`);
+    for (const name of ["Buffer", "Texture", "BindGroup", "BindGroupLayout", "PipelineLayout", "ShaderModule", "ComputePipeline", "QuerySet"]) {
+      this.#count(handle, `create${name}`);
+    }
+  }
+
+  /** Opens the best adapter there is. */
+  static async open() {
+    if (!globalThis.navigator?.gpu) {
+      const where = globalThis.isSecureContext ? "" : "; it has it on https pages and on localhost only";
+      throw new DynaconvError("no-webgpu", `This browser has no WebGPU${where}.`);
+    }
+    try {
+      return new Gpu(await Device.open());
+    } catch (error) {
+      throw typed(error, "no-adapter");
+    }
+  }
+
+  /** Counts the calls of a method of one object. */
+  #count(object, name) {
+    const method = object[name];
+    this.counts[name] = 0;
+    object[name] = (...values) => {
+      this.counts[name] += 1;
+      return method.apply(object, values);
+    };
+  }
+
+  destroy() {
+    this.handle.destroy();
+  }
+}

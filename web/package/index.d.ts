@@ -1,0 +1,134 @@
+/** What can be classified. Video is taken as the frame that it shows. */
+export type PictureSource =
+  | HTMLImageElement
+  | HTMLCanvasElement
+  | OffscreenCanvas
+  | HTMLVideoElement
+  | ImageBitmap
+  | ImageData
+  | VideoFrame;
+
+/** A class with its probability. */
+export interface Guess {
+  /** Index of the class. */
+  class: number;
+  /** Its name; `class 7` where the model has no names. */
+  label: string;
+  /** From 0 to 1. */
+  probability: number;
+}
+
+/** What the last picture made of a dynamic layer: W(x) = λ(x) ⊙ W₀ + P·(Φ(x) + I)·Q. */
+export interface DynamicLayer {
+  /** The layer's name in the network. */
+  name: string;
+  /** Channels of its input. */
+  inputs: number;
+  /** Channels of its output. */
+  outputs: number;
+  /** Rows and columns of Φ. */
+  latent: number;
+  /** λ(x), one factor from 0 to 2 for each output channel. */
+  lambda: Float32Array;
+  /** Φ(x), `latent` × `latent`, row after row; each row times the scale of the norm that follows it in training. */
+  phi: Float32Array;
+}
+
+/** Milliseconds of the last `classify`. */
+export interface Timing {
+  /** Handing the picture over and starting the run; with `timestamps`, resizing it on the GPU. */
+  prepare: number;
+  /** The network. */
+  network: number;
+  /** From the network's end to the answer. */
+  readback: number;
+  /** From the call to the answer, without waiting for earlier pictures. */
+  total: number;
+  /** What measured `prepare` and `network`: the GPU's timestamps or the page's clock. */
+  source: "timestamps" | "wall";
+}
+
+/** What is known once a model is loaded. */
+export interface Info {
+  /** The model's name. */
+  model: string;
+  /** What computes. */
+  device: "gpu" | "cpu";
+  /** The GPU as the browser names it, or `CPU`. */
+  adapter: string;
+  /** Whether the GPU is a program that computes on the CPU. */
+  software: boolean;
+  /** A sentence for the user where the device is not what a page would wish for. */
+  notice: string | null;
+  /** The names of the classes; empty where the model has none. */
+  labels: string[];
+  /** Number of classes. */
+  classes: number;
+  /** Channels, height and width of the network's input. */
+  input: [number, number, number];
+  /** Layers that make their weights anew for each picture. */
+  dynamicLayers: number;
+  /** Trained values. */
+  parameters: number;
+  /** Launches of one run, the preparation of the picture left out. */
+  launches: number;
+  /** From the call of `load` to its end. */
+  loadMilliseconds: number;
+  /** Bytes of the model file. */
+  bytes: number;
+}
+
+export interface LoadOptions {
+  /** Told as the file arrives; `total` is null where the server does not say it. */
+  onProgress?: (loaded: number, total: number | null) => void;
+  /** How many of the most probable classes `classify` gives; 5 unless told. */
+  topK?: number;
+  /** `auto` takes the GPU, or the CPU where there is none or where it is the faster one. */
+  device?: "auto" | "gpu" | "cpu";
+  /** Whether a downloaded file is kept in the browser's cache `dynaconv`; true unless told. */
+  cache?: boolean;
+}
+
+/** A model that is ready to answer. */
+export class Classifier {
+  private constructor();
+
+  /** Downloads a model file (or takes its bytes), and compiles all that it needs. */
+  static load(source: string | URL | ArrayBuffer | Uint8Array | Blob, options?: LoadOptions): Promise<Classifier>;
+
+  readonly info: Info;
+  readonly timing: Timing | null;
+
+  /** The most probable classes, best first. The picture is copied before this returns, or once an earlier one is answered
+   *  where two are under way already; answers come in the order of the calls. */
+  classify(picture: PictureSource): Promise<Guess[]>;
+
+  /** Runs the network on prepared values, `[channels][height][width]`, and gives the class scores before the softmax. */
+  run(input: Float32Array): Promise<Float32Array>;
+
+  /** What the last picture made of each dynamic layer. */
+  insight(): Promise<DynamicLayer[]>;
+
+  /** How many GPU objects were made so far, by the name of the call that made them; for tests. */
+  counters(): Promise<Record<string, number>>;
+
+  /** Destroys the GPU device, as a crash of its driver would; the next call opens another. For tests. */
+  loseDevice(): void;
+
+  /** Gives everything back. Calls under way still answer, later ones fail. */
+  dispose(): void;
+}
+
+/** Every error of this package. */
+export class DynaconvError extends Error {
+  readonly kind:
+    | "no-webgpu"
+    | "no-adapter"
+    | "limits"
+    | "bad-model"
+    | "bad-input"
+    | "device-lost"
+    | "network"
+    | "disposed"
+    | "device";
+}

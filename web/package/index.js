@@ -1,0 +1,307 @@
+import initialise, { Engine } from "./dynaconv.js";
+import { withModel } from "./download.js";
+import { DynaconvError, typed } from "./error.js";
+import { Gpu } from "./gpu.js";
+import { Board, bytesOf, isLoading, shrunk, sizeOf, typeOf } from "./picture.js";
+
+export { DynaconvError };
+
+let library;
+
+/** The wasm module, compiled once for all classifiers of a page. */
+async function ready() {
+  library ??= initialise({ module_or_path: new URL("dynaconv_bg.wasm", import.meta.url) });
+  try {
+    await library;
+  } catch (error) {
+    library = undefined;
+    throw new DynaconvError("network", `dynaconv_bg.wasm cannot be had: ${error.message}`, { cause: error });
+  }
+}
+
+// What some browsers can draw on a canvas but not copy to a GPU: Chromium without a graphics card has no copy of video.
+const DRAWABLE = new Set(["HTMLImageElement", "HTMLVideoElement", "VideoFrame"]);
+
+/** Lets so many calls be under way at once; further ones wait for their turn. */
+class Lane {
+  #free;
+  #waiting = [];
+
+  constructor(most) {
+    this.#free = most;
+  }
+
+  /** Calls `start`, at once where there is room. */
+  async enter(start) {
+    if (this.#free > 0) this.#free -= 1;
+    else await new Promise((turn) => this.#waiting.push(turn));
+    try {
+      return await start();
+    } finally {
+      const turn = this.#waiting.shift();
+      if (turn) turn();
+      else this.#free += 1;
+    }
+  }
+}
+
+export class Classifier {
+  #engine;
+  #gpu;
+  #info;
+  #timing = null;
+  // As many runs may be under way as the engine has readback buffers, and one reading of the insight.
+  #runs = new Lane(2);
+  #insights = new Lane(1);
+  #calls = new Set();
+  #recovery = null;
+  #disposed = false;
+  // Whether the device holds what a picture made of the dynamic layers.
+  #seen = false;
+
+  // What is drawn before it is copied, and where.
+  #drawn = new Set();
+  #board = null;
+
+  constructor(engine, gpu, info) {
+    [this.#engine, this.#gpu, this.#info] = [engine, gpu, info];
+  }
+
+  static async load(source, { onProgress, topK = 5, device = "auto", cache = true } = {}) {
+    const begin = performance.now();
+    if (!Number.isInteger(topK) || topK < 1) throw new DynaconvError("bad-input", `topK is ${topK}, expected a whole number above 0`);
+    if (!["auto", "gpu", "cpu"].includes(device)) {
+      throw new DynaconvError("bad-input", `device is ${device}, expected auto, gpu or cpu`);
+    }
+    await ready();
+    const prepare = async (bytes) => {
+      const chosen = await choose(bytes, topK, device);
+      const loadMilliseconds = performance.now() - begin;
+      const info = Object.freeze({ ...chosen.info, loadMilliseconds, bytes: bytes.length });
+      return new Classifier(chosen.engine, chosen.gpu, info);
+    };
+    if (typeof source === "string" || source instanceof URL) {
+      return withModel(absolute(source), { onProgress, cache }, prepare);
+    }
+    return prepare(await bytesFrom(source));
+  }
+
+  get info() {
+    return this.#info;
+  }
+
+  get timing() {
+    return this.#timing;
+  }
+
+  classify(picture) {
+    return this.#call(this.#runs, async () => {
+      const begin = performance.now();
+      if (isLoading(picture)) await picture.decode().catch(() => {});
+      let size = sizeOf(picture);
+      let copy;
+      if (!this.#engine.fits(...size)) {
+        while (!this.#engine.fits(...size)) size = size.map((side) => Math.max(1, side >> 1));
+        copy = await shrunk(picture, size).catch((error) => {
+          throw typed(error, "bad-input");
+        });
+      }
+      let answer;
+      try {
+        answer = this.#start(copy ?? picture, size);
+      } finally {
+        copy?.close();
+      }
+      const started = performance.now();
+      const computed = this.#gpu?.handle.queue.onSubmittedWorkDone().then(() => performance.now(), () => started);
+      const pairs = await answer;
+      const end = performance.now();
+      const done = Math.min((await computed) ?? end, end);
+      this.#timing = { prepare: started - begin, network: done - started, readback: end - done, total: end - begin, source: "wall" };
+      this.#seen = true;
+      return Array.from({ length: pairs.length / 2 }, (_, index) => {
+        const [number, probability] = pairs.subarray(2 * index);
+        return { class: number, label: this.#info.labels[number] ?? "", probability };
+      });
+    });
+  }
+
+  #start(picture, size) {
+    const bytes = bytesOf(picture);
+    const type = typeOf(picture);
+    try {
+      if (bytes) return this.#engine.classifyPixels(bytes, ...size);
+      if (!this.#gpu) {
+        this.#board ??= new Board({ willReadFrequently: true });
+        return this.#engine.classifyPixels(this.#board.bytes(picture, size), ...size);
+      }
+      if (!this.#drawn.has(type)) {
+        try {
+          return this.#engine.classify(picture, ...size);
+        } catch (error) {
+          if (!DRAWABLE.has(type) || /SecurityError/.test(error.message)) throw error;
+          this.#drawn.add(type);
+        }
+      }
+      this.#board ??= new Board();
+      return this.#engine.classify(this.#board.draw(picture, size), ...size);
+    } catch (error) {
+      throw typed(error, "bad-input");
+    }
+  }
+
+  run(input) {
+    return this.#call(this.#runs, async () => {
+      if (!(input instanceof Float32Array)) throw new DynaconvError("bad-input", "expected a Float32Array");
+      const scores = await this.#engine.run(input);
+      this.#seen = true;
+      return scores;
+    });
+  }
+
+  insight() {
+    return this.#call(this.#insights, async () => {
+      if (!this.#seen) throw new DynaconvError("bad-input", "insight shows the last picture, and none was classified on this device yet");
+      return this.#engine.insight();
+    });
+  }
+
+  async counters() {
+    return { ...this.#gpu?.counts };
+  }
+
+  loseDevice() {
+    this.#gpu?.destroy();
+  }
+
+  dispose() {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    Promise.allSettled([...this.#calls]).then(() => {
+      this.#engine.free();
+      this.#gpu?.destroy();
+    });
+  }
+
+  /** Makes a call; when the device fails under it, once more on a new device. */
+  #call(lane, start) {
+    if (this.#disposed) return Promise.reject(new DynaconvError("disposed", "this classifier was disposed of"));
+    const call = lane.enter(async () => {
+      if (this.#recovery) await this.#recovery;
+      const gpu = this.#gpu;
+      try {
+        return await start();
+      } catch (thrown) {
+        const error = typed(thrown);
+        if (!gpu || !["device", "device-lost"].includes(error.kind)) throw error;
+        await this.#recover(gpu);
+      }
+      try {
+        return await start();
+      } catch (thrown) {
+        const error = typed(thrown);
+        throw error.kind === "device" ? new DynaconvError("device-lost", error.message, { cause: error }) : error;
+      }
+    });
+    this.#calls.add(call);
+    const forget = () => this.#calls.delete(call);
+    call.then(forget, forget);
+    return call;
+  }
+
+  /** Opens another device, unless another call has done so since `lost` failed. */
+  async #recover(lost) {
+    if (this.#gpu !== lost) return;
+    this.#recovery ??= (async () => {
+      try {
+        lost.destroy();
+        const gpu = await Gpu.open();
+        await this.#engine.reopen(gpu.device);
+        [this.#gpu, this.#seen] = [gpu, false];
+      } catch (error) {
+        throw new DynaconvError("device-lost", `The GPU was lost, and there is no other: ${error.message}`, { cause: error });
+      } finally {
+        this.#recovery = null;
+      }
+    })();
+    await this.#recovery;
+  }
+}
+
+function absolute(url) {
+  try {
+    return new URL(url, globalThis.location?.href).href;
+  } catch (error) {
+    throw new DynaconvError("bad-input", `${url} is no address`, { cause: error });
+  }
+}
+
+async function bytesFrom(source) {
+  if (source instanceof Uint8Array) return source;
+  if (source instanceof ArrayBuffer) return new Uint8Array(source);
+  if (source instanceof Blob) {
+    try {
+      return new Uint8Array(await source.arrayBuffer());
+    } catch (error) {
+      throw new DynaconvError("bad-model", `the file cannot be read: ${error.message}`, { cause: error });
+    }
+  }
+  throw new DynaconvError("bad-input", "expected the address of a model file, or its bytes as ArrayBuffer, Uint8Array or Blob");
+}
+
+/** A model on the device that is wanted, or on the one that suits it best. */
+async function choose(bytes, topK, device) {
+  if (device === "cpu") return loadOn(bytes, topK, null);
+  let gpu;
+  try {
+    gpu = await Gpu.open();
+  } catch (error) {
+    if (device === "gpu" || !["no-webgpu", "no-adapter"].includes(error.kind)) throw error;
+    return withNotice(await loadOn(bytes, topK, null), `${error.message} The CPU answers instead.`);
+  }
+  const onGpu = await loadOn(bytes, topK, gpu);
+  if (!gpu.software) return onGpu;
+  const software = `${gpu.name} is no GPU but a program that computes on the CPU`;
+  if (device === "gpu") return withNotice(onGpu, `${software}.`);
+  const onCpu = await loadOn(bytes, topK, null);
+  const [gpuTime, cpuTime] = [await runTime(onGpu), await runTime(onCpu)];
+  const [kept, other, sentence] = gpuTime <= cpuTime
+    ? [onGpu, onCpu, "It was measured to be the faster way here all the same."]
+    : [onCpu, onGpu, "The CPU was measured to be faster without it, and answers instead."];
+  other.engine.free();
+  other.gpu?.destroy();
+  return withNotice(kept, `${software}. ${sentence}`);
+}
+
+/** Loads a model and runs it once, so that all is compiled before the first picture. */
+async function loadOn(bytes, topK, gpu) {
+  let engine;
+  try {
+    engine = await Engine.load(bytes, topK, gpu?.device);
+    const info = {
+      ...JSON.parse(engine.description),
+      device: gpu ? "gpu" : "cpu",
+      adapter: gpu?.name ?? "CPU",
+      software: gpu?.software ?? false,
+      notice: null,
+    };
+    const loaded = { engine, gpu, info };
+    if (gpu) await runTime(loaded);
+    return loaded;
+  } catch (error) {
+    engine?.free();
+    gpu?.destroy();
+    throw typed(error);
+  }
+}
+
+/** Milliseconds of a run on nothing. */
+async function runTime({ engine, info }) {
+  const begin = performance.now();
+  await engine.run(new Float32Array(info.input.reduce((product, length) => product * length)));
+  return performance.now() - begin;
+}
+
+function withNotice(loaded, notice) {
+  return { ...loaded, info: { ...loaded.info, notice } };
+}
