@@ -96,7 +96,7 @@ export class DynamicView {
     if (reference) {
       const phi = mean(layers.map((layer, index) => relativeDifference(layer.phi, reference.layers[index].phi)));
       const gain = mean(layers.map((layer, index) => rms(minus(layer.lambda, reference.layers[index].lambda))));
-      text += ` Against ${reference.picture.name}, Φ differs by ${percent(phi, 0)} and λ by ${gain.toFixed(2)} in the mean.`;
+      text += ` Against ${reference.picture.name}, Φ differs by ${percent(phi, 0)} and λ by ${gain.toFixed(2)} on average.`;
     }
     write(byId("dynamic-summary"), text);
     const [, difference] = document.getElementsByName("shown");

@@ -34,9 +34,10 @@ export class LayerPanel {
       className: "gains", tabIndex: 0, role: "application", "aria-roledescription": "bar chart",
     }, this.gains, this.gainsMark, make("span", { className: "tick high" }), make("span", { className: "tick one", textContent: "1" }),
     make("span", { className: "tick low" }));
+    this.gainsHeading = make("h4");
     this.gain = make("p", { className: "readout" });
     root.append(this.heading, this.facts, this.maps, this.value,
-      make("h4", {}, "λ(x): the gain of each output channel"), this.gainsFrame, this.gain);
+      this.gainsHeading, this.gainsFrame, this.gain);
     this.#listen();
   }
 
@@ -64,6 +65,7 @@ export class LayerPanel {
     for (const { figure } of [then, difference]) figure.hidden = former === null;
     write(current.caption, `Φ of ${pictures.current.name}`);
     drawThumb(current.thumb, pictures.current);
+    write(this.gainsHeading, `λ(x): the gain of each output channel${former ? `, with marks for ${pictures.former.name}` : ""}`);
     if (former) {
       write(then.caption, `Φ of ${pictures.former.name}`);
       drawThumb(then.thumb, pictures.former);

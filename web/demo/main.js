@@ -12,8 +12,9 @@ import { startTheme } from "./theme.js";
 
 const SAMPLES = [["cat", "Cat"], ["coffee", "Coffee"], ["rocket", "Rocket"]];
 
-/** Where networks run: "auto", or "gpu" or "cpu" by the page's address (?device=cpu). */
-const DEVICE = new URLSearchParams(location.search).get("device") ?? "auto";
+// The page's address may say where networks run and which one comes first: ?device=gpu&network=efficientnet-lite0
+const wishes = new URLSearchParams(location.search);
+const DEVICE = wishes.get("device") ?? "auto";
 
 const video = byId("video");
 const camera = new Camera(video);
@@ -139,11 +140,10 @@ function showDevice(info) {
   const shown = `${info.adapter}|${info.software}|${info.device}`;
   if (device.dataset.shown === shown) return;
   device.dataset.shown = shown;
-  device.replaceChildren(make("span", { textContent: info.adapter }));
-  if (info.software || info.device === "cpu") {
-    const badge = info.device === "cpu" ? "on the CPU" : "software adapter";
-    device.append(make("span", { className: "badge", textContent: badge, title: "These times are a processor's, not a graphics card's." }));
-  }
+  const about = { title: "These times are a processor's, not a graphics card's." };
+  const badge = (textContent) => make("span", { className: "badge", textContent, ...about });
+  if (info.device === "cpu") device.replaceChildren(badge("on the CPU"));
+  else device.replaceChildren(make("span", { textContent: info.adapter }), ...(info.software ? [badge("software adapter")] : []));
 }
 
 // ---- pictures ----
@@ -372,7 +372,8 @@ async function start() {
   offer();
   const sample = sampleFrom(new URL("../pictures/cat.jpg", import.meta.url), "cat.jpg");
   openPicture(sample);
-  if (networks.length > 0) await seat(first, networks[0]);
+  const opening = networks.find(({ key }) => key === wishes.get("network")) ?? networks[0];
+  if (opening) await seat(first, opening);
 }
 
 // For the browser's console: the classifiers at work.

@@ -41,7 +41,6 @@ describe("the page for everyone", { timeout: 4 * PATIENCE }, () => {
       await assertAccessible(page);
       await noSidewaysScroll(page);
       await page.getByText("All layers in numbers").click();
-      await page.evaluate(() => scrollTo(0, 0));
       if (name !== "light") await shoot(page, name, { fullPage: true });
       assert.deepEqual(page.complaints, []);
       await page.context().close();

@@ -10,7 +10,7 @@ export const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const SHOTS = fileURLToPath(new URL("screenshots/", import.meta.url));
 
 /** Milliseconds that one step may take: a software adapter on a busy machine is slow. */
-export const PATIENCE = 90_000;
+export const PATIENCE = 150_000;
 
 // The second flag gives a WebGPU adapter where there is no graphics card; the last two a camera that shows a moving test picture.
 const FLAGS = ["--no-sandbox", "--enable-unsafe-webgpu", "--enable-precise-memory-info",
@@ -40,6 +40,7 @@ export async function open(browser, address, { width = 1280, height = 860, colou
   const context = await browser.newContext({ viewport: { width, height }, colorScheme: colours, reducedMotion: "reduce" });
   const page = await context.newPage();
   page.setDefaultTimeout(PATIENCE);
+  page.on("filechooser", () => {}); // from now on choosers are caught, however soon they open
   page.complaints = [];
   page.on("console", (message) => {
     if (message.type() === "error") page.complaints.push(message.text());
@@ -88,9 +89,10 @@ export async function drop(page, name, bytes, type = "") {
   for (const event of ["dragenter", "dragover", "drop"]) await page.dispatchEvent("#stage", event, { dataTransfer: transfer });
 }
 
-/** Keeps a picture of the page, for people to look at. */
+/** Keeps a picture of the page, or of the part of it that a locator finds, for people to look at. */
 export async function shoot(page, name, options = {}) {
   mkdirSync(SHOTS, { recursive: true });
+  if (options.fullPage) await page.evaluate(() => scrollTo(0, 0));
   await page.screenshot({ path: `${SHOTS}${name}.png`, ...options });
 }
 
