@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Serves the demo, web/, on this machine and prints its address. Usage: scripts/serve-web.sh [PORT], 8000 by default; 0 picks a free one
 set -euo pipefail
-cd "$(dirname "$0")/../web"
+cd "$(dirname "$0")/.."
 
 port="${1:-8000}"
 case "$port" in
@@ -10,6 +10,8 @@ case "$port" in
     exit 2
     ;;
 esac
+scripts/web-assets.sh
+cd web
 [ -f pkg/index.js ] || echo "web/pkg is missing: run scripts/build-web.sh first" >&2
 
 # localhost only: WebGPU and the webcam need a secure page, which plain http from elsewhere is not.

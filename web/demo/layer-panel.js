@@ -87,20 +87,18 @@ export class LayerPanel {
   }
 
   #readout() {
-    const { layer, former } = this.#now;
+    const { layer } = this.#now;
     write(this.value, this.#cursor ? this.#valueAt(...this.#cursor) : this.#wholeMap());
     write(this.gain, this.#channel !== null ? this.#gainAt(this.#channel) : this.#wholeGains());
-    for (const { mark, canvas } of this.figures) {
+    for (const { mark } of this.figures) {
       mark.hidden = this.#cursor === null;
       if (this.#cursor) {
         const part = 100 / layer.latent;
         Object.assign(mark.style, { top: `${this.#cursor[0] * part}%`, left: `${this.#cursor[1] * part}%`, width: `${part}%`, height: `${part}%` });
       }
-      canvas.dataset.side = layer.latent;
     }
     this.gainsMark.hidden = this.#channel === null;
     if (this.#channel !== null) this.gainsMark.style.left = `${(100 * (this.#channel + 0.5)) / layer.outputs}%`;
-    this.gainsFrame.classList.toggle("marked", former !== null);
   }
 
   #valueAt(row, column) {
