@@ -28,4 +28,6 @@ node tests/browser/kernels.mjs $suite
 
 step "Package and demo in Chromium"
 cargo build --quiet
-(cd web/tests && DYNACONV="$PWD/../../target/debug/dynaconv" npm test)
+export DYNACONV=$PWD/target/debug/dynaconv
+node --test --test-concurrency=1 --test-reporter=spec tests/browser/package.test.mjs
+(cd web/tests && npm test)

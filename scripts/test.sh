@@ -27,6 +27,8 @@ if command -v rustup >/dev/null; then
 fi
 if [ -d "$(rustc --print sysroot)/lib/rustlib/wasm32-unknown-unknown" ]; then
     cargo clippy --lib --no-default-features --target wasm32-unknown-unknown -- -D warnings
+    cargo clippy --lib --no-default-features --features web --target wasm32-unknown-unknown -- -D warnings
+    cargo clippy --package dynaconv-browser-suite --target wasm32-unknown-unknown -- -D warnings
 fi
 
 step "Documentation"

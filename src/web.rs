@@ -8,7 +8,7 @@ use js_sys::{Array, Error, Float32Array, Object, Promise, Reflect};
 use wasm_bindgen::prelude::{JsValue, wasm_bindgen};
 use wasm_bindgen_futures::future_to_promise;
 
-use crate::classifier::{self, Classifier, ClassifierError};
+use crate::classifier::{self, Classifier, ClassifierError, Probe};
 use crate::exec::gpu::{Frame, Gpu, GpuChoice, GpuError, Pixels};
 use crate::lower::{LowerError, Options};
 use crate::model::Model;
@@ -30,11 +30,33 @@ impl Device {
         Gpu::open(&GpuChoice::Best).await.map(Self).map_err(|error| thrown(&error.into()))
     }
 
+    /// The same device once more: what takes a device keeps it.
+    pub fn share(&self) -> Device {
+        Self(self.0.clone())
+    }
+
     /// The `GPUDevice`.
     #[wasm_bindgen(getter)]
     pub fn handle(&self) -> JsValue {
         self.0.handle()
     }
+}
+
+/// Milliseconds that a device, or the CPU, takes for a convolution.
+///
+/// # Errors
+/// When the device fails.
+#[wasm_bindgen]
+pub async fn probe(device: Option<Device>) -> Result<f64, JsValue> {
+    let mut probe = Probe::new(device.map(|Device(gpu)| gpu)).await.map_err(|error| thrown(&error))?;
+    // The first run may still wait for the compiler.
+    let mut milliseconds = 0.0;
+    for _ in 0..2 {
+        let begin = now();
+        probe.run().await.map_err(|error| thrown(&error))?;
+        milliseconds = now() - begin;
+    }
+    Ok(milliseconds)
 }
 
 /// A model that is ready to answer.
@@ -183,7 +205,10 @@ fn thrown(error: &ClassifierError) -> JsValue {
     let kind = match error {
         ClassifierError::Lower { error: LowerError::TooLarge { .. } | LowerError::Invalid(_), .. }
         | ClassifierError::Plan(_) => "limits",
-        ClassifierError::Fold { .. } | ClassifierError::Lower { .. } | ClassifierError::NotFinite { .. } => "bad-model",
+        ClassifierError::Graph(_)
+        | ClassifierError::Fold { .. }
+        | ClassifierError::Lower { .. }
+        | ClassifierError::NotFinite { .. } => "bad-model",
         ClassifierError::Batch { .. } | ClassifierError::Pixels | ClassifierError::InputShape { .. } => "bad-input",
         ClassifierError::Gpu(error) => match error {
             GpuError::NoAdapter | GpuError::NoMatch { .. } => "no-adapter",
@@ -205,6 +230,9 @@ fn set(object: &Object, name: &str, value: &JsValue) {
 extern "C" {
     #[wasm_bindgen(js_namespace = console, js_name = error)]
     fn console_error(message: &str);
+
+    #[wasm_bindgen(js_namespace = performance)]
+    fn now() -> f64;
 }
 
 /// A panic would be a fault of this crate; it is at least told where.

@@ -5,14 +5,18 @@
 
 #[cfg(feature = "gpu")]
 mod pending;
+#[cfg(feature = "gpu")]
+mod probe;
 
 #[cfg(feature = "gpu")]
 pub use pending::{PendingGuesses, PendingInsight, PendingScores};
+#[cfg(feature = "gpu")]
+pub use probe::Probe;
 
 use crate::exec::cpu::CpuExecutor;
 #[cfg(feature = "gpu")]
 use crate::exec::gpu::{Gpu, GpuChoice, GpuError, GpuExecutor, GpuInfo, Results};
-use crate::graph::{FoldError, fold};
+use crate::graph::{FoldError, GraphError, fold};
 use crate::kernels::resize::Resize;
 use crate::lower::{LowerError, Options, lower};
 use crate::model::Model;
@@ -36,6 +40,9 @@ pub enum Device {
 /// Why a model cannot be prepared, or did not answer.
 #[derive(Debug, thiserror::Error)]
 pub enum ClassifierError {
+    /// The probe's network is not valid.
+    #[error(transparent)]
+    Graph(#[from] GraphError),
     /// The model's weights do not fold.
     #[error("{model}: {error}")]
     Fold {

@@ -163,6 +163,7 @@ impl super::Classifier {
                 let heads = executor.plan().dynamic.iter().flat_map(|layer| executor.view(layer.heads));
                 Computed::Here(heads.copied().collect())
             }
+            Executor::Gpu(executor) if executor.plan().dynamic.is_empty() => Computed::Here(Vec::new()),
             Executor::Gpu(executor) => Computed::Coming(executor.start_insight()?),
         };
         Ok(PendingInsight { layers: self.plan().dynamic.clone(), heads })

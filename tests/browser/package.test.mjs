@@ -6,7 +6,9 @@ import { execFileSync } from "node:child_process";
 import { after, before, describe, test } from "node:test";
 import { ROOT, launch, serve } from "./chromium.mjs";
 
-const MODEL = "assets/models/mobilenet-v2-dcd-cifar10.safetensors";
+// A software adapter takes long to compile the dynamic network's pipelines; where those do not matter the static one does.
+const MODEL = "assets/models/mobilenet-v2-cifar10.safetensors";
+const DYNAMIC = "assets/models/mobilenet-v2-dcd-cifar10.safetensors";
 const PROGRAM = process.env.DYNACONV ?? `${ROOT}target/debug/dynaconv`;
 let server;
 let browser;
@@ -28,9 +30,9 @@ async function inPage(script, argument, { from = browser, expected = [], early }
   page.on("pageerror", (error) => complaints.push(String(error.stack ?? error)));
   if (early) await page.addInitScript(early);
   await page.goto(server.address);
-  await page.evaluate(async (model) => {
+  await page.evaluate(async ([model, dynamic]) => {
     Object.assign(globalThis, await import("/pkg/index.js"));
-    globalThis.MODEL = `/${model}`;
+    [globalThis.MODEL, globalThis.DYNAMIC] = [`/${model}`, `/${dynamic}`];
     globalThis.bitmap = async (name) => createImageBitmap(await (await fetch(`/assets/${name}`)).blob());
     globalThis.kindOf = async (promise) => {
       try {
@@ -40,15 +42,15 @@ async function inPage(script, argument, { from = browser, expected = [], early }
         return error instanceof DynaconvError ? { kind: error.kind, message: error.message } : `untyped: ${error.stack ?? error}`;
       }
     };
-  }, MODEL);
+  }, [MODEL, DYNAMIC]);
   const result = await page.evaluate(script, argument);
   await page.close();
   assert.deepEqual(complaints.filter((text) => !expected.some((pattern) => pattern.test(text))), []);
   return result;
 }
 
-function native(picture) {
-  const output = execFileSync(PROGRAM, ["classify", "--device", "cpu", "--json", "--top", "5", "--model", MODEL, picture], { cwd: ROOT });
+function native(picture, model = MODEL) {
+  const output = execFileSync(PROGRAM, ["classify", "--device", "cpu", "--json", "--top", "5", "--model", model, picture], { cwd: ROOT });
   return JSON.parse(output).guesses;
 }
 
@@ -159,14 +161,11 @@ describe("the package", { timeout: 600_000 }, () => {
         answers.push(a[0], b[0], ...(under ? [(await under)[0]] : []));
       }
       const layers = await classifier.insight();
-      classifier.loseDevice();
-      const stale = await kindOf(classifier.insight());
-      return { first, answers, layers: layers.length, stale };
+      return { first, answers, layers: layers.length };
     });
     assert.equal(found.answers.length, 25);
     for (const answer of found.answers) assert.deepEqual(answer, found.first);
-    assert.equal(found.layers, 33);
-    assert.equal(found.stale.kind, "bad-input");
+    assert.equal(found.layers, 0);
   });
 
   test("says that a device was lost when no other can be had", async () => {
@@ -188,24 +187,28 @@ describe("the package", { timeout: 600_000 }, () => {
     const found = await inPage(async () => {
       const results = {};
       for (const device of ["gpu", "cpu"]) {
-        const classifier = await Classifier.load(MODEL, { device });
+        const classifier = await Classifier.load(DYNAMIC, { device });
         const { info } = classifier;
         const input = Float32Array.from({ length: 3 * 32 * 32 }, (_, index) => Math.sin(index * index));
         const scores = [...(await classifier.run(input))];
         const guesses = await classifier.classify(await bitmap("pictures/cat.jpg"));
         const insight = (await classifier.insight()).map((layer) => ({ ...layer, lambda: [...layer.lambda], phi: [...layer.phi] }));
-        results[device] = { scores, guesses, insight, info };
+        // With the device goes what it held of the last picture.
+        classifier.loseDevice();
+        const stale = await kindOf(classifier.insight());
+        results[device] = { scores, guesses, insight, info, stale };
       }
       return results;
     });
     const { gpu, cpu } = found;
     assert.deepEqual([gpu.info.device, cpu.info.device, cpu.info.adapter], ["gpu", "cpu", "CPU"]);
     assert.ok(gpu.info.software && /program that computes on the CPU/.test(gpu.info.notice));
+    assert.deepEqual([gpu.stale.kind, cpu.stale], ["bad-input", "no error"]);
     assert.equal(gpu.info.labels.length, 10);
     assert.deepEqual([gpu.info.classes, gpu.info.input, gpu.info.dynamicLayers], [10, [3, 32, 32], 33]);
     assert.equal(gpu.scores.length, 10);
     gpu.scores.forEach((score, index) => assert.ok(Math.abs(score - cpu.scores[index]) <= 1e-3, `${score} ${cpu.scores[index]}`));
-    assertSame(gpu.guesses, native("assets/pictures/cat.jpg"));
+    assertSame(gpu.guesses, native("assets/pictures/cat.jpg", DYNAMIC));
     assertSame(cpu.guesses, gpu.guesses);
     for (const [index, layer] of gpu.insight.entries()) {
       const other = cpu.insight[index];

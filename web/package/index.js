@@ -1,4 +1,4 @@
-import initialise, { Engine } from "./dynaconv.js";
+import initialise, { Engine, probe } from "./dynaconv.js";
 import { withModel } from "./download.js";
 import { DynaconvError, typed } from "./error.js";
 import { Gpu } from "./gpu.js";
@@ -259,18 +259,14 @@ async function choose(bytes, topK, device) {
     if (device === "gpu" || !["no-webgpu", "no-adapter"].includes(error.kind)) throw error;
     return withNotice(await loadOn(bytes, topK, null), `${error.message} The CPU answers instead.`);
   }
-  const onGpu = await loadOn(bytes, topK, gpu);
-  if (!gpu.software) return onGpu;
+  if (!gpu.software) return loadOn(bytes, topK, gpu);
   const software = `${gpu.name} is no GPU but a program that computes on the CPU`;
-  if (device === "gpu") return withNotice(onGpu, `${software}.`);
-  const onCpu = await loadOn(bytes, topK, null);
-  const [gpuTime, cpuTime] = [await runTime(onGpu), await runTime(onCpu)];
-  const [kept, other, sentence] = gpuTime <= cpuTime
-    ? [onGpu, onCpu, "It was measured to be the faster way here all the same."]
-    : [onCpu, onGpu, "The CPU was measured to be faster without it, and answers instead."];
-  other.engine.free();
-  other.gpu?.destroy();
-  return withNotice(kept, `${software}. ${sentence}`);
+  if (device === "gpu") return withNotice(await loadOn(bytes, topK, gpu), `${software}.`);
+  if ((await probe(gpu.device.share())) <= (await probe())) {
+    return withNotice(await loadOn(bytes, topK, gpu), `${software}. It was measured to be the faster way here all the same.`);
+  }
+  gpu.destroy();
+  return withNotice(await loadOn(bytes, topK, null), `${software}. The CPU was measured to be faster without it, and answers instead.`);
 }
 
 /** Loads a model and runs it once, so that all is compiled before the first picture. */
@@ -285,21 +281,13 @@ async function loadOn(bytes, topK, gpu) {
       software: gpu?.software ?? false,
       notice: null,
     };
-    const loaded = { engine, gpu, info };
-    if (gpu) await runTime(loaded);
-    return loaded;
+    if (gpu) await engine.run(new Float32Array(info.input.reduce((product, length) => product * length)));
+    return { engine, gpu, info };
   } catch (error) {
     engine?.free();
     gpu?.destroy();
     throw typed(error);
   }
-}
-
-/** Milliseconds of a run on nothing. */
-async function runTime({ engine, info }) {
-  const begin = performance.now();
-  await engine.run(new Float32Array(info.input.reduce((product, length) => product * length)));
-  return performance.now() - begin;
 }
 
 function withNotice(loaded, notice) {

@@ -1,0 +1,382 @@
+// The page: a picture goes through one network or two, and what they answer and make is shown.
+
+import { Camera } from "./camera.js";
+import { DynamicView } from "./dynamic-view.js";
+import { byId, make, milliseconds, write } from "./elements.js";
+import { copyOf } from "./layers.js";
+import { complain, say, settle, speak } from "./messages.js";
+import { isModel, listNetworks, loadPackage, ownNetwork } from "./networks.js";
+import { drawSquare, frameOf, pictureFrom, sampleFrom } from "./pictures.js";
+import { Seat } from "./seat.js";
+import { startTheme } from "./theme.js";
+
+const SAMPLES = [["cat", "Cat"], ["coffee", "Coffee"], ["rocket", "Rocket"]];
+
+// The page's address may say where networks run and which one comes first: ?device=gpu&network=efficientnet-lite0
+const wishes = new URLSearchParams(location.search);
+const DEVICE = wishes.get("device") ?? "auto";
+
+const video = byId("video");
+const camera = new Camera(video);
+const view = new DynamicView();
+const seats = [new Seat(), new Seat()];
+const [first, second] = seats;
+let networks = [];
+let picture = null; // { name, source, width, height, live }
+let reference = null; // { picture, layers, pinned }
+let made = null; // { picture, layers }: what the dynamic network made, and for which picture
+let packaged;
+
+// One thing at a time: pictures and changes of network wait for each other.
+let last = Promise.resolve();
+function serially(task) {
+  const result = last.then(task);
+  last = result.catch(() => {});
+  return result;
+}
+
+// ---- looking at pictures ----
+
+let wanted = false;
+/** Gives the present picture to all seats; of several calls in a row only the last picture is looked at. */
+function look() {
+  wanted = true;
+  return serially(async () => {
+    if (!wanted || !picture) return;
+    wanted = false;
+    try {
+      await examine();
+      settle("look");
+    } catch (error) {
+      if (picture.live) stopWebcam();
+      complain(error, "look");
+    }
+  });
+}
+
+/** A lost device is built anew by the package at the next call. */
+async function classify(classifier, source) {
+  try {
+    return await classifier.classify(source);
+  } catch (error) {
+    if (error.kind !== "device-lost") throw error;
+    return classifier.classify(source);
+  }
+}
+
+/** What the network made for the picture that it has just classified; once more where the device was lost in between. */
+async function insight(classifier, source) {
+  try {
+    return await classifier.insight();
+  } catch {
+    await classify(classifier, source);
+    return classifier.insight();
+  }
+}
+
+/** The seat whose weights are shown: the first with a dynamic network. */
+function watched() {
+  return seats.find(({ classifier }) => classifier?.info.dynamicLayers > 0);
+}
+
+async function examine() {
+  const seen = picture;
+  const ready = seats.filter(({ classifier }) => classifier);
+  if (ready.length === 0) return; // the first network to be ready looks
+  const dynamic = watched();
+  // The reference is looked at again when the network has changed.
+  if (dynamic && reference && !reference.layers) {
+    await classify(dynamic.classifier, reference.picture.source);
+    reference.layers = copyOf(await insight(dynamic.classifier, reference.picture.source));
+  }
+  const answers = [];
+  for (const seat of ready) {
+    const guesses = await classify(seat.classifier, seen.source);
+    seat.showGuesses(guesses);
+    seat.showTiming(seat.classifier.timing, seen.live);
+    showDevice(seat.classifier.info);
+    answers.push({ seat, guesses, timing: seat.classifier.timing });
+  }
+  compareAnswers(answers);
+  if (dynamic && seen.live && !view.inSight) {
+    // Nobody looks at the maps: the frames come faster without.
+  } else if (dynamic) {
+    made = { picture: seen, layers: await insight(dynamic.classifier, seen.source) };
+    view.show(made.layers, seen, reference);
+  } else {
+    made = null;
+    view.clear(`${ready[0].network.title} has no dynamic layers: its weights are the same for each picture. `
+      + "Choose a dynamic network to see weights being made.");
+  }
+  announce(answers[0].guesses, seen.live);
+  document.body.dataset.looked = String(Number(document.body.dataset.looked ?? 0) + 1);
+}
+
+let announced = "";
+/** Still pictures are read out with the runner-up; live ones only when the best class changes, and not often. */
+function announce(guesses, live) {
+  const words = guesses.slice(0, live ? 1 : 2).map(({ label, probability }) => `${label} ${Math.round(100 * probability)} percent`);
+  if (live && guesses[0].label === announced) return;
+  announced = guesses[0].label;
+  speak(`Answer: ${words.join(", then ")}.`, live ? 3000 : 0);
+}
+
+/** Same answer or not, and how the times relate. */
+function compareAnswers(answers) {
+  const versus = byId("versus");
+  versus.hidden = answers.length < 2;
+  if (answers.length < 2) return;
+  const [a, b] = answers;
+  const agree = a.guesses[0].label === b.guesses[0].label;
+  let text = agree ? `Both say ${a.guesses[0].label}.` : `They disagree: ${a.guesses[0].label}, or ${b.guesses[0].label}.`;
+  if (a.timing && b.timing) {
+    text += ` ${a.seat.network.title} took ${milliseconds(a.timing.total)} ms, ${b.seat.network.title} ${milliseconds(b.timing.total)} ms.`;
+  }
+  write(versus, text);
+}
+
+function showDevice(info) {
+  const device = byId("device");
+  const shown = `${info.adapter}|${info.software}|${info.device}`;
+  if (device.dataset.shown === shown) return;
+  device.dataset.shown = shown;
+  const about = { title: "These times are a processor's, not a graphics card's." };
+  const badge = (textContent) => make("span", { className: "badge", textContent, ...about });
+  if (info.device === "cpu") device.replaceChildren(badge("on the CPU"));
+  else device.replaceChildren(make("span", { textContent: info.adapter }), ...(info.software ? [badge("software adapter")] : []));
+}
+
+// ---- pictures ----
+
+/** Unless a picture is pinned, the still picture that was looked at last becomes the reference for the next one. */
+function refer() {
+  if (!made || made.picture.live || reference?.pinned) return;
+  reference = { picture: made.picture, layers: copyOf(made.layers), pinned: false };
+}
+
+/** Shows a still picture and looks at it. */
+function showStill(next) {
+  stopWebcam();
+  refer();
+  picture = next;
+  byId("still").hidden = false;
+  drawSquare(byId("still"), picture);
+  describePicture(`${picture.name}, ${picture.width} × ${picture.height}. Networks look at the middle square.`);
+  return look();
+}
+
+function describePicture(text) {
+  write(byId("caption"), text);
+  write(byId("stage-label"), `Choose a picture file. Shown now: ${text}`);
+  byId("stage").classList.add("filled");
+}
+
+async function openPicture(making) {
+  try {
+    const next = await making;
+    settle("picture");
+    await showStill(next);
+  } catch (error) {
+    complain(error, "picture");
+  }
+}
+
+function openFiles(files) {
+  for (const file of files) {
+    if (isModel(file)) seat(first, ownNetwork(file));
+    else if (file.type.startsWith("image/")) openPicture(pictureFrom(file, file.name));
+    else say(`${file.name} is neither a picture nor a model (.safetensors).`, { topic: "picture" });
+  }
+}
+
+async function startWebcam() {
+  try {
+    await camera.start();
+  } catch (error) {
+    complain(error, "webcam");
+    return;
+  }
+  settle("webcam");
+  refer();
+  picture = { name: "the webcam", source: video, get width() { return video.videoWidth; }, get height() { return video.videoHeight; }, live: true };
+  for (const place of seats) place.rest();
+  video.hidden = false;
+  byId("still").hidden = true;
+  showWebcam(true);
+  describePicture("Live from the webcam. Networks look at the middle square.");
+  await camera.frames(look);
+}
+
+function stopWebcam() {
+  if (!camera.running) return;
+  camera.stop();
+  showWebcam(false);
+  video.hidden = true;
+  byId("still").hidden = false;
+}
+
+/** The last frame stays as a still picture, so that there is something to compare with. */
+async function keepFrame() {
+  const kept = await frameOf(video, "the last frame");
+  picture = null;
+  await showStill(kept);
+}
+
+function showWebcam(running) {
+  byId("webcam").classList.toggle("on", running);
+  byId("webcam").setAttribute("aria-label", running ? "Stop webcam" : "Start webcam");
+  write(byId("webcam").querySelector("span"), running ? "Stop" : "Webcam");
+}
+
+// ---- networks ----
+
+/** Loads a network into a seat; the one before goes on until the new one is ready, or for good where that fails. */
+async function seat(place, network) {
+  const turn = ++place.load;
+  const topic = place === first ? "network" : "rival";
+  place.showLoading(network.title, 0, network.bytes ?? null);
+  try {
+    const { Classifier } = await packaged;
+    const onProgress = (loaded, total) => {
+      if (turn === place.load) place.showLoading(network.title, loaded, total ?? network.bytes ?? null);
+    };
+    const classifier = await Classifier.load(network.source, { onProgress, topK: 5, device: DEVICE });
+    await serially(() => {
+      if (turn !== place.load) return classifier.dispose();
+      place.take(network, classifier);
+      settle(topic);
+      if (!networks.includes(network)) networks.push(network);
+      if (reference) reference.layers = null;
+      made = null;
+      offer();
+      if (classifier.info.notice) say(classifier.info.notice, { tone: "note", topic: "notice" });
+      showDevice(classifier.info);
+    });
+    if (turn === place.load) place.hideLoading();
+    await look();
+  } catch (error) {
+    if (turn !== place.load) return;
+    place.hideLoading();
+    const kept = place.classifier ? ` ${place.network.title} goes on.` : "";
+    complain(Object.assign(new Error(`${network.title}: ${error?.message ?? error}${kept}`), { kind: error?.kind }), topic);
+    offer();
+  }
+}
+
+/** The networks to choose from, with the present ones marked. */
+function offer() {
+  const chips = byId("networks");
+  const held = document.activeElement?.name === "network" ? document.activeElement.value : null;
+  chips.replaceChildren(...networks.map((network) => {
+    const radio = make("input", { type: "radio", name: "network", value: network.key, checked: first.network?.key === network.key });
+    radio.addEventListener("change", () => seat(first, network));
+    return make("label", { className: "chip" }, radio, make("span", { textContent: network.title }));
+  }));
+  if (held) chips.querySelector(`[value="${CSS.escape(held)}"]`)?.focus();
+  const chosen = second.network?.key ?? networks.find(({ key }) => key !== first.network?.key)?.key;
+  byId("rival").replaceChildren(...networks.map(({ key, title }) => make("option", { value: key, textContent: title, selected: key === chosen })));
+}
+
+/** Opens or closes the second seat. */
+function compare(on) {
+  byId("rival").disabled = !on;
+  byId("seats").classList.toggle("two", on);
+  second.root.hidden = !on;
+  if (!on) {
+    byId("versus").hidden = true;
+    return serially(() => second.leave());
+  }
+  return seatRival();
+}
+
+function seatRival() {
+  const network = networks.find(({ key }) => key === byId("rival").value);
+  return network && seat(second, network);
+}
+
+// ---- the reference picture ----
+
+async function pin() {
+  if (reference?.pinned) {
+    reference = null;
+  } else if (picture) {
+    const kept = picture.live ? await frameOf(video, "the pinned frame") : picture;
+    reference = { picture: kept, layers: null, pinned: true };
+  }
+  const pinned = reference?.pinned ?? false;
+  byId("pin").classList.toggle("on", pinned);
+  write(byId("pin"), pinned ? `Unpin ${reference.picture.name}` : "Pin this picture");
+  await look();
+}
+
+// ---- start ----
+
+function listen() {
+  byId("stage").addEventListener("click", () => byId("picture-file").click());
+  byId("own").addEventListener("click", () => byId("model-file").click());
+  for (const id of ["picture-file", "model-file"]) {
+    byId(id).addEventListener("change", ({ target }) => {
+      openFiles(target.files);
+      target.value = "";
+    });
+  }
+  byId("webcam").addEventListener("click", () => (camera.running ? keepFrame() : startWebcam()));
+  camera.onEnd = (reason) => {
+    stopWebcam();
+    say(reason, { topic: "webcam" });
+  };
+  byId("compare").addEventListener("change", ({ target }) => compare(target.checked));
+  byId("rival").addEventListener("change", seatRival);
+  byId("pin").addEventListener("click", pin);
+  document.addEventListener("paste", (event) => {
+    const files = [...(event.clipboardData?.files ?? [])];
+    if (files.length === 0) return;
+    event.preventDefault();
+    openFiles(files);
+  });
+  const carriesFiles = (event) => event.dataTransfer?.types.includes("Files");
+  let depth = 0;
+  const inside = (change) => {
+    depth = Math.max(0, depth + change);
+    byId("veil").hidden = depth === 0;
+  };
+  document.addEventListener("dragenter", (event) => carriesFiles(event) && inside(1));
+  document.addEventListener("dragleave", (event) => carriesFiles(event) && inside(-1));
+  document.addEventListener("dragover", (event) => carriesFiles(event) && event.preventDefault());
+  document.addEventListener("drop", (event) => {
+    if (!carriesFiles(event)) return;
+    event.preventDefault();
+    inside(-Infinity);
+    openFiles(event.dataTransfer.files);
+  });
+  for (const [stem, name] of SAMPLES) {
+    const url = new URL(`../pictures/${stem}.jpg`, import.meta.url);
+    const button = make("button", { type: "button", className: "sample" }, make("img", { src: url.href, alt: `${name} sample`, width: 56, height: 56 }));
+    button.addEventListener("click", () => openPicture(sampleFrom(url, `${stem}.jpg`)));
+    byId("samples").append(make("li", {}, button));
+  }
+}
+
+async function start() {
+  startTheme();
+  second.root.hidden = true;
+  byId("seats").append(first.root, second.root);
+  listen();
+  packaged = loadPackage();
+  packaged.catch((error) => complain(error, "package"));
+  try {
+    networks = await listNetworks();
+  } catch (error) {
+    complain(error, "networks");
+  }
+  offer();
+  const sample = sampleFrom(new URL("../pictures/cat.jpg", import.meta.url), "cat.jpg");
+  openPicture(sample);
+  const opening = networks.find(({ key }) => key === wishes.get("network")) ?? networks[0];
+  if (opening) await seat(first, opening);
+}
+
+// For the browser's console: the classifiers at work.
+globalThis.dynaconvDemo = { seats };
+
+start();
