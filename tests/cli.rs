@@ -15,7 +15,7 @@ use dynaconv::picture::{Filter, Preprocess};
 use program::{Place, end, golden, npy, npy_of, read_npy, repository};
 use serde_json::Value;
 
-const COMMANDS: [&str; 6] = ["classify", "run", "eval", "inspect", "import", "devices"];
+const COMMANDS: [&str; 7] = ["classify", "run", "eval", "bench", "inspect", "import", "devices"];
 const FORMS: [&str; 3] = ["auto", "assemble", "branch"];
 
 /// The devices that must agree; a build without GPU support has the CPU alone.
@@ -125,6 +125,43 @@ fn pictures_are_classified_for_people_and_for_programs() {
     assert_eq!((&guesses[0]["class"], &guesses[0]["label"]), (&Value::from(2), &Value::Null));
     let probabilities: Vec<f64> = guesses.iter().map(|guess| guess["probability"].as_f64().unwrap()).collect();
     assert!((probabilities.iter().sum::<f64>() - 1.0).abs() < 1e-5 && probabilities.is_sorted_by(|a, b| a >= b));
+}
+
+#[test]
+fn benches_time_as_many_runs_as_asked_for() {
+    let place = Place::with_tiny_model();
+    for device in DEVICES {
+        let fixed = ["bench", "-m", "tiny.safetensors", "--device", device, "--batch", "1,3", "--runs", "4"];
+        let reports = place.run(&[&fixed[..], &["--json"]].concat()).succeeded().json();
+        assert_eq!(reports.iter().map(|report| &report["batch"]).collect::<Vec<_>>(), [1, 3]);
+        for report in &reports {
+            let number = |name: &str| report[name].as_f64().unwrap();
+            let mut times: Vec<_> =
+                report["times_ms"].as_array().unwrap().iter().map(|time| time.as_f64().unwrap()).collect();
+            assert_eq!(times.len(), 4);
+            times.sort_by(f64::total_cmp);
+            assert_eq!(number("median_ms"), (times[1] + times[2]) / 2.0);
+            assert!(
+                times[0] > 0.0 && number("p10_ms") <= number("median_ms") && number("median_ms") <= number("p90_ms")
+            );
+            let rate = number("batch") * 1e3 / number("median_ms");
+            assert!((number("pictures_per_second") - rate).abs() <= 1e-9 * rate);
+            let part = |name: &str| report["first_answer"][name].as_f64().unwrap();
+            let parts = part("read_ms") + part("prepare_ms") + part("run_ms");
+            assert!((part("total_ms") - parts).abs() <= 1e-9 * parts && part("prepare_ms") > 0.0, "{report}");
+            assert!(number("dispatches") > 50.0 && number("weight_bytes") > 0.0 && report["software"].is_boolean());
+        }
+        let table = place.run(&fixed).succeeded();
+        let rows: Vec<_> = table.out.lines().collect();
+        assert!(
+            rows.len() == 3 && rows[0].starts_with("batch  median ms") && rows[2].starts_with("    3  "),
+            "{table:?}"
+        );
+        assert!(table.err.contains("device  "), "{table:?}");
+    }
+    for wrong in [["--batch", "0"], ["--batch", "1,x"], ["--runs", "0"], ["--seconds", "0"]] {
+        place.run(&["bench", "-m", "tiny.safetensors", wrong[0], wrong[1]]).with_code(2);
+    }
 }
 
 #[cfg(feature = "gpu")]

@@ -2,6 +2,7 @@
 //!
 //! Results go to standard output, everything said about them to standard error.
 
+mod bench;
 mod classify;
 mod decode_ahead;
 mod describe;
@@ -43,6 +44,7 @@ enum Command {
     Classify(classify::Arguments),
     Run(run::Arguments),
     Eval(eval::Arguments),
+    Bench(bench::Arguments),
     Inspect(inspect::Arguments),
     Import(import::Arguments),
     Devices(devices::Arguments),
@@ -65,6 +67,7 @@ pub fn main() -> ExitCode {
         Command::Classify(arguments) => classify::run(&arguments),
         Command::Run(arguments) => run::run(&arguments),
         Command::Eval(arguments) => eval::run(&arguments),
+        Command::Bench(arguments) => bench::run(&arguments),
         Command::Inspect(arguments) => inspect::run(&arguments),
         Command::Import(arguments) => import::run(&arguments),
         Command::Devices(arguments) => devices::run(&arguments),
