@@ -16,7 +16,6 @@ import platform
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +23,7 @@ import numpy as np
 HERE = Path(__file__).resolve().parent
 NETWORKS = ["mobilenet-v2", "mobilenet-v2-dcd"]
 PYTHON_ENGINES = ["ncnn-vulkan", "ncnn-cpu", "onnxruntime", "onnxruntime-1"]
-ENGINES = ["dynaconv-gpu", "dynaconv-cpu", "burn-wgpu", *PYTHON_ENGINES]
+ENGINES = ["dynaconv-gpu", "dynaconv-cpu", *PYTHON_ENGINES]
 TOLERANCE = 1e-3  # of the largest score; f32 engines differ by some 1e-5
 PATIENCE = 900  # seconds for one turn: software adapters are slow
 
@@ -64,18 +63,9 @@ def dynaconv_turn(engine: str, network: Path, options: argparse.Namespace) -> Tu
     return {**found, "difference": difference}
 
 
-def burn_turn(engine: str, network: Path, options: argparse.Namespace) -> Turn:
-    found = json.loads(output_of([HERE / "burn/target/release/burn-engine", network, options.runs]).splitlines()[-1])
-    return {**found, "difference": difference_of(np.array(found.pop("scores")), network)}
-
-
 def difference_of(scores: np.ndarray, network: Path) -> float:
     expected = np.load(f"{network}.scores.npy").ravel()
     return float(np.abs(scores.ravel() - expected).max() / np.abs(expected).max())
-
-
-def turn_of(engine: str) -> Callable[[str, Path, argparse.Namespace], Turn]:
-    return {"dynaconv": dynaconv_turn, "burn": burn_turn}.get(engine.split("-")[0], python_turn)
 
 
 def measure(options: argparse.Namespace) -> tuple[dict[tuple[str, str], list[Turn]], list[dict]]:
@@ -89,7 +79,8 @@ def measure(options: argparse.Namespace) -> tuple[dict[tuple[str, str], list[Tur
         for pair in [pair for pair in pairs[first:] + pairs[:first] if pair in turns]:
             network, engine = pair
             try:
-                turn = turn_of(engine)(engine, options.work / "models" / network, options)
+                take_turn = python_turn if engine in PYTHON_ENGINES else dynaconv_turn
+                turn = take_turn(engine, options.work / "models" / network, options)
                 if not turn["difference"] <= TOLERANCE:
                     raise EngineError(f"a wrong answer: it differs from PyTorch's by {turn['difference']:.2g} of the largest score")
             except EngineError as error:

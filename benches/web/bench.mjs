@@ -197,6 +197,7 @@ async function main() {
       const times = await within(turn, `${result.engine} on ${result.network}`);
       result.times_ms.push(...times.slice(1));
     });
+    if (results.length === 0) break;
     results.push(results.shift()); // nobody is always the first, or after the same one
     say(`round ${round + 1} of ${chosen.rounds}`);
   }

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -29,8 +30,10 @@ TOLERANCE = 1e-4  # of the largest score
 class Network:
     """The forward pass over the tensors of a checkpoint; a layer is dynamic if the checkpoint has its dynamic weights."""
 
-    def __init__(self, weights: dict[str, np.ndarray]) -> None:
+    def __init__(self, weights: dict[str, np.ndarray], as_conv: bool) -> None:
+        """``as_conv``: the product with Phi is a convolution whose weights are computed, not a matrix product."""
         self.weights = weights
+        self.as_conv = as_conv
 
     def norm(self, name: str) -> tuple[np.ndarray, np.ndarray]:
         """Scale and shift of a batch norm in evaluation mode, in float64."""
@@ -90,6 +93,17 @@ class Network:
         phi = tf.reshape(self.linear(y, f"{name}.fc_phi", outputs=transposed), [1, latent, latent])
         return phi, self.gate(y, f"{name}.fc_scale")
 
+    def mix(self, z: tf.Tensor, phi: tf.Tensor) -> tf.Tensor:
+        """Phi times the latent vector of each pixel.
+
+        LiteRT.js 2.5.3 computes wrongly on WebGPU where the result of a matrix product of two computed matrices is reshaped; the same
+        product as a convolution is right, and needs no reshaping.
+        """
+        _, height, width, latent = z.shape
+        if self.as_conv:
+            return tf.nn.conv2d(z, tf.reshape(phi, [1, 1, latent, latent]), 1, "VALID")
+        return tf.reshape(tf.matmul(tf.reshape(z, [1, height * width, latent]), phi), [1, height, width, latent])
+
     def pointwise(self, x: tf.Tensor, name: str, norm: str) -> tf.Tensor:
         if f"{name}.conv_q.weight" not in self.weights:
             return self.conv(x, name, norm)
@@ -105,7 +119,7 @@ class Network:
             pooled, order = tf.reduce_mean(x, [1, 2]), None
         phi, scale = self.controller(pooled, name, latent, order)
         z = self.conv(x, f"{name}.conv_q", f"{name}.bn1")
-        mixed = tf.reshape(tf.matmul(tf.reshape(z, [1, height * width, latent]), phi), [1, height, width, latent])
+        mixed = self.mix(z, phi)
         branch = self.conv(self.affine(mixed, f"{name}.bn2") + z, f"{name}.conv_p")
         return self.affine(tf.reshape(scale, [1, 1, 1, outputs]) * self.conv(x, f"{name}.conv") + branch, norm)
 
@@ -115,7 +129,7 @@ class Network:
         latent = self.weights[f"{name}.cls_q.weight"].shape[0]
         phi, scale = self.controller(x, name, latent)
         z = self.affine(self.linear(x, f"{name}.cls_q"), f"{name}.bn1")
-        mixed = tf.reshape(tf.matmul(tf.reshape(z, [1, 1, latent]), phi), [1, latent])
+        mixed = tf.reshape(self.mix(tf.reshape(z, [1, 1, 1, latent]), phi), [1, latent])
         return scale * self.linear(x, f"{name}.cls") + self.linear(self.affine(mixed, f"{name}.bn2") + z, f"{name}.cls_p")
 
     def block(self, x: tf.Tensor, name: str, stride: int) -> tf.Tensor:
@@ -143,34 +157,40 @@ def check(what: str, found: np.ndarray, expected: np.ndarray) -> None:
         sys.exit(f"{what} computes something else")
 
 
-def convert(folder: Path, name: str, picture: np.ndarray) -> None:
-    network = Network(load_file(folder / f"{name}.weights.safetensors"))
-    expected = np.load(folder / f"{name}.scores.npy")
+def function_of(network: Network, picture: np.ndarray) -> tuple[tf.Module, tf.types.experimental.ConcreteFunction]:
     module = tf.Module()
     module.forward = tf.function(
         lambda input: {"scores": network.forward(input)}, input_signature=[tf.TensorSpec(picture.shape, tf.float32, "input")]
     )
-    function = module.forward.get_concrete_function()
-    check(f"{name} in TensorFlow", function(tf.constant(picture))["scores"].numpy(), expected)
+    return module, module.forward.get_concrete_function()
 
+
+def convert_lite(weights: dict[str, np.ndarray], file: Path, picture: np.ndarray, expected: np.ndarray) -> None:
+    module, function = function_of(Network(weights, as_conv=True), picture)
     lite = tf.lite.TFLiteConverter.from_concrete_functions([function], module).convert()
-    (folder / f"{name}.tflite").write_bytes(lite)
     interpreter = tf.lite.Interpreter(model_content=lite)
     interpreter.allocate_tensors()
     interpreter.set_tensor(interpreter.get_input_details()[0]["index"], picture)
     interpreter.invoke()
-    check(f"{name}.tflite", interpreter.get_tensor(interpreter.get_output_details()[0]["index"]), expected)
+    check(file.name, interpreter.get_tensor(interpreter.get_output_details()[0]["index"]), expected)
+    file.write_bytes(lite)
 
-    saved = folder / f"{name}.saved-model"
-    tf.saved_model.save(module, str(saved), signatures=function)
-    tensorflowjs.converters.convert_tf_saved_model(str(saved), str(folder / f"{name}.tfjs"))
+
+def convert_js(weights: dict[str, np.ndarray], folder: Path, picture: np.ndarray, expected: np.ndarray) -> None:
+    module, function = function_of(Network(weights, as_conv=False), picture)
+    check(folder.name, function(tf.constant(picture))["scores"].numpy(), expected)
+    with tempfile.TemporaryDirectory() as saved:
+        tf.saved_model.save(module, saved, signatures=function)
+        tensorflowjs.converters.convert_tf_saved_model(saved, str(folder))
 
 
 def main() -> None:
     folder = Path(sys.argv[1])
     picture = np.ascontiguousarray(np.load(folder / "input.npy").transpose(0, 2, 3, 1))
     for name in ("mobilenet-v2", "mobilenet-v2-dcd"):
-        convert(folder, name, picture)
+        weights, expected = load_file(folder / f"{name}.weights.safetensors"), np.load(folder / f"{name}.scores.npy")
+        convert_lite(weights, folder / f"{name}.tflite", picture, expected)
+        convert_js(weights, folder / f"{name}.tfjs", picture, expected)
 
 
 if __name__ == "__main__":
