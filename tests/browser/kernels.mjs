@@ -22,7 +22,7 @@ try {
   await page.goto(server.address);
   const kernels = await page.evaluate(async () => {
     globalThis.suite = await import("/suite/suite.js");
-    await globalThis.suite.default();
+    await globalThis.suite.default({ module_or_path: "/suite/suite_bg.wasm" });
     return JSON.parse(globalThis.suite.kernels());
   });
 
