@@ -189,7 +189,7 @@ describe("the package", { timeout: 600_000 }, () => {
       for (const device of ["gpu", "cpu"]) {
         const classifier = await Classifier.load(DYNAMIC, { device });
         const { info } = classifier;
-        const input = Float32Array.from({ length: 3 * 32 * 32 }, (_, index) => Math.sin(index * index));
+        const input = Float32Array.from({ length: 3 * 96 * 96 }, (_, index) => Math.sin(index * index));
         const scores = [...(await classifier.run(input))];
         const guesses = await classifier.classify(await bitmap("pictures/cat.jpg"));
         const insight = (await classifier.insight()).map((layer) => ({ ...layer, lambda: [...layer.lambda], phi: [...layer.phi] }));
@@ -205,7 +205,7 @@ describe("the package", { timeout: 600_000 }, () => {
     assert.ok(gpu.info.software && /program that computes on the CPU/.test(gpu.info.notice));
     assert.deepEqual([gpu.stale.kind, cpu.stale], ["bad-input", "no error"]);
     assert.equal(gpu.info.labels.length, 10);
-    assert.deepEqual([gpu.info.classes, gpu.info.input, gpu.info.dynamicLayers], [10, [3, 32, 32], 33]);
+    assert.deepEqual([gpu.info.classes, gpu.info.input, gpu.info.dynamicLayers], [10, [3, 96, 96], 33]);
     assert.equal(gpu.scores.length, 10);
     gpu.scores.forEach((score, index) => assert.ok(Math.abs(score - cpu.scores[index]) <= 1e-3, `${score} ${cpu.scores[index]}`));
     assertSame(gpu.guesses, native("assets/pictures/cat.jpg", DYNAMIC));
@@ -253,15 +253,15 @@ describe("the package", { timeout: 600_000 }, () => {
       const bitmapClosed = await bitmap("pictures/cat.jpg");
       bitmapClosed.close();
       const broken = Object.assign(new Image(), { src: "data:image/png;base64,AAAA" });
-      const limits = Object.getOwnPropertyDescriptor(GPUAdapter.prototype, "limits");
-      Object.defineProperty(GPUAdapter.prototype, "limits", {
+      const limits = Object.getOwnPropertyDescriptor(GPUDevice.prototype, "limits");
+      Object.defineProperty(GPUDevice.prototype, "limits", {
         get() {
           const real = limits.get.call(this);
           return new Proxy(real, { get: (_, name) => (name === "maxStorageBufferBindingSize" ? 65536 : real[name]) });
         },
       });
       const small = await load(bytes);
-      Object.defineProperty(GPUAdapter.prototype, "limits", limits);
+      Object.defineProperty(GPUDevice.prototype, "limits", limits);
       const found = {
         small,
         text: await load(new TextEncoder().encode("this is no model file at all")),

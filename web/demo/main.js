@@ -3,11 +3,12 @@
 import { Camera } from "./camera.js";
 import { DynamicView } from "./dynamic-view.js";
 import { byId, make, milliseconds, write } from "./elements.js";
+import { takeFiles } from "./intake.js";
 import { copyOf } from "./layers.js";
 import { complain, say, settle, speak } from "./messages.js";
 import { isModel, listNetworks, loadPackage, ownNetwork } from "./networks.js";
 import { drawSquare, frameOf, pictureFrom, sampleFrom } from "./pictures.js";
-import { Seat } from "./seat.js";
+import { Seat, nameOf } from "./seat.js";
 import { startTheme } from "./theme.js";
 
 const SAMPLES = [["cat", "Cat"], ["coffee", "Coffee"], ["rocket", "Rocket"]];
@@ -44,11 +45,13 @@ function look() {
   return serially(async () => {
     if (!wanted || !picture) return;
     wanted = false;
+    const seen = picture;
     try {
-      await examine();
+      await examine(seen);
       settle("look");
     } catch (error) {
-      if (picture.live) stopWebcam();
+      if (seen.live && !camera.running) return; // its webcam was stopped under it
+      if (seen.live) endWebcam();
       complain(error, "look");
     }
   });
@@ -79,8 +82,7 @@ function watched() {
   return seats.find(({ classifier }) => classifier?.info.dynamicLayers > 0);
 }
 
-async function examine() {
-  const seen = picture;
+async function examine(seen) {
   const ready = seats.filter(({ classifier }) => classifier);
   if (ready.length === 0) return; // the first network to be ready looks
   const dynamic = watched();
@@ -115,9 +117,9 @@ async function examine() {
 let announced = "";
 /** Still pictures are read out with the runner-up; live ones only when the best class changes, and not often. */
 function announce(guesses, live) {
-  const words = guesses.slice(0, live ? 1 : 2).map(({ label, probability }) => `${label} ${Math.round(100 * probability)} percent`);
-  if (live && guesses[0].label === announced) return;
-  announced = guesses[0].label;
+  const words = guesses.slice(0, live ? 1 : 2).map((guess) => `${nameOf(guess)} ${Math.round(100 * guess.probability)} percent`);
+  if (live && nameOf(guesses[0]) === announced) return;
+  announced = nameOf(guesses[0]);
   speak(`Answer: ${words.join(", then ")}.`, live ? 3000 : 0);
 }
 
@@ -127,8 +129,8 @@ function compareAnswers(answers) {
   versus.hidden = answers.length < 2;
   if (answers.length < 2) return;
   const [a, b] = answers;
-  const agree = a.guesses[0].label === b.guesses[0].label;
-  let text = agree ? `Both say ${a.guesses[0].label}.` : `They disagree: ${a.guesses[0].label}, or ${b.guesses[0].label}.`;
+  const [one, other] = [nameOf(a.guesses[0]), nameOf(b.guesses[0])];
+  let text = one === other ? `Both say ${one}.` : `They disagree: ${one}, or ${other}.`;
   if (a.timing && b.timing) {
     text += ` ${a.seat.network.title} took ${milliseconds(a.timing.total)} ms, ${b.seat.network.title} ${milliseconds(b.timing.total)} ms.`;
   }
@@ -140,8 +142,8 @@ function showDevice(info) {
   const shown = `${info.adapter}|${info.software}|${info.device}`;
   if (device.dataset.shown === shown) return;
   device.dataset.shown = shown;
-  const about = { title: "These times are a processor's, not a graphics card's." };
-  const badge = (textContent) => make("span", { className: "badge", textContent, ...about });
+  const title = "These times are a processor's, not a graphics card's.";
+  const badge = (textContent) => make("span", { className: "badge", textContent, title });
   if (info.device === "cpu") device.replaceChildren(badge("on the CPU"));
   else device.replaceChildren(make("span", { textContent: info.adapter }), ...(info.software ? [badge("software adapter")] : []));
 }
@@ -171,13 +173,17 @@ function describePicture(text) {
   byId("stage").classList.add("filled");
 }
 
+let opened = 0;
+/** Shows a picture that is being made, unless another was asked for since. */
 async function openPicture(making) {
+  const turn = ++opened;
   try {
     const next = await making;
+    if (turn !== opened) return;
     settle("picture");
     await showStill(next);
   } catch (error) {
-    complain(error, "picture");
+    if (turn === opened) complain(error, "picture");
   }
 }
 
@@ -189,15 +195,22 @@ function openFiles(files) {
   }
 }
 
+let starting = false;
 async function startWebcam() {
+  if (starting) return;
+  starting = true;
   try {
     await camera.start();
   } catch (error) {
+    camera.stop();
     complain(error, "webcam");
     return;
+  } finally {
+    starting = false;
   }
   settle("webcam");
   refer();
+  opened++;
   picture = { name: "the webcam", source: video, get width() { return video.videoWidth; }, get height() { return video.videoHeight; }, live: true };
   for (const place of seats) place.rest();
   video.hidden = false;
@@ -215,11 +228,20 @@ function stopWebcam() {
   byId("still").hidden = false;
 }
 
-/** The last frame stays as a still picture, so that there is something to compare with. */
+/** Stops the webcam with no picture to go on with. */
+function endWebcam() {
+  stopWebcam();
+  if (picture?.live) picture = null;
+  describePicture("The webcam has stopped.");
+}
+
+/** Stops the webcam; its last frame stays as a still picture, so that there is something to compare with. */
 async function keepFrame() {
-  const kept = await frameOf(video, "the last frame");
-  picture = null;
-  await showStill(kept);
+  try {
+    await showStill(await frameOf(video, "the last frame"));
+  } catch {
+    endWebcam(); // it had shown nothing yet
+  }
 }
 
 function showWebcam(running) {
@@ -245,11 +267,11 @@ async function seat(place, network) {
       if (turn !== place.load) return classifier.dispose();
       place.take(network, classifier);
       settle(topic);
-      if (!networks.includes(network)) networks.push(network);
+      if (!networks.some(({ key }) => key === network.key)) networks.push(network);
       if (reference) reference.layers = null;
       made = null;
       offer();
-      if (classifier.info.notice) say(classifier.info.notice, { tone: "note", topic: "notice" });
+      notice(classifier.info.notice);
       showDevice(classifier.info);
     });
     if (turn === place.load) place.hideLoading();
@@ -261,6 +283,14 @@ async function seat(place, network) {
     complain(Object.assign(new Error(`${network.title}: ${error?.message ?? error}${kept}`), { kind: error?.kind }), topic);
     offer();
   }
+}
+
+let noticed = null;
+/** What the package says of the device, once. */
+function notice(text) {
+  if (!text || text === noticed) return;
+  noticed = text;
+  say(text, { tone: "note", topic: "notice" });
 }
 
 /** The networks to choose from, with the present ones marked. */
@@ -284,7 +314,8 @@ function compare(on) {
   second.root.hidden = !on;
   if (!on) {
     byId("versus").hidden = true;
-    return serially(() => second.leave());
+    serially(() => second.leave());
+    return look();
   }
   return seatRival();
 }
@@ -300,7 +331,8 @@ async function pin() {
   if (reference?.pinned) {
     reference = null;
   } else if (picture) {
-    const kept = picture.live ? await frameOf(video, "the pinned frame") : picture;
+    const kept = picture.live ? await frameOf(video, "the pinned frame").catch(() => null) : picture;
+    if (!kept) return; // the webcam has shown nothing yet
     reference = { picture: kept, layers: null, pinned: true };
   }
   const pinned = reference?.pinned ?? false;
@@ -312,43 +344,15 @@ async function pin() {
 // ---- start ----
 
 function listen() {
-  byId("stage").addEventListener("click", () => byId("picture-file").click());
-  byId("own").addEventListener("click", () => byId("model-file").click());
-  for (const id of ["picture-file", "model-file"]) {
-    byId(id).addEventListener("change", ({ target }) => {
-      openFiles(target.files);
-      target.value = "";
-    });
-  }
+  takeFiles(openFiles);
   byId("webcam").addEventListener("click", () => (camera.running ? keepFrame() : startWebcam()));
   camera.onEnd = (reason) => {
-    stopWebcam();
+    endWebcam();
     say(reason, { topic: "webcam" });
   };
   byId("compare").addEventListener("change", ({ target }) => compare(target.checked));
   byId("rival").addEventListener("change", seatRival);
   byId("pin").addEventListener("click", pin);
-  document.addEventListener("paste", (event) => {
-    const files = [...(event.clipboardData?.files ?? [])];
-    if (files.length === 0) return;
-    event.preventDefault();
-    openFiles(files);
-  });
-  const carriesFiles = (event) => event.dataTransfer?.types.includes("Files");
-  let depth = 0;
-  const inside = (change) => {
-    depth = Math.max(0, depth + change);
-    byId("veil").hidden = depth === 0;
-  };
-  document.addEventListener("dragenter", (event) => carriesFiles(event) && inside(1));
-  document.addEventListener("dragleave", (event) => carriesFiles(event) && inside(-1));
-  document.addEventListener("dragover", (event) => carriesFiles(event) && event.preventDefault());
-  document.addEventListener("drop", (event) => {
-    if (!carriesFiles(event)) return;
-    event.preventDefault();
-    inside(-Infinity);
-    openFiles(event.dataTransfer.files);
-  });
   for (const [stem, name] of SAMPLES) {
     const url = new URL(`../pictures/${stem}.jpg`, import.meta.url);
     const button = make("button", { type: "button", className: "sample" }, make("img", { src: url.href, alt: `${name} sample`, width: 56, height: 56 }));

@@ -5,6 +5,11 @@ import { byId, count, make, megabytes, milliseconds, write } from "./elements.js
 const PARTS = ["prepare", "network", "readback"];
 const TOP = 5;
 
+/** A class's name; networks without names number their classes. */
+export function nameOf({ label, class: number }) {
+  return label || `class ${number}`;
+}
+
 export class Seat {
   classifier = null;
   network = null;
@@ -75,7 +80,7 @@ export class Seat {
       row.hidden = !guess;
       if (!guess) return;
       const [label, value, bar] = row.children;
-      const name = guess.label || `class ${guess.class}`;
+      const name = nameOf(guess);
       write(label, name);
       label.title = name;
       write(value, `${(100 * guess.probability).toFixed(1)} %`);

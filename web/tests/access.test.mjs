@@ -34,7 +34,7 @@ describe("the page for everyone", { timeout: 4 * PATIENCE }, () => {
     phone: { colours: "light", width: 360, height: 740 },
   })) {
     test(`in the look "${name}" no rule is broken`, async () => {
-      const page = await open(browser, server.address, look);
+      const page = await open(browser, server.address, { ...look, path: "?device=cpu" });
       await arrive(page);
       await afterLook(page, () => page.getByRole("button", { name: "Rocket sample" }).click());
       await page.getByText("All layers in numbers").click();
@@ -48,7 +48,7 @@ describe("the page for everyone", { timeout: 4 * PATIENCE }, () => {
   }
 
   test("the visitor's choice of colours is kept", async () => {
-    const page = await open(browser, server.address);
+    const page = await open(browser, server.address, { path: "?device=cpu" });
     const paper = () => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
     const light = await paper();
     await page.getByRole("button", { name: "Dark colours" }).click();

@@ -43,7 +43,8 @@ export async function open(browser, address, { width = 1280, height = 860, colou
   page.on("filechooser", () => {}); // from now on choosers are caught, however soon they open
   page.complaints = [];
   page.on("console", (message) => {
-    if (message.type() === "error") page.complaints.push(message.text());
+    // Browsers ask for an icon where the page names none.
+    if (message.type() === "error" && !message.location().url.endsWith("/favicon.ico")) page.complaints.push(message.text());
   });
   page.failed = new Promise((_, reject) => page.on("pageerror", (error) => {
     page.complaints.push(String(error.stack ?? error));

@@ -13,7 +13,7 @@ mod common {
     pub mod suite;
 }
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use common::cases::{convolution, dynamic, vector};
 use common::generator;
@@ -21,9 +21,11 @@ use common::suite::{BATCH, Case, judge, outputs, plan, poisoned};
 use dynaconv::exec::gpu::{Gpu, GpuChoice, GpuExecutor};
 use dynaconv::graph::fold;
 use dynaconv::graph::networks::{Architecture, MobileNetV2};
-use dynaconv::kernels::{Kernel, wgsl};
+use dynaconv::kernels::resize::Resize;
+use dynaconv::kernels::{Dispatch, Kernel, wgsl};
 use dynaconv::lower::{Form, FormChoice, Options, lower};
 use dynaconv::picture::{Filter, Preprocess};
+use dynaconv::plan::Limits;
 use serde_json::json;
 use wasm_bindgen::prelude::{JsError, wasm_bindgen};
 
@@ -79,12 +81,13 @@ pub async fn check(kernel: String, fault: Vec<String>) -> Result<String, JsError
     Ok(json!({ "cases": cases.len(), "failures": failures }).to_string())
 }
 
-/// Makes every pipeline of whole networks in each form, and those that prepare pictures; gives how many launches they have.
+/// Every distinct pipeline of whole networks in each form, and of the preparation of pictures: stem, entry point and the
+/// values of its overrides, as JSON.
 ///
 /// # Errors
-/// When the browser refuses one.
+/// When a network cannot be planned.
 #[wasm_bindgen]
-pub async fn compile_networks() -> Result<usize, JsError> {
+pub fn pipelines() -> Result<String, JsError> {
     let base = |width, input_size, stem_stride| MobileNetV2 { width, classes: 1000, input_size, stem_stride };
     let dcd = |base| Architecture::MobileNetV2Dcd { base, fc_squeeze: 16 };
     let (auto, assemble, branch) =
@@ -94,21 +97,25 @@ pub async fn compile_networks() -> Result<usize, JsError> {
         (dcd(base(1.0, 224, 2)), auto),
         (dcd(base(1.0, 224, 2)), assemble),
         (dcd(base(1.0, 224, 2)), branch),
-        (dcd(base(0.5, 32, 1)), auto),
+        (dcd(base(0.5, 96, 2)), auto),
         (Architecture::EfficientNetLite0 { classes: 1000, input_size: 224 }, auto),
     ];
-    let gpu = Gpu::open(&GpuChoice::Best).await?;
-    let mut launches = 0;
+    let mut dispatches: Vec<Dispatch> = Vec::new();
     for (architecture, form) in networks {
         let graph = architecture.build()?;
         let folded = fold(&graph, &generator::weights(&graph))?;
-        let plan = lower("network", &folded, Options { form, ..Options::default() }, gpu.limits())?;
-        launches += plan.passes.len();
-        let crop = graph.input().width as u32;
-        for filter in [Filter::Bilinear, Filter::Bicubic] {
-            let preprocess = Preprocess { filter, ..Preprocess::imagenet(crop) };
-            GpuExecutor::new(&gpu, plan.clone(), Some(&preprocess)).await?;
-        }
+        let plan = lower("network", &folded, Options { form, ..Options::default() }, Limits::default())?;
+        dispatches.extend(plan.passes.into_iter().map(|pass| pass.dispatch));
     }
-    Ok(launches)
+    for filter in [Filter::Bilinear, Filter::Bicubic] {
+        let preprocess = Preprocess { filter, ..Preprocess::imagenet(224) };
+        dispatches.extend(Resize::new(451, 300, &preprocess, 0).dispatches());
+    }
+    let mut seen = HashSet::new();
+    dispatches.retain(|d| seen.insert((d.kernel, d.entry, d.overrides.clone())));
+    let describe = |d: &Dispatch| {
+        let constants: HashMap<_, _> = d.overrides.iter().copied().collect();
+        json!({ "stem": d.kernel.spec().stem, "entry": d.entry, "constants": constants })
+    };
+    Ok(json!(dispatches.iter().map(describe).collect::<Vec<_>>()).to_string())
 }
