@@ -26,10 +26,6 @@ fn validate(module: &Module, kernel: Kernel) -> ModuleInfo {
     let subgroups = kernel.spec().subgroups;
     let capabilities = if subgroups { Capabilities::SUBGROUP } else { Capabilities::empty() };
     let mut validator = Validator::new(ValidationFlags::all(), capabilities);
-    if subgroups {
-        validator.subgroup_stages(naga::valid::ShaderStages::COMPUTE);
-        validator.subgroup_operations(naga::valid::SubgroupOperationSet::BALLOT);
-    }
     validator.validate(module).unwrap_or_else(|error| panic!("{error:?}"))
 }
 
