@@ -1,4 +1,4 @@
-// Depthwise convolution, KERNEL × KERNEL, any stride and padding.
+// Depthwise convolution, KERNEL × KERNEL, any stride and padding; the `rolling` entries for 3 × 3 and stride 1 or 2.
 //
 // input    [picture][row][column][groups]                 vec4 of channels
 // weights  [KERNEL²][groups], then bias [groups]          vec4 of channels
@@ -32,6 +32,8 @@ struct Params {
 @group(0) @binding(4) var<storage, read_write> partials: array<vec4<f32>>;
 
 override KERNEL: u32 = 3u;
+// Of the `rolling` entries alone.
+override STRIDE: u32 = 1u;
 override WORKGROUP_X: u32 = 8u;
 override WORKGROUP_Y: u32 = 8u;
 
@@ -93,6 +95,97 @@ fn compute_tile(id: vec3<u32>) -> bool {
     return true;
 }
 
+fn store_pool_sums(id: vec3<u32>) {
+    let bins = POOL_BINS * POOL_BINS;
+    let slot = id.z * tiles_across() * tiles_down() + id.y;
+    for (var bin = 0u; bin < bins; bin++) {
+        partials[(slot * bins + bin) * params.groups + id.x] = bin_sums[bin];
+    }
+}
+
+// One row of input columns, and the nine weights.
+var<private> x: array<vec4<f32>, 9>;
+var<private> taps: array<vec4<f32>, 9>;
+
+// Loads the columns that four outputs of a row need. Addresses are clamped, so that no invocation waits for another.
+fn load_row(picture: u32, row: i32, left: i32, group: u32) {
+    let bottom = i32(params.in_height) - 1;
+    let right = i32(params.in_width) - 1;
+    let first = (picture * params.in_height + u32(clamp(row, 0, bottom))) * params.in_width;
+    let inside = row >= 0 && row <= bottom;
+#repeat c = 0..9
+    if $cu < 3u * STRIDE + 3u {
+        let column = left + $c;
+        let value = input[(first + u32(clamp(column, 0, right))) * params.groups + group];
+        x[$c] = select(vec4<f32>(0.0), value, inside && column >= 0 && column <= right);
+    }
+#end
+}
+
+// What the loaded row adds to output `c` where it lies under row `i` of the kernel.
+#repeat i = 0..3
+fn kernel_row_$i(c: u32) -> vec4<f32> {
+    return taps[3u * $iu] * x[c * STRIDE] + taps[3u * $iu + 1u] * x[c * STRIDE + 1u]
+        + taps[3u * $iu + 2u] * x[c * STRIDE + 2u];
+}
+#end
+
+// As `compute_tile`, but each input row is loaded once for all the output rows that it adds to.
+fn roll(id: vec3<u32>) -> bool {
+    let group = id.x;
+    let column = 4u * (id.y % tiles_across());
+    let first_row = (id.y / tiles_across()) * params.tile_rows;
+    if group >= params.groups || first_row >= params.out_height { return false; }
+    let rows = min(params.tile_rows, params.out_height - first_row);
+    let left = i32(column * STRIDE) - i32(params.pad_left);
+#repeat t = 0..9
+    taps[$t] = weights[$tu * params.groups + group];
+#end
+#repeat c = 0..4
+    // Rows under way: the next to be finished, and at stride 1 the one after.
+    var next_$c = vec4<f32>(0.0);
+    var second_$c = vec4<f32>(0.0);
+#end
+    // The first output row needs two input rows before its last one: two steps at stride 1, one at stride 2.
+    let lead = 3u - STRIDE;
+    var y = i32(first_row * STRIDE) - i32(params.pad_top) + 2 - i32(lead * STRIDE);
+    for (var step = 0u; step < rows + lead; step++) {
+        if STRIDE == 2u {
+            load_row(id.z, y - 1, left, group);
+#repeat c = 0..4
+            next_$c += kernel_row_1($cu);
+#end
+        }
+        load_row(id.z, y, left, group);
+        if step >= lead {
+            let row = first_row + step - lead;
+#repeat c = 0..4
+            store(id.z, row, column + $cu, group, next_$c + kernel_row_2($cu));
+#end
+        }
+#repeat c = 0..4
+        if STRIDE == 2u {
+            next_$c = kernel_row_0($cu);
+        } else {
+            next_$c = second_$c + kernel_row_1($cu);
+            second_$c = kernel_row_0($cu);
+        }
+#end
+        y += i32(STRIDE);
+    }
+    return true;
+}
+
+@compute @workgroup_size(WORKGROUP_X, WORKGROUP_Y)
+fn rolling(@builtin(global_invocation_id) id: vec3<u32>) {
+    _ = roll(id);
+}
+
+@compute @workgroup_size(WORKGROUP_X, WORKGROUP_Y)
+fn rolling_pooled(@builtin(global_invocation_id) id: vec3<u32>) {
+    if roll(id) { store_pool_sums(id); }
+}
+
 @compute @workgroup_size(WORKGROUP_X, WORKGROUP_Y)
 fn plain(@builtin(global_invocation_id) id: vec3<u32>) {
     _ = compute_tile(id);
@@ -100,10 +193,5 @@ fn plain(@builtin(global_invocation_id) id: vec3<u32>) {
 
 @compute @workgroup_size(WORKGROUP_X, WORKGROUP_Y)
 fn plain_pooled(@builtin(global_invocation_id) id: vec3<u32>) {
-    if !compute_tile(id) { return; }
-    let bins = POOL_BINS * POOL_BINS;
-    let slot = id.z * tiles_across() * tiles_down() + id.y;
-    for (var bin = 0u; bin < bins; bin++) {
-        partials[(slot * bins + bin) * params.groups + id.x] = bin_sums[bin];
-    }
+    if compute_tile(id) { store_pool_sums(id); }
 }

@@ -90,24 +90,43 @@ mod shader_faults {
         );
     }
 
+    /// Faults of the shared text, which any variant shows.
+    const DENSE: [Fault; 5] = [
+        ("stride forgotten between columns", "plain", "(column + offset) * params.stride + j", "(column + offset) + j"),
+        ("left bound dropped", "plain", "y <= bottom && x >= 0 &&", "y <= bottom &&"),
+        (
+            "row and column swapped",
+            "plain",
+            "load(0u, tap / params.kernel, tap % params.kernel,",
+            "load(0u, tap % params.kernel, tap / params.kernel,",
+        ),
+        ("wrong slot", "plain_pooled", "(picture * tiles + slot) * bins", "(picture * tiles + column) * bins"),
+        (
+            "activation of the sum before the bias",
+            "plain",
+            "activate(sums_0[0] + bias_0)",
+            "(activate(sums_0[0]) + bias_0)",
+        ),
+    ];
+
     #[test]
     fn conv_dense() {
-        must_be_caught(
-            Kernel::ConvDense,
-            convolution::dense,
-            &[
-                ("stride forgotten between columns", "plain", "let step = i32(params.stride);", "let step = 1;"),
-                ("left bound dropped", "plain", "row < 0 || column < 0 ||", "row < 0 ||"),
-                ("row and column swapped", "plain", "load(id.z, y, x, k)", "load(id.z, x, y, k)"),
-                ("wrong slot", "plain_pooled", "tiles_across() * params.out_height + id.y", "tiles_across() + id.y"),
-                (
-                    "activation of the sum before the bias",
-                    "plain",
-                    "activate(sum + weights[",
-                    "activate(sum) + (weights[",
-                ),
-            ],
-        );
+        must_be_caught(Kernel::ConvDense, convolution::dense, &DENSE);
+    }
+
+    #[test]
+    fn conv_dense_wide() {
+        let faults = [("last column forgotten", "plain", "if column + 7u < params.out_width", "if false")];
+        must_be_caught(Kernel::ConvDenseWide, convolution::dense_wide, &faults);
+    }
+
+    #[test]
+    fn conv_dense_subgroup() {
+        let faults = [
+            ("weights of a neighbour", "plain", "subgroupBroadcast(row_y, 1u)", "subgroupBroadcast(row_y, 0u)"),
+            ("rows past the end", "plain", "if row >= params.out_height { return; }", ""),
+        ];
+        must_be_caught(Kernel::ConvDenseSubgroup, convolution::dense_subgroup, &faults);
     }
 
     #[test]
@@ -121,6 +140,16 @@ mod shader_faults {
                 ("store past the last column", "plain", "if column >= params.out_width { return; }", ""),
                 ("bins off by one", "plain_pooled", "row >= height / 2u", "row > height / 2u"),
                 ("bias forgotten", "plain", "sum + weights[KERNEL * KERNEL * params.groups + group]", "sum"),
+                ("padding above forgotten", "rolling", "- i32(params.pad_top) + 2", "+ 2"),
+                (
+                    "right bound dropped",
+                    "rolling",
+                    "x[4] = select(vec4<f32>(0.0), value, inside && column >= 0 && column <= right);",
+                    "x[4] = select(vec4<f32>(0.0), value, inside && column >= 0);",
+                ),
+                ("middle row forgotten at stride 2", "rolling", "next_0 += kernel_row_1(0u);", ""),
+                ("top row forgotten at stride 1", "rolling", "next_1 = second_1 + ", "next_1 = "),
+                ("tile too short", "rolling_pooled", "min(params.tile_rows, params.out_height - first_row)", "1u"),
             ],
         );
     }
@@ -131,20 +160,49 @@ mod shader_faults {
             Kernel::ConvPointwise,
             convolution::pointwise,
             &[
-                ("last pixel forgotten", "plain", "if pixel + i < pixels {", "if pixel + i + 1u < pixels {"),
-                ("second group forgotten", "plain", "if group_b != group_a {", "if false {"),
+                ("last pixel forgotten", "plain", "if pixel + 3u < pixels {", "if pixel + 4u < pixels {"),
+                ("second group forgotten", "plain", "if has_group(1u) { output", "if false { output"),
                 (
                     "weights of the first picture",
-                    "plain_pooled",
-                    "var row = picture * params.weight_stride;",
-                    "var row = 0u;",
+                    "plain",
+                    "accumulate_input(picture * params.weight_stride,",
+                    "accumulate_input(0u,",
                 ),
-                ("λ on group a alone", "branch", "sums[i + 4u] *= lambda_b;", ""),
-                ("branch forgotten", "branch_residual_sum", "k < params.latent_groups;", "k < 0u;"),
-                ("wrong residual lane", "residual_sum", "residual[at + group_b]", "residual[at + group_a]"),
-                ("pool without its last pixel", "plain_pooled", "if at < pixels {", "if at + 1u < pixels {"),
+                ("λ on the first group alone", "branch", "sums_0[1] *= lambda_1;", ""),
+                ("branch forgotten", "branch_residual_sum", "params.out_groups, params.latent_groups);", "0u, 0u);"),
+                (
+                    "wrong residual lane",
+                    "residual_sum",
+                    "residual[place_0 + group_at(1u)]",
+                    "residual[place_0 + group]",
+                ),
+                (
+                    "pool without its last pixel",
+                    "plain_pooled",
+                    "if pixel + 3u < pixels {\n        let at",
+                    "if pixel + 4u < pixels {\n        let at",
+                ),
             ],
         );
+    }
+
+    #[test]
+    fn conv_pointwise_wide() {
+        let faults = [
+            ("last pixel forgotten", "plain", "if pixel + 7u < pixels {", "if false {"),
+            ("last group forgotten", "branch", "if has_group(3u) { output", "if false { output"),
+        ];
+        must_be_caught(Kernel::ConvPointwiseWide, convolution::pointwise_wide, &faults);
+    }
+
+    #[test]
+    fn conv_pointwise_subgroup() {
+        let faults = [
+            ("weights of a neighbour", "plain", "subgroupBroadcast(row_y, 1u)", "subgroupBroadcast(row_y, 0u)"),
+            ("last group forgotten", "branch", "if has_group(7u) { output", "if false { output"),
+            ("half a slot", "plain_pooled", "sum += subgroupShuffleXor(sum, 4u);", ""),
+        ];
+        must_be_caught(Kernel::ConvPointwiseSubgroup, convolution::pointwise_subgroup, &faults);
     }
 
     #[test]
@@ -163,6 +221,16 @@ mod shader_faults {
                 ("pixels past the end", "latent_map", "if pixel >= params.pixels { return; }", ""),
             ],
         );
+    }
+
+    #[test]
+    fn latent_subgroup() {
+        let faults = [
+            ("offset forgotten", "latent_map", "compressed_2[0] = offset;", ""),
+            ("M transposed", "latent_map", "t_0[1] += dot(m, compressed_0[0]);", "t_0[0] += dot(m, compressed_0[0]);"),
+            ("last pixel forgotten", "latent_map", "if pixel + 3u < params.pixels", "if false"),
+        ];
+        must_be_caught(Kernel::LatentSubgroup, dynamic::latent_subgroup, &faults);
     }
 
     #[test]

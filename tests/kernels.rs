@@ -14,8 +14,12 @@ fn check(cases: &[Case]) {
     #[cfg(feature = "gpu")]
     {
         use common::suite::gpu;
-        let executor = gpu::executor(&gpu::open(), plan.clone(), &dynaconv::kernels::wgsl);
-        runtimes.push(("GPU", Box::new(executor)));
+        let gpu = gpu::open();
+        // No plan for a device without subgroups has a kernel that needs them.
+        if gpu.limits().subgroup.is_some() || !cases[0].dispatch.kernel.spec().subgroups {
+            let executor = gpu::executor(&gpu, plan.clone(), &dynaconv::kernels::wgsl);
+            runtimes.push(("GPU", Box::new(executor)));
+        }
     }
     let mut all = Vec::new();
     for (name, runtime) in &mut runtimes {
@@ -40,9 +44,14 @@ fn cases_meet_every_choice() {
         dynamic::assemble(),
         dynamic::controller(),
         convolution::dense(),
+        convolution::dense_subgroup(),
+        convolution::dense_wide(),
         convolution::depthwise(),
         convolution::pointwise(),
+        convolution::pointwise_subgroup(),
+        convolution::pointwise_wide(),
         dynamic::latent(),
+        dynamic::latent_subgroup(),
         vector::linear(),
         vector::pool(),
         vector::top_k(),
@@ -79,6 +88,16 @@ fn conv_dense() {
 }
 
 #[test]
+fn conv_dense_subgroup() {
+    check(&convolution::dense_subgroup());
+}
+
+#[test]
+fn conv_dense_wide() {
+    check(&convolution::dense_wide());
+}
+
+#[test]
 fn conv_depthwise() {
     check(&convolution::depthwise());
 }
@@ -89,8 +108,23 @@ fn conv_pointwise() {
 }
 
 #[test]
+fn conv_pointwise_subgroup() {
+    check(&convolution::pointwise_subgroup());
+}
+
+#[test]
+fn conv_pointwise_wide() {
+    check(&convolution::pointwise_wide());
+}
+
+#[test]
 fn latent() {
     check(&dynamic::latent());
+}
+
+#[test]
+fn latent_subgroup() {
+    check(&dynamic::latent_subgroup());
 }
 
 #[test]

@@ -5,7 +5,7 @@ mod common;
 use common::generator;
 use dynaconv::graph::networks::{Architecture, MobileNetV2};
 use dynaconv::graph::{FoldedNetwork, Graph, Weights, fold};
-use dynaconv::kernels::Access;
+use dynaconv::kernels::{Access, Kernel};
 use dynaconv::lower::{Form, FormChoice, Options, lower, multiply_adds};
 use dynaconv::plan::{Limits, Memory, Plan};
 use dynaconv::tensor::Tensor;
@@ -42,6 +42,9 @@ fn plans_are_those_in_git() {
     let dynamic = folded(&dynamic_network());
     let auto = plan_of("mobilenet_v2_dcd", &dynamic, FormChoice::Auto);
     insta::assert_snapshot!("mobilenet_v2_dcd_auto", auto);
+    let software = Limits { subgroup: Some(8), software: true, ..Limits::default() };
+    let on_software = lower("mobilenet_v2_dcd", &dynamic, Options::default(), software).expect("it lowers");
+    insta::assert_snapshot!("mobilenet_v2_dcd_software", on_software);
     insta::assert_snapshot!("mobilenet_v2_dcd_assemble", plan_of("mobilenet_v2_dcd", &dynamic, ASSEMBLE));
     insta::assert_snapshot!("mobilenet_v2_dcd_branch", plan_of("mobilenet_v2_dcd", &dynamic, BRANCH));
     // With the two launches that prepare a picture that makes at most 130.
@@ -87,7 +90,8 @@ fn written(plan: &Plan, pass: usize) -> usize {
 #[test]
 fn validation_refuses_every_broken_rule() {
     type Fault = (&'static str, fn(&mut Plan));
-    let faults: [Fault; 23] = [
+    let faults: [Fault; 24] = [
+        ("needs subgroups", |p| p.passes[0].dispatch.kernel = Kernel::ConvDenseSubgroup),
         ("no such entry point", |p| p.passes[0].dispatch.entry = "nonsense"),
         ("binds 2 buffers", |p| p.passes[0].bindings.truncate(2)),
         ("the device allows 2", |p| p.limits.storage_buffers = 2),

@@ -13,17 +13,19 @@ use naga::proc::BoundsCheckPolicies;
 use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 use naga::{AddressSpace, GlobalVariable, Module, ShaderStage, StorageAccess, TypeInner};
 
-/// A kernel's module, parsed and validated with no optional capability.
+/// A kernel's module, parsed and validated with no optional capability but the subgroups that its specification names.
 fn parse(kernel: Kernel) -> (Module, ModuleInfo) {
     let text = wgsl(kernel);
     let module =
         naga::front::wgsl::parse_str(&text).unwrap_or_else(|e| panic!("{kernel:?}: {}", e.emit_to_string(&text)));
-    let info = validate(&module);
+    let info = validate(&module, kernel);
     (module, info)
 }
 
-fn validate(module: &Module) -> ModuleInfo {
-    let mut validator = Validator::new(ValidationFlags::all(), Capabilities::empty());
+fn validate(module: &Module, kernel: Kernel) -> ModuleInfo {
+    let subgroups = kernel.spec().subgroups;
+    let capabilities = if subgroups { Capabilities::SUBGROUP } else { Capabilities::empty() };
+    let mut validator = Validator::new(ValidationFlags::all(), capabilities);
     validator.validate(module).unwrap_or_else(|error| panic!("{error:?}"))
 }
 
@@ -39,9 +41,14 @@ fn dispatches() -> Vec<Dispatch> {
         dynamic::assemble(),
         dynamic::controller(),
         convolution::dense(),
+        convolution::dense_subgroup(),
+        convolution::dense_wide(),
         convolution::depthwise(),
         convolution::pointwise(),
+        convolution::pointwise_subgroup(),
+        convolution::pointwise_wide(),
         dynamic::latent(),
+        dynamic::latent_subgroup(),
         vector::linear(),
         vector::pool(),
         vector::top_k(),
@@ -108,6 +115,9 @@ fn workgroups_and_their_memory_are_those_of_the_spec() {
         let (spec, (module, info)) = (kernel.spec(), parse(kernel));
         for (entry, _) in spec.entries {
             let overrides = spec.overrides.iter().zip([2, 3, 5, 7, 11, 13]).map(|(name, prime)| (*name, prime));
+            // A subgroup is known to be a part of a row of invocations alone.
+            let overrides =
+                overrides.map(|(name, n)| (name, if spec.subgroups && name == "WORKGROUP_Y" { 1 } else { n }));
             let dispatch = Dispatch {
                 kernel,
                 entry,
@@ -159,7 +169,9 @@ fn params_lie_alike_on_both_sides() {
             assert_eq!(member.offset as usize, 4 * index, "{}: members are 32-bit scalars", spec.stem);
             member.name.as_deref().expect("members have names")
         });
-        for (name, length) in rust_params(spec.stem) {
+        // Variants of a kernel share its module.
+        let module_of = spec.stem.trim_end_matches("_subgroup").trim_end_matches("_wide");
+        for (name, length) in rust_params(module_of) {
             for _ in 0..length {
                 let found = shader.next().unwrap_or_else(|| panic!("{}: no member for `{name}`", spec.stem));
                 let alike = if length == 1 { found == name } else { found.starts_with(&format!("{name}_")) };
@@ -188,7 +200,7 @@ fn resolve(module: &Module, info: &ModuleInfo, dispatch: &Dispatch) -> (Module, 
     let entry = Some((ShaderStage::Compute, dispatch.entry));
     let (module, _) = process_overrides(module, info, entry, &constants)
         .unwrap_or_else(|error| panic!("{:?} {}: {error:?}", dispatch.kernel, dispatch.entry));
-    let info = validate(&module);
+    let info = validate(&module, dispatch.kernel);
     (module.into_owned(), info)
 }
 
@@ -203,30 +215,37 @@ fn every_pipeline_compiles_for_every_backend() {
             // One in a few is enough here: the GPU suite compiles them all.
             for dispatch in of_entry.step_by(3) {
                 let (module, info) = resolve(&module, &info, dispatch);
-                let texts = backends(&module, &info, entry);
+                let texts = backends(&module, &info, entry, kernel.spec().subgroups);
                 assert!(texts.iter().all(|text| !text.is_empty()), "{kernel:?} {entry}");
             }
         }
     }
 }
 
-/// SPIR-V, Metal, HLSL and GLSL ES 3.1.
-fn backends(module: &Module, info: &ModuleInfo, entry: &str) -> [String; 4] {
+/// SPIR-V, Metal, HLSL and GLSL ES 3.1, or what is the least that has subgroups of each.
+fn backends(module: &Module, info: &ModuleInfo, entry: &str, subgroups: bool) -> [String; 4] {
     let stage = ShaderStage::Compute;
     let name = || entry.to_owned();
 
     let pipeline = spv::PipelineOptions { shader_stage: stage, entry_point: name() };
-    let words = spv::write_vec(module, info, &spv::Options::default(), Some(&pipeline)).expect("SPIR-V");
+    let lang_version = if subgroups { (1, 3) } else { spv::Options::default().lang_version };
+    let spirv = spv::Options { lang_version, ..spv::Options::default() };
+    let words = spv::write_vec(module, info, &spirv, Some(&pipeline)).expect("SPIR-V");
 
-    let options = msl::Options { fake_missing_bindings: true, ..msl::Options::default() };
+    let options = msl::Options {
+        fake_missing_bindings: true,
+        lang_version: if subgroups { (2, 4) } else { msl::Options::default().lang_version },
+        ..msl::Options::default()
+    };
     let pipeline = msl::PipelineOptions { entry_point: Some((stage, name())), ..Default::default() };
     let (metal, _) = msl::write_string(module, info, &options, &pipeline).expect("Metal");
 
-    let (mut text, options) = (String::new(), hlsl::Options::default());
+    let shader_model = if subgroups { hlsl::ShaderModel::V6_0 } else { hlsl::Options::default().shader_model };
+    let (mut text, options) = (String::new(), hlsl::Options { shader_model, ..hlsl::Options::default() });
     let pipeline = hlsl::PipelineOptions { entry_point: Some((stage, name())) };
     hlsl::Writer::new(&mut text, &options, &pipeline).write(module, info, None).expect("HLSL");
 
-    let version = glsl::Version::Embedded { version: 310, is_webgl: false };
+    let version = glsl::Version::Embedded { version: if subgroups { 320 } else { 310 }, is_webgl: false };
     let (mut gl, options) = (String::new(), glsl::Options { version, ..glsl::Options::default() });
     let pipeline = glsl::PipelineOptions { shader_stage: stage, entry_point: name(), multiview: None };
     let bounds = BoundsCheckPolicies::default();

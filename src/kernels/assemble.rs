@@ -15,6 +15,7 @@ pub const SPEC: Spec = Spec {
     overrides: &["WORKGROUP_X", "LATENT"],
     workgroup: &["WORKGROUP_X"],
     workgroup_memory: &[(16, &["LATENT"])],
+    subgroups: false,
 };
 
 #[repr(C)]

@@ -17,6 +17,7 @@ pub const SPEC: Spec = Spec {
     overrides: &["POOL_BINS", "WORKGROUP_X", "POOLED", "SQUEEZE", "SUMS"],
     workgroup: &["WORKGROUP_X"],
     workgroup_memory: &[(16, &["POOLED"]), (16, &["SQUEEZE"]), (16, &["SUMS"])],
+    subgroups: false,
 };
 
 #[repr(C)]

@@ -1,33 +1,46 @@
-//! Dense convolution of any kernel size; see `shaders/conv_dense.wgsl`.
+//! Dense convolution of any kernel size; see `shaders/conv_dense.wgsl` and its variants of other tiles.
 
 use bytemuck::{Pod, Zeroable};
 use rayon::prelude::*;
 
 use super::conv_depthwise::sum_tiles;
 use super::epilogue::add_product;
-use super::{Access, Arguments, Cost, Dispatch, Epilogue, Kernel, Nonlinearity, Spec, split_workgroup, vec4_bytes};
+use super::{Access, Arguments, Cost, Dispatch, Epilogue, Kernel, Nonlinearity, Spec, Tile, tile, vec4_bytes};
 
-/// The kernel's specification.
-pub const SPEC: Spec = Spec {
-    stem: "conv_dense",
-    source: include_str!("../../shaders/conv_dense.wgsl"),
-    params_bytes: size_of::<Params>(),
-    bindings: &[
-        ("input", Access::Read),
-        ("weights", Access::Read),
-        ("output", Access::Write),
-        ("partials", Access::Write),
-    ],
-    entries: &[
-        ("plain", &["input", "weights", "output"]),
-        ("plain_pooled", &["input", "weights", "output", "partials"]),
-    ],
-    overrides: &["ACTIVATION", "POOL_BINS", "KERNEL", "WORKGROUP_X", "WORKGROUP_Y"],
-    workgroup: &["WORKGROUP_X", "WORKGROUP_Y"],
-    workgroup_memory: &[],
-};
+/// The specification of small tiles.
+pub const SPEC: Spec = spec("conv_dense", include_str!("../../shaders/conv_dense.wgsl"), false);
 
-const TILE_COLUMNS: u32 = 4;
+/// The specification of large tiles.
+pub const WIDE_SPEC: Spec = spec("conv_dense_wide", include_str!("../../shaders/conv_dense_wide.wgsl"), false);
+
+/// The specification of tiles whose weights a subgroup loads together.
+pub const SUBGROUP_SPEC: Spec =
+    spec("conv_dense_subgroup", include_str!("../../shaders/conv_dense_subgroup.wgsl"), true);
+
+const fn spec(stem: &'static str, source: &'static str, subgroups: bool) -> Spec {
+    Spec {
+        stem,
+        source,
+        params_bytes: size_of::<Params>(),
+        bindings: &[
+            ("input", Access::Read),
+            ("weights", Access::Read),
+            ("output", Access::Write),
+            ("partials", Access::Write),
+        ],
+        entries: &[
+            ("plain", &["input", "weights", "output"]),
+            ("plain_pooled", &["input", "weights", "output", "partials"]),
+        ],
+        overrides: &["ACTIVATION", "POOL_BINS", "WORKGROUP_X", "WORKGROUP_Y"],
+        workgroup: &["WORKGROUP_X", "WORKGROUP_Y"],
+        workgroup_memory: &[],
+        subgroups,
+    }
+}
+
+/// The kernels of small, wide and subgroup tiles.
+const KERNELS: [Kernel; 3] = [Kernel::ConvDense, Kernel::ConvDenseWide, Kernel::ConvDenseSubgroup];
 
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
@@ -41,7 +54,8 @@ struct Params {
     stride: u32,
     pad_top: u32,
     pad_left: u32,
-    unused: [u32; 3],
+    kernel: u32,
+    unused: [u32; 2],
 }
 
 const _: () = assert!(size_of::<Params>() == 48);
@@ -67,13 +81,13 @@ pub struct Shape {
 
 impl Shape {
     /// Slots of partial sums that the pooled entry writes.
-    pub const fn slots(&self) -> u32 {
-        self.output[1].div_ceil(TILE_COLUMNS) * self.output[0]
+    pub const fn slots(&self, tile: Tile) -> u32 {
+        self.output[1].div_ceil(tile.pixels()) * self.output[0]
     }
 }
 
 /// The launch of a dense convolution. There is no residual entry: no network adds one to a dense result.
-pub fn dispatch(shape: Shape, epilogue: Epilogue) -> Dispatch {
+pub fn dispatch(shape: Shape, epilogue: Epilogue, tile: Tile) -> Dispatch {
     let params = Params {
         in_height: shape.input[0],
         in_width: shape.input[1],
@@ -84,24 +98,24 @@ pub fn dispatch(shape: Shape, epilogue: Epilogue) -> Dispatch {
         stride: shape.stride,
         pad_top: shape.padding[0],
         pad_left: shape.padding[1],
-        unused: [0; 3],
+        kernel: shape.kernel,
+        unused: [0; 2],
     };
-    let [x, y] = split_workgroup(shape.out_groups, 8);
+    let ([x, y], workgroups) = tile.launch(shape.out_groups, shape.slots(tile));
     let (in_pixels, out_pixels) = (shape.input[0] * shape.input[1], shape.output[0] * shape.output[1]);
     let taps = shape.kernel * shape.kernel * 4 * shape.in_groups;
-    let pooled = epilogue.pooling.map_or(0, |pooling| shape.slots() * pooling.count());
+    let pooled = epilogue.pooling.map_or(0, |pooling| shape.slots(tile) * pooling.count());
     Dispatch {
-        kernel: Kernel::ConvDense,
+        kernel: tile.kernel(KERNELS),
         entry: if epilogue.pooling.is_some() { "plain_pooled" } else { "plain" },
         overrides: vec![
             ("ACTIVATION", epilogue.nonlinearity as u32),
             ("POOL_BINS", epilogue.bins()),
-            ("KERNEL", shape.kernel),
             ("WORKGROUP_X", x),
             ("WORKGROUP_Y", y),
         ],
         params: bytemuck::bytes_of(&params).to_vec(),
-        workgroups: [shape.out_groups.div_ceil(x), shape.slots().div_ceil(y)],
+        workgroups,
         cost: Cost {
             flops: 2 * u64::from(out_pixels) * u64::from(4 * shape.out_groups) * u64::from(taps),
             bytes_read: vec4_bytes(in_pixels * shape.in_groups + (taps + 1) * shape.out_groups),
@@ -113,7 +127,7 @@ pub fn dispatch(shape: Shape, epilogue: Epilogue) -> Dispatch {
 pub(super) fn twin(dispatch: &Dispatch, mut arguments: Arguments<'_>) {
     let params: Params = dispatch.params_as();
     let (in_groups, out_groups) = (params.in_groups as usize, params.out_groups as usize);
-    let kernel = dispatch.override_value("KERNEL").unwrap_or(3) as usize;
+    let kernel = params.kernel as usize;
     let nonlinearity = Nonlinearity::from_code(dispatch.override_value("ACTIVATION").unwrap_or(0));
     let (in_height, in_width) = (params.in_height as isize, params.in_width as isize);
     let (out_height, out_width) = (params.out_height as usize, params.out_width as usize);
@@ -154,7 +168,7 @@ pub(super) fn twin(dispatch: &Dispatch, mut arguments: Arguments<'_>) {
 
     if dispatch.entry == "plain_pooled" {
         let bins = dispatch.override_value("POOL_BINS").unwrap_or(1);
-        let tile = [1, TILE_COLUMNS as usize];
+        let tile = [1, tile::pixels_of(dispatch.kernel) as usize];
         let partials = arguments.output("partials");
         sum_tiles(output, partials, [out_height, out_width, out_groups], tile, bins, arguments.pictures);
     }

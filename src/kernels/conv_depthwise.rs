@@ -18,12 +18,15 @@ pub const SPEC: Spec = Spec {
         ("partials", Access::Write),
     ],
     entries: &[
+        ("rolling", &["input", "weights", "output"]),
+        ("rolling_pooled", &["input", "weights", "output", "partials"]),
         ("plain", &["input", "weights", "output"]),
         ("plain_pooled", &["input", "weights", "output", "partials"]),
     ],
-    overrides: &["ACTIVATION", "POOL_BINS", "KERNEL", "WORKGROUP_X", "WORKGROUP_Y"],
+    overrides: &["ACTIVATION", "POOL_BINS", "KERNEL", "STRIDE", "WORKGROUP_X", "WORKGROUP_Y"],
     workgroup: &["WORKGROUP_X", "WORKGROUP_Y"],
     workgroup_memory: &[],
+    subgroups: false,
 };
 
 const TILE_COLUMNS: u32 = 4;
@@ -60,17 +63,14 @@ pub struct Shape {
     pub stride: u32,
     /// Zeros above and to the left of the input; those below and to the right follow from the sizes.
     pub padding: [u32; 2],
+    /// Rows of one invocation's tile.
+    pub tile_rows: u32,
 }
 
 impl Shape {
-    /// Rows of one invocation's tile: taller on large maps, where there are invocations enough.
-    const fn tile_rows(&self) -> u32 {
-        if self.output[0] >= 28 { 4 } else { 1 }
-    }
-
     /// Slots of partial sums that the pooled entry writes.
     pub const fn slots(&self) -> u32 {
-        self.output[1].div_ceil(TILE_COLUMNS) * self.output[0].div_ceil(self.tile_rows())
+        self.output[1].div_ceil(TILE_COLUMNS) * self.output[0].div_ceil(self.tile_rows)
     }
 }
 
@@ -85,20 +85,27 @@ pub fn dispatch(shape: Shape, epilogue: Epilogue) -> Dispatch {
         stride: shape.stride,
         pad_top: shape.padding[0],
         pad_left: shape.padding[1],
-        tile_rows: shape.tile_rows(),
+        tile_rows: shape.tile_rows,
         unused: [0; 3],
     };
     let [x, y] = split_workgroup(shape.groups, 8);
+    let rolling = shape.kernel == 3 && (1..=2).contains(&shape.stride);
     let (in_pixels, out_pixels) = (shape.input[0] * shape.input[1], shape.output[0] * shape.output[1]);
     let taps = shape.kernel * shape.kernel;
     let pooled = epilogue.pooling.map_or(0, |pooling| shape.slots() * pooling.count());
     Dispatch {
         kernel: Kernel::ConvDepthwise,
-        entry: if epilogue.pooling.is_some() { "plain_pooled" } else { "plain" },
+        entry: match (rolling, epilogue.pooling.is_some()) {
+            (false, false) => "plain",
+            (false, true) => "plain_pooled",
+            (true, false) => "rolling",
+            (true, true) => "rolling_pooled",
+        },
         overrides: vec![
             ("ACTIVATION", epilogue.nonlinearity as u32),
             ("POOL_BINS", epilogue.bins()),
             ("KERNEL", shape.kernel),
+            ("STRIDE", if rolling { shape.stride } else { 1 }),
             ("WORKGROUP_X", x),
             ("WORKGROUP_Y", y),
         ],
@@ -150,7 +157,7 @@ pub(super) fn twin(dispatch: &Dispatch, mut arguments: Arguments<'_>) {
         }
     });
 
-    if dispatch.entry == "plain_pooled" {
+    if dispatch.entry.ends_with("pooled") {
         let bins = dispatch.override_value("POOL_BINS").unwrap_or(1);
         let tile = [params.tile_rows as usize, TILE_COLUMNS as usize];
         let partials = arguments.output("partials");

@@ -1,43 +1,55 @@
-//! Pointwise convolution; see `shaders/conv_pointwise.wgsl`.
+//! The pointwise convolutions; see `shaders/conv_pointwise.wgsl` and its variants of other tiles.
 
 use bytemuck::{Pod, Zeroable};
 use rayon::prelude::*;
 
 use super::epilogue::BinSums;
-use super::{Access, Arguments, Cost, Dispatch, Epilogue, Kernel, Nonlinearity, Spec, split_workgroup, vec4_bytes};
+use super::{Access, Arguments, Cost, Dispatch, Epilogue, Kernel, Nonlinearity, Spec, Tile, tile, vec4_bytes};
 
-/// The kernel's specification.
-pub const SPEC: Spec = Spec {
-    stem: "conv_pointwise",
-    source: include_str!("../../shaders/conv_pointwise.wgsl"),
-    params_bytes: size_of::<Params>(),
-    bindings: &[
-        ("input", Access::Read),
-        ("weights", Access::Read),
-        ("heads", Access::Read),
-        ("latent", Access::Read),
-        ("residual", Access::Read),
-        ("output", Access::Write),
-        ("partials", Access::Write),
-    ],
-    entries: &[
-        ("plain", &["input", "weights", "output"]),
-        ("plain_pooled", &["input", "weights", "output", "partials"]),
-        ("residual_sum", &["input", "weights", "residual", "output"]),
-        ("residual_sum_pooled", &["input", "weights", "residual", "output", "partials"]),
-        ("branch", &["input", "weights", "heads", "latent", "output"]),
-        ("branch_pooled", &["input", "weights", "heads", "latent", "output", "partials"]),
-        ("branch_residual_sum", &["input", "weights", "heads", "latent", "residual", "output"]),
-        ("branch_residual_sum_pooled", &["input", "weights", "heads", "latent", "residual", "output", "partials"]),
-    ],
-    overrides: &["ACTIVATION", "POOL_BINS", "WORKGROUP_X", "WORKGROUP_Y"],
-    workgroup: &["WORKGROUP_X", "WORKGROUP_Y"],
-    workgroup_memory: &[],
-};
+/// The specification of small tiles.
+pub const SPEC: Spec = spec("conv_pointwise", include_str!("../../shaders/conv_pointwise.wgsl"), false);
 
-/// Pixels of one invocation, and of one slot of partial sums.
-pub const TILE_PIXELS: u32 = 4;
-const TILE_GROUPS: u32 = 2;
+/// The specification of large tiles.
+pub const WIDE_SPEC: Spec = spec("conv_pointwise_wide", include_str!("../../shaders/conv_pointwise_wide.wgsl"), false);
+
+/// The specification of tiles whose weights a subgroup loads together.
+pub const SUBGROUP_SPEC: Spec =
+    spec("conv_pointwise_subgroup", include_str!("../../shaders/conv_pointwise_subgroup.wgsl"), true);
+
+const fn spec(stem: &'static str, source: &'static str, subgroups: bool) -> Spec {
+    Spec {
+        stem,
+        source,
+        params_bytes: size_of::<Params>(),
+        bindings: &[
+            ("input", Access::Read),
+            ("weights", Access::Read),
+            ("heads", Access::Read),
+            ("latent", Access::Read),
+            ("residual", Access::Read),
+            ("output", Access::Write),
+            ("partials", Access::Write),
+        ],
+        entries: &[
+            ("plain", &["input", "weights", "output"]),
+            ("plain_pooled", &["input", "weights", "output", "partials"]),
+            ("residual_sum", &["input", "weights", "residual", "output"]),
+            ("residual_sum_pooled", &["input", "weights", "residual", "output", "partials"]),
+            ("branch", &["input", "weights", "heads", "latent", "output"]),
+            ("branch_pooled", &["input", "weights", "heads", "latent", "output", "partials"]),
+            ("branch_residual_sum", &["input", "weights", "heads", "latent", "residual", "output"]),
+            ("branch_residual_sum_pooled", &["input", "weights", "heads", "latent", "residual", "output", "partials"]),
+        ],
+        overrides: &["ACTIVATION", "POOL_BINS", "WORKGROUP_X", "WORKGROUP_Y"],
+        workgroup: &["WORKGROUP_X", "WORKGROUP_Y"],
+        workgroup_memory: &[],
+        subgroups,
+    }
+}
+
+/// The kernels of small, wide and subgroup tiles.
+pub(super) const KERNELS: [Kernel; 3] =
+    [Kernel::ConvPointwise, Kernel::ConvPointwiseWide, Kernel::ConvPointwiseSubgroup];
 
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
@@ -83,8 +95,8 @@ pub struct Shape {
 
 impl Shape {
     /// Slots of partial sums that a pooled entry writes.
-    pub const fn slots(&self) -> u32 {
-        (self.height * self.width).div_ceil(TILE_PIXELS)
+    pub const fn slots(&self, tile: Tile) -> u32 {
+        (self.height * self.width).div_ceil(tile.slot_pixels())
     }
 
     /// vec4 of one set of weights with its bias.
@@ -94,7 +106,7 @@ impl Shape {
 }
 
 /// The launch of a pointwise convolution.
-pub fn dispatch(shape: Shape, weights: Weights, epilogue: Epilogue) -> Dispatch {
+pub fn dispatch(shape: Shape, weights: Weights, epilogue: Epilogue, tile: Tile) -> Dispatch {
     let Shape { height, width, in_groups, out_groups } = shape;
     let latent_groups = if let Weights::Branch { latent_groups } = weights { latent_groups } else { 0 };
     let branch = latent_groups > 0;
@@ -119,9 +131,9 @@ pub fn dispatch(shape: Shape, weights: Weights, epilogue: Epilogue) -> Dispatch 
         (true, true, false) => "branch_residual_sum",
         (true, true, true) => "branch_residual_sum_pooled",
     };
-    let [x, y] = split_workgroup(out_groups.div_ceil(TILE_GROUPS), 8);
+    let ([x, y], workgroups) = tile.launch(out_groups, (height * width).div_ceil(tile.pixels()));
     Dispatch {
-        kernel: Kernel::ConvPointwise,
+        kernel: tile.kernel(KERNELS),
         entry,
         overrides: vec![
             ("ACTIVATION", epilogue.nonlinearity as u32),
@@ -130,12 +142,12 @@ pub fn dispatch(shape: Shape, weights: Weights, epilogue: Epilogue) -> Dispatch 
             ("WORKGROUP_Y", y),
         ],
         params: bytemuck::bytes_of(&params).to_vec(),
-        workgroups: [out_groups.div_ceil(TILE_GROUPS).div_ceil(x), shape.slots().div_ceil(y)],
-        cost: cost(shape, latent_groups, epilogue),
+        workgroups,
+        cost: cost(shape, latent_groups, epilogue, tile),
     }
 }
 
-fn cost(shape: Shape, latent_groups: u32, epilogue: Epilogue) -> Cost {
+fn cost(shape: Shape, latent_groups: u32, epilogue: Epilogue, tile: Tile) -> Cost {
     let Shape { height, width, in_groups, out_groups } = shape;
     let pixels = height * width;
     let products = u64::from(pixels) * u64::from(4 * out_groups) * u64::from(4 * (in_groups + latent_groups));
@@ -147,7 +159,7 @@ fn cost(shape: Shape, latent_groups: u32, epilogue: Epilogue) -> Cost {
         read += pixels * out_groups;
     }
     if let Some(pooling) = epilogue.pooling {
-        written += shape.slots() * pooling.count() * out_groups;
+        written += shape.slots(tile) * pooling.count() * out_groups;
     }
     Cost { flops: 2 * products, bytes_read: vec4_bytes(read), bytes_written: vec4_bytes(written) }
 }
@@ -167,10 +179,10 @@ pub(super) fn twin(dispatch: &Dispatch, mut arguments: Arguments<'_>) {
     let residual = arguments.input("residual");
     let output = arguments.output("output");
 
-    let tile = TILE_PIXELS as usize;
     let maps = output.chunks_exact_mut(pixels * out_groups).take(arguments.pictures).enumerate();
     let tiles = maps.flat_map(|(picture, map)| {
-        map.chunks_mut(tile * out_groups).enumerate().map(move |(index, out)| (picture, index * tile, out))
+        let blocks = map.chunks_mut(TWIN_PIXELS * out_groups).enumerate();
+        blocks.map(move |(index, out)| (picture, index * TWIN_PIXELS, out))
     });
     tiles.collect::<Vec<_>>().into_par_iter().for_each(|(picture, pixel, out)| {
         let place = |groups: usize| (picture * pixels + pixel) * groups;
@@ -201,6 +213,7 @@ pub(super) fn twin(dispatch: &Dispatch, mut arguments: Arguments<'_>) {
     if dispatch.entry.ends_with("pooled") {
         let bins = dispatch.override_value("POOL_BINS").unwrap_or(1);
         let size = [params.height, params.width];
+        let tile = tile::slot_pixels_of(dispatch.kernel) as usize;
         let slots = pixels.div_ceil(tile);
         let partials = arguments.output("partials");
         for picture in 0..arguments.pictures {
@@ -223,35 +236,58 @@ pub(super) fn twin(dispatch: &Dispatch, mut arguments: Arguments<'_>) {
     }
 }
 
+/// Pixels that one task of the twin computes: enough to use loaded weights again, few enough for every core to have some.
+const TWIN_PIXELS: usize = 28;
+
 /// out += x · weights, for rows of x with `4 · x.len() / rows` channels each and `weights[channel][out_groups]`.
 fn multiply(out: &mut [[f32; 4]], x: &[[f32; 4]], weights: &[[f32; 4]], out_groups: usize) {
     let rows = out.len() / out_groups;
-    let in_groups = x.len() / rows;
+    let (inputs, outputs) = (4 * x.len() / rows, 4 * out_groups);
     let x: &[f32] = bytemuck::cast_slice(x);
-    let weights: &[f32] = bytemuck::cast_slice(weights);
+    let weights: &[f32] = &bytemuck::cast_slice(weights)[..inputs * outputs];
     let out: &mut [f32] = bytemuck::cast_slice_mut(out);
-    let (inputs, outputs) = (4 * in_groups, 4 * out_groups);
-    if let [a, b, c, d] = out.chunks_exact_mut(outputs).collect::<Vec<_>>().as_mut_slice() {
-        // Four pixels together share each weight that is loaded.
-        for k in 0..inputs {
-            let w = &weights[k * outputs..][..outputs];
-            let [xa, xb, xc, xd] = [x[k], x[inputs + k], x[2 * inputs + k], x[3 * inputs + k]];
-            for ((((w, a), b), c), d) in
-                w.iter().zip(a.iter_mut()).zip(b.iter_mut()).zip(c.iter_mut()).zip(d.iter_mut())
-            {
-                *a += w * xa;
-                *b += w * xb;
-                *c += w * xc;
-                *d += w * xd;
+    for column in (0..outputs).step_by(8) {
+        let wide = column + 8 <= outputs;
+        for (out, x) in out.chunks_mut(4 * outputs).zip(x.chunks(4 * inputs)) {
+            match (out.len() == 4 * outputs, wide) {
+                (true, true) => multiply_tile::<4, 8>(out, x, weights, outputs, column),
+                (true, false) => multiply_tile::<4, 4>(out, x, weights, outputs, column),
+                (false, _) => {
+                    for (out, x) in out.chunks_exact_mut(outputs).zip(x.chunks_exact(inputs)) {
+                        if wide {
+                            multiply_tile::<1, 8>(out, x, weights, outputs, column);
+                        } else {
+                            multiply_tile::<1, 4>(out, x, weights, outputs, column);
+                        }
+                    }
+                }
             }
         }
-        return;
     }
-    for (out, x) in out.chunks_exact_mut(outputs).zip(x.chunks_exact(inputs)) {
-        for (k, x) in x.iter().enumerate() {
-            for (sum, w) in out.iter_mut().zip(&weights[k * outputs..][..outputs]) {
-                *sum += w * x;
+}
+
+/// What `multiply` does for ROWS rows and COLUMNS columns, whose sums stay in registers.
+fn multiply_tile<const ROWS: usize, const COLUMNS: usize>(
+    out: &mut [f32],
+    x: &[f32],
+    weights: &[f32],
+    outputs: usize,
+    column: usize,
+) {
+    let inputs = x.len() / ROWS;
+    let x: [&[f32]; ROWS] = std::array::from_fn(|row| &x[row * inputs..][..inputs]);
+    let mut sums: [[f32; COLUMNS]; ROWS] =
+        std::array::from_fn(|row| std::array::from_fn(|c| out[row * outputs + column + c]));
+    for (k, weights) in weights.chunks_exact(outputs).take(inputs).enumerate() {
+        let weights: [f32; COLUMNS] = std::array::from_fn(|c| weights[column + c]);
+        for (sums, x) in sums.iter_mut().zip(x) {
+            let x = x[k];
+            for (sum, weight) in sums.iter_mut().zip(weights) {
+                *sum += weight * x;
             }
         }
+    }
+    for (row, sums) in sums.iter().enumerate() {
+        out[row * outputs + column..][..COLUMNS].copy_from_slice(sums);
     }
 }

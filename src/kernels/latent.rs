@@ -1,22 +1,43 @@
-//! The latent map of a dynamic layer in branch form; see `shaders/latent.wgsl`.
+//! The latent map of a dynamic layer in branch form; see `shaders/latent.wgsl` and `latent_subgroup.wgsl`.
 
 use bytemuck::{Pod, Zeroable};
 use rayon::prelude::*;
 
 use super::epilogue::add_product;
-use super::{Access, Arguments, Cost, Dispatch, Kernel, Spec, vec4_bytes};
+use super::{Access, Arguments, Cost, Dispatch, Kernel, Spec, Tile, vec4_bytes};
 
-/// The kernel's specification.
+/// The specification of the kernel that shares sums in workgroup memory.
 pub const SPEC: Spec = Spec {
     stem: "latent",
     source: include_str!("../../shaders/latent.wgsl"),
     params_bytes: size_of::<Params>(),
-    bindings: &[("input", Access::Read), ("weights", Access::Read), ("heads", Access::Read), ("latent", Access::Write)],
-    entries: &[("latent_map", &["input", "weights", "heads", "latent"])],
+    bindings: BINDINGS,
+    entries: ENTRIES,
     overrides: &["LATENT_GROUPS", "TILE"],
     workgroup: &["LATENT_GROUPS", "TILE"],
     workgroup_memory: &[(16, &["LATENT_GROUPS", "TILE"])],
+    subgroups: false,
 };
+
+/// The specification of the kernel whose subgroups load weights together.
+pub const SUBGROUP_SPEC: Spec = Spec {
+    stem: "latent_subgroup",
+    source: include_str!("../../shaders/latent_subgroup.wgsl"),
+    params_bytes: size_of::<Params>(),
+    bindings: BINDINGS,
+    entries: ENTRIES,
+    overrides: &["LATENT_GROUPS", "WORKGROUP_X"],
+    workgroup: &["WORKGROUP_X"],
+    workgroup_memory: &[],
+    subgroups: true,
+};
+
+const BINDINGS: &[(&str, Access)] =
+    &[("input", Access::Read), ("weights", Access::Read), ("heads", Access::Read), ("latent", Access::Write)];
+const ENTRIES: &[(&str, &[&str])] = &[("latent_map", &["input", "weights", "heads", "latent"])];
+
+/// Pixels of one invocation and most latent groups of the subgroup kernel.
+const SUBGROUP_TILE: [u32; 2] = [4, 16];
 
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
@@ -49,18 +70,26 @@ impl Shape {
     }
 }
 
-/// The launch of a latent map.
-pub fn dispatch(shape: Shape) -> Dispatch {
+/// The launch of a latent map. Subgroups need a few pixels and not too many groups to be worth it.
+pub fn dispatch(shape: Shape, tile: Tile) -> Dispatch {
     let Shape { pixels, in_groups, latent_groups, head_groups } = shape;
-    let tile = (64 / latent_groups.max(1)).clamp(1, 16);
     let products = u64::from(pixels) * u64::from(4 * latent_groups) * u64::from(4 * (in_groups + latent_groups));
     let matrix = 4 * latent_groups * latent_groups;
+    let (kernel, size, workgroups) = match tile {
+        Tile::Subgroup(size) if pixels >= size && latent_groups <= SUBGROUP_TILE[1] => {
+            (Kernel::LatentSubgroup, ("WORKGROUP_X", size), pixels.div_ceil(SUBGROUP_TILE[0] * size))
+        }
+        _ => {
+            let pixels_of_workgroup = (64 / latent_groups.max(1)).clamp(1, 16);
+            (Kernel::Latent, ("TILE", pixels_of_workgroup), pixels.div_ceil(pixels_of_workgroup))
+        }
+    };
     Dispatch {
-        kernel: Kernel::Latent,
+        kernel,
         entry: "latent_map",
-        overrides: vec![("LATENT_GROUPS", latent_groups), ("TILE", tile)],
+        overrides: vec![("LATENT_GROUPS", latent_groups), size],
         params: bytemuck::bytes_of(&Params { pixels, in_groups, heads_stride: head_groups, unused: 0 }).to_vec(),
-        workgroups: [pixels.div_ceil(tile), 1],
+        workgroups: [workgroups, 1],
         cost: Cost {
             flops: 2 * products,
             bytes_read: vec4_bytes(pixels * in_groups + shape.weight_vec4s() + matrix),

@@ -25,6 +25,7 @@ pub const SPEC: Spec = Spec {
     overrides: &["ACTIVATION", "GROUPS", "SPLITS"],
     workgroup: &["GROUPS", "SPLITS"],
     workgroup_memory: &[(16, &["GROUPS", "SPLITS"])],
+    subgroups: false,
 };
 
 const GROUPS: u32 = 8;

@@ -14,11 +14,13 @@ pub mod linear;
 pub mod pool;
 pub mod resize;
 mod source;
+mod tile;
 pub mod top_k;
 mod twin;
 
 pub use epilogue::{Epilogue, Nonlinearity, Pooling};
 pub use source::wgsl;
+pub use tile::Tile;
 pub use twin::{Arguments, run_twin};
 
 use serde::Serialize;
@@ -33,12 +35,22 @@ pub enum Kernel {
     Controller,
     /// `shaders/conv_dense.wgsl`
     ConvDense,
+    /// `shaders/conv_dense_subgroup.wgsl`
+    ConvDenseSubgroup,
+    /// `shaders/conv_dense_wide.wgsl`
+    ConvDenseWide,
     /// `shaders/conv_depthwise.wgsl`
     ConvDepthwise,
     /// `shaders/conv_pointwise.wgsl`
     ConvPointwise,
+    /// `shaders/conv_pointwise_subgroup.wgsl`
+    ConvPointwiseSubgroup,
+    /// `shaders/conv_pointwise_wide.wgsl`
+    ConvPointwiseWide,
     /// `shaders/latent.wgsl`
     Latent,
+    /// `shaders/latent_subgroup.wgsl`
+    LatentSubgroup,
     /// `shaders/linear.wgsl`
     Linear,
     /// `shaders/pool.wgsl`
@@ -51,13 +63,18 @@ pub enum Kernel {
 
 impl Kernel {
     /// Every kernel.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 15] = [
         Self::Assemble,
         Self::Controller,
         Self::ConvDense,
+        Self::ConvDenseSubgroup,
+        Self::ConvDenseWide,
         Self::ConvDepthwise,
         Self::ConvPointwise,
+        Self::ConvPointwiseSubgroup,
+        Self::ConvPointwiseWide,
         Self::Latent,
+        Self::LatentSubgroup,
         Self::Linear,
         Self::Pool,
         Self::Resize,
@@ -70,9 +87,14 @@ impl Kernel {
             Self::Assemble => &assemble::SPEC,
             Self::Controller => &controller::SPEC,
             Self::ConvDense => &conv_dense::SPEC,
+            Self::ConvDenseSubgroup => &conv_dense::SUBGROUP_SPEC,
+            Self::ConvDenseWide => &conv_dense::WIDE_SPEC,
             Self::ConvDepthwise => &conv_depthwise::SPEC,
             Self::ConvPointwise => &conv_pointwise::SPEC,
+            Self::ConvPointwiseSubgroup => &conv_pointwise::SUBGROUP_SPEC,
+            Self::ConvPointwiseWide => &conv_pointwise::WIDE_SPEC,
             Self::Latent => &latent::SPEC,
+            Self::LatentSubgroup => &latent::SUBGROUP_SPEC,
             Self::Linear => &linear::SPEC,
             Self::Pool => &pool::SPEC,
             Self::Resize => &resize::SPEC,
@@ -100,6 +122,8 @@ pub struct Spec {
     pub workgroup: &'static [&'static str],
     /// Arrays in workgroup memory: bytes of an element, and the overrides whose product is their length.
     pub workgroup_memory: &'static [(u32, &'static [&'static str])],
+    /// Whether it needs subgroups of at least eight invocations.
+    pub subgroups: bool,
 }
 
 /// How a kernel uses a storage buffer.

@@ -21,6 +21,7 @@ pub const SPEC: Spec = Spec {
     overrides: &["POOL_BINS", "WORKGROUP_X"],
     workgroup: &["WORKGROUP_X"],
     workgroup_memory: &[],
+    subgroups: false,
 };
 
 #[repr(C)]

@@ -23,6 +23,7 @@ pub const SPEC: Spec = Spec {
     overrides: &["FILTER_RADIUS", "WORKGROUP_X", "WORKGROUP_Y"],
     workgroup: &["WORKGROUP_X", "WORKGROUP_Y"],
     workgroup_memory: &[],
+    subgroups: false,
 };
 
 const WORKGROUP: [u32; 2] = [8, 8];

@@ -1,22 +1,81 @@
-//! The final WGSL text of a kernel: its file with `#import` lines replaced by the shared files they name.
+//! The final WGSL text of a kernel: its file with `#import` lines replaced by the shared files they name and `#repeat` blocks
+//! written out.
+//!
+//! Lines from `#repeat NAME = A B C` (or `= 0..4`, whose end may be a `const` of the text) to `#end` stand once for each word,
+//! with `$NAME` replaced by it. Registers need it: an array that a loop indexes lies in memory wherever a driver does not
+//! unroll the loop itself.
 
 use super::Kernel;
 
 /// The files that kernels may import, by name.
-const SHARED: [(&str, &str); 2] = [
+const SHARED: [(&str, &str); 6] = [
     ("activation", include_str!("../../shaders/shared/activation.wgsl")),
+    ("dense", include_str!("../../shaders/shared/dense.wgsl")),
+    ("dense_plain", include_str!("../../shaders/shared/dense_plain.wgsl")),
+    ("pointwise", include_str!("../../shaders/shared/pointwise.wgsl")),
+    ("pointwise_plain", include_str!("../../shaders/shared/pointwise_plain.wgsl")),
     ("pool_sums", include_str!("../../shaders/shared/pool_sums.wgsl")),
 ];
 
-/// The text that every backend compiles. An unknown import stays as it is, which no WGSL compiler accepts.
+/// The text that every backend compiles. What cannot be resolved stays as it is, which no WGSL compiler accepts.
 pub fn wgsl(kernel: Kernel) -> String {
+    let imported = import(&import(kernel.spec().source));
+    let lines: Vec<&str> = imported.lines().collect();
     let mut text = String::new();
-    for line in kernel.spec().source.lines() {
-        let import = line.strip_prefix("#import ").and_then(|name| SHARED.iter().find(|(n, _)| *n == name.trim()));
-        text.push_str(import.map_or(line, |(_, shared)| shared.trim_end()));
-        text.push('\n');
-    }
+    write_out(&lines, &imported, &[], &mut text);
     text
+}
+
+/// Replaces the imports of a text; those of the shared files themselves are left.
+fn import(text: &str) -> String {
+    let mut out = String::new();
+    for line in text.lines() {
+        let name = line.strip_prefix("#import ");
+        let import = name.and_then(|name| SHARED.iter().find(|(n, _)| *n == name.trim()));
+        out.push_str(import.map_or(line, |(_, shared)| shared.trim_end()));
+        out.push('\n');
+    }
+    out
+}
+
+/// Writes lines with the names known so far replaced, and blocks once for each of their words.
+fn write_out(mut lines: &[&str], whole: &str, names: &[(&str, String)], text: &mut String) {
+    while let [line, rest @ ..] = lines {
+        lines = rest;
+        let Some((name, words)) = line.trim().strip_prefix("#repeat ").and_then(|repeat| repeat.split_once(" = "))
+        else {
+            text.push_str(
+                &names.iter().fold(line.to_string(), |line, (name, word)| line.replace(&format!("${name}"), word)),
+            );
+            text.push('\n');
+            continue;
+        };
+        let (block, after) = rest.split_at(end_of_block(rest));
+        for word in words_of(words, whole) {
+            write_out(block, whole, &[names, &[(name, word)]].concat(), text);
+        }
+        lines = after.get(1..).unwrap_or(&[]);
+    }
+}
+
+/// The index of the `#end` that closes the block whose first line is the first here.
+fn end_of_block(lines: &[&str]) -> usize {
+    let mut depth = 1;
+    let closes = |line: &&str| {
+        depth += i32::from(line.trim().starts_with("#repeat ")) - i32::from(line.trim() == "#end");
+        depth == 0
+    };
+    lines.iter().position(closes).unwrap_or(lines.len())
+}
+
+fn words_of(words: &str, whole: &str) -> Vec<String> {
+    let Some((first, end)) = words.split_once("..") else {
+        return words.split_whitespace().map(String::from).collect();
+    };
+    let constant =
+        whole.lines().find_map(|line| line.strip_prefix(&format!("const {end}: u32 = "))?.strip_suffix("u;"));
+    let number = |text: &str| text.trim().parse::<u32>().unwrap_or(0);
+    (number(first)..number(constant.unwrap_or(end))).map(|n| n.to_string()).collect()
 }
 
 #[cfg(test)]
@@ -24,10 +83,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_import_is_resolved() {
+    fn every_directive_is_resolved() {
         for kernel in Kernel::ALL {
-            assert!(!wgsl(kernel).contains("#import"), "{kernel:?}");
+            let text = wgsl(kernel);
+            assert!(!text.contains('#') && !text.contains('$'), "{kernel:?}");
         }
         assert!(wgsl(Kernel::ConvPointwise).contains("fn activate("));
+    }
+
+    #[test]
+    fn blocks_are_written_once_for_each_word() {
+        let source = "const N: u32 = 2u;\n#repeat p = 0..N\n#repeat c = x y\na$p += b.$c;\n#end\n;\n#end\nend";
+        let mut text = String::new();
+        write_out(&source.lines().collect::<Vec<_>>(), source, &[], &mut text);
+        assert_eq!(text, "const N: u32 = 2u;\na0 += b.x;\na0 += b.y;\n;\na1 += b.x;\na1 += b.y;\n;\nend\n");
     }
 }

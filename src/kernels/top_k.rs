@@ -16,6 +16,7 @@ pub const SPEC: Spec = Spec {
     overrides: &["WORKGROUP_X"],
     workgroup: &["WORKGROUP_X"],
     workgroup_memory: &[(4, &["WORKGROUP_X"]), (4, &["WORKGROUP_X"])],
+    subgroups: false,
 };
 
 #[repr(C)]

@@ -64,10 +64,14 @@ pub fn run_twin(dispatch: &Dispatch, arguments: Arguments<'_>) {
     match dispatch.kernel {
         Kernel::Assemble => super::assemble::twin(dispatch, arguments),
         Kernel::Controller => super::controller::twin(dispatch, arguments),
-        Kernel::ConvDense => super::conv_dense::twin(dispatch, arguments),
+        Kernel::ConvDense | Kernel::ConvDenseSubgroup | Kernel::ConvDenseWide => {
+            super::conv_dense::twin(dispatch, arguments);
+        }
         Kernel::ConvDepthwise => super::conv_depthwise::twin(dispatch, arguments),
-        Kernel::ConvPointwise => super::conv_pointwise::twin(dispatch, arguments),
-        Kernel::Latent => super::latent::twin(dispatch, arguments),
+        Kernel::ConvPointwise | Kernel::ConvPointwiseSubgroup | Kernel::ConvPointwiseWide => {
+            super::conv_pointwise::twin(dispatch, arguments);
+        }
+        Kernel::Latent | Kernel::LatentSubgroup => super::latent::twin(dispatch, arguments),
         Kernel::Linear => super::linear::twin(dispatch, arguments),
         Kernel::Pool => super::pool::twin(dispatch, arguments),
         Kernel::Resize => super::resize::twin(dispatch, arguments),

@@ -2,7 +2,10 @@
 
 use serde::Serialize;
 
+use super::tile::convolution_tile;
 use crate::graph::{Dynamic, Graph, Node, Op, dynamic_cost};
+use crate::kernels::Tile;
+use crate::plan::Limits;
 
 /// How a dynamic convolution is computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -17,33 +20,45 @@ pub enum Form {
 /// Which form the dynamic convolutions of a network take. The dynamic classifier is always a branch: it has one pixel.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum FormChoice {
-    /// For each layer the one with fewer multiply-adds.
+    /// For each layer the one that costs less.
     #[default]
     Auto,
     /// Every layer in this form.
     Always(Form),
 }
 
+/// How many of a branch's multiply-adds cost as much as one of an assembly, which reads and writes a weight every few.
+///
+/// Measured where subgroups load the branch's weights together: 20 to 35 GFLOP/s against 1 to 7 of the assembly. Elsewhere
+/// both are alike.
+const fn assembly_weight(limits: &Limits) -> u64 {
+    match convolution_tile(limits) {
+        Tile::Subgroup(_) => 4,
+        Tile::Small | Tile::Wide => 1,
+    }
+}
+
 /// The form of a dynamic convolution of `inputs` channels at `pixels` output pixels.
 ///
-/// Without an order from the user it is the one with fewer multiply-adds: assembly costs the same at any size of the map,
-/// the branch grows with its pixels; they meet near `inputs · outputs / (inputs + outputs)` pixels.
-pub fn choose_form(choice: FormChoice, sizes: &Dynamic, inputs: usize, pixels: usize) -> Form {
+/// Without an order from the user it is the one that costs less: assembly costs the same at any size of the map, the branch
+/// grows with its pixels; they meet near `inputs · outputs / (inputs + outputs)` pixels, or four times as many where the
+/// device has fast branches.
+pub fn choose_form(choice: FormChoice, sizes: &Dynamic, inputs: usize, pixels: usize, limits: &Limits) -> Form {
     match choice {
         FormChoice::Always(form) => form,
         FormChoice::Auto => {
             let cost = dynamic_cost(sizes, inputs, pixels);
-            if cost.assemble <= cost.branch { Form::Assemble } else { Form::Branch }
+            if assembly_weight(limits) * cost.assemble <= cost.branch { Form::Assemble } else { Form::Branch }
         }
     }
 }
 
-/// The form that a node of a network takes; nothing for a static node.
+/// The form that a node of a network takes on a device of default limits; nothing for a static node.
 pub fn form_of(graph: &Graph, node: &Node, choice: FormChoice) -> Option<Form> {
     match &node.op {
         Op::DynamicConvolution(sizes) => {
             let x = graph.node(*node.inputs.first()?).output;
-            Some(choose_form(choice, sizes, x.channels, x.pixels()))
+            Some(choose_form(choice, sizes, x.channels, x.pixels(), &Limits::default()))
         }
         Op::DynamicLinear(_) => Some(Form::Branch),
         _ => None,
@@ -90,11 +105,17 @@ mod tests {
             (960, 320, 40, 247),
         ] {
             let sizes = Dynamic { outputs, latent, squeeze: 16, bins: 1 };
-            let form = |pixels| choose_form(FormChoice::Auto, &sizes, inputs, pixels);
+            let limits = Limits::default();
+            let form = |pixels| choose_form(FormChoice::Auto, &sizes, inputs, pixels, &limits);
             assert_eq!(form(pixels - 1), Form::Branch, "{inputs}→{outputs} at {} pixels", pixels - 1);
             assert_eq!(form(pixels + 1), Form::Assemble, "{inputs}→{outputs} at {} pixels", pixels + 1);
-            assert_eq!(choose_form(FormChoice::Always(Form::Assemble), &sizes, inputs, 1), Form::Assemble);
-            assert_eq!(choose_form(FormChoice::Always(Form::Branch), &sizes, inputs, 9999), Form::Branch);
+            let always = |form, pixels| choose_form(FormChoice::Always(form), &sizes, inputs, pixels, &limits);
+            assert_eq!(always(Form::Assemble, 1), Form::Assemble);
+            assert_eq!(always(Form::Branch, 9999), Form::Branch);
+            let fast = Limits { subgroup: Some(8), software: true, ..limits };
+            let form = |pixels| choose_form(FormChoice::Auto, &sizes, inputs, pixels, &fast);
+            assert_eq!(form(4 * pixels - 4), Form::Branch, "{inputs}→{outputs}, four times as many");
+            assert_eq!(form(4 * pixels + 4), Form::Assemble, "{inputs}→{outputs}, four times as many");
         }
     }
 }

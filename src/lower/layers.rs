@@ -2,6 +2,7 @@
 
 use super::draft::{Binding, Draft, DraftDynamic, PoolSums, Value};
 use super::form::{Form, choose_form};
+use super::tile::{convolution_tile, depthwise_rows};
 use super::{LowerError, Options, pack};
 use crate::graph::{
     Activation, Connection, Convolution, DynamicWeights, FoldedNetwork, Layer, LayerOp, Padding, Source, StaticWeights,
@@ -93,15 +94,15 @@ impl Lowering<'_> {
         let pointwise = c.kernel == 1 && c.stride == 1 && c.padding == Padding::NONE;
         let mut epilogue = self.epilogue(index, layer);
         let (packed, slots) = match c.connection {
-            Connection::Depthwise => {
-                (pack::depthwise(&weights.weight, x.channels, taps), depthwise_shape(c, x, y).slots())
-            }
-            Connection::Dense if pointwise => {
-                (pack::transposed(&weights.weight, y.channels, x.channels), pointwise_shape(x, y).slots())
-            }
-            Connection::Dense => {
-                (pack::dense(&weights.weight, y.channels, x.channels, taps), dense_shape(c, x, y).slots())
-            }
+            Connection::Depthwise => (
+                pack::depthwise(&weights.weight, x.channels, taps),
+                depthwise_shape(c, x, y, &self.draft.limits).slots(),
+            ),
+            Connection::Dense if pointwise => (pack::transposed(&weights.weight, y.channels, x.channels), 0),
+            Connection::Dense => (
+                pack::dense(&weights.weight, y.channels, x.channels, taps),
+                dense_shape(c, x, y).slots(convolution_tile(&self.draft.limits)),
+            ),
         };
         let block = self.draft.weights(&layer.name, [packed, pack::vector(&weights.bias)].concat())?;
         if pointwise && c.connection == Connection::Dense {
@@ -114,8 +115,10 @@ impl Lowering<'_> {
         }
         epilogue.residual = false;
         let dispatch = match c.connection {
-            Connection::Depthwise => conv_depthwise::dispatch(depthwise_shape(c, x, y), epilogue),
-            Connection::Dense => conv_dense::dispatch(dense_shape(c, x, y), epilogue),
+            Connection::Depthwise => conv_depthwise::dispatch(depthwise_shape(c, x, y, &self.draft.limits), epilogue),
+            Connection::Dense => {
+                conv_dense::dispatch(dense_shape(c, x, y), epilogue, convolution_tile(&self.draft.limits))
+            }
         };
         let input = Binding::Value(self.value_of(layer.input));
         self.launch_convolution(layer, dispatch, slots, epilogue, vec![("weights", block), ("input", input)])
@@ -133,8 +136,9 @@ impl Lowering<'_> {
         if let Some(residual) = layer.residual {
             memory.push(("residual", Binding::Value(self.value_of(residual))));
         }
-        let dispatch = conv_pointwise::dispatch(shape, weights, epilogue);
-        self.launch_convolution(layer, dispatch, shape.slots(), epilogue, memory)
+        let tile = convolution_tile(&self.draft.limits);
+        let dispatch = conv_pointwise::dispatch(shape, weights, epilogue, tile);
+        self.launch_convolution(layer, dispatch, shape.slots(tile), epilogue, memory)
     }
 
     /// Launches a convolution, with room for its output and for the pool sums that its epilogue makes.
@@ -162,7 +166,7 @@ impl Lowering<'_> {
         let x = layer.input_map;
         let heads = self.controller(layer, w)?;
         let epilogue = self.epilogue(index, layer);
-        match choose_form(self.options.form, &w.sizes, w.inputs, x.pixels()) {
+        match choose_form(self.options.form, &w.sizes, w.inputs, x.pixels(), &self.draft.limits) {
             Form::Assemble => {
                 let shape = assemble::Shape {
                     in_groups: groups(w.inputs) as u32,
@@ -230,7 +234,7 @@ impl Lowering<'_> {
             ("heads", Binding::Value(heads)),
             ("latent", Binding::Value(latent)),
         ];
-        self.draft.launch(&layer.name, latent::dispatch(shape), &memory);
+        self.draft.launch(&layer.name, latent::dispatch(shape, convolution_tile(&self.draft.limits)), &memory);
         Ok(latent)
     }
 
@@ -357,7 +361,7 @@ fn pointwise_shape(x: Map, y: Map) -> conv_pointwise::Shape {
     }
 }
 
-fn depthwise_shape(c: &Convolution, x: Map, y: Map) -> conv_depthwise::Shape {
+fn depthwise_shape(c: &Convolution, x: Map, y: Map, limits: &Limits) -> conv_depthwise::Shape {
     conv_depthwise::Shape {
         input: [x.height as u32, x.width as u32],
         output: [y.height as u32, y.width as u32],
@@ -365,6 +369,7 @@ fn depthwise_shape(c: &Convolution, x: Map, y: Map) -> conv_depthwise::Shape {
         kernel: c.kernel as u32,
         stride: c.stride as u32,
         padding: [c.padding.top as u32, c.padding.left as u32],
+        tile_rows: depthwise_rows(limits, y.height as u32),
     }
 }
 

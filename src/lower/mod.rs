@@ -7,6 +7,7 @@ mod form;
 mod layers;
 mod pack;
 mod slots;
+mod tile;
 
 pub use form::{Form, FormChoice, choose_form, form_of, multiply_adds};
 

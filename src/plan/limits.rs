@@ -17,6 +17,10 @@ pub struct Limits {
     pub workgroup_bytes: u32,
     /// Alignment of a storage binding's first byte.
     pub storage_alignment: u32,
+    /// The most invocations of a subgroup, where shaders may use subgroups and each has at least eight invocations.
+    pub subgroup: Option<u32>,
+    /// Whether the device computes on a CPU. It allows no less, but other kernels suit it.
+    pub software: bool,
 }
 
 impl Default for Limits {
@@ -29,6 +33,8 @@ impl Default for Limits {
             invocations: 256,
             workgroup_bytes: 16352,
             storage_alignment: 256,
+            subgroup: None,
+            software: false,
         }
     }
 }

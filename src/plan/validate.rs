@@ -97,6 +97,9 @@ impl Plan {
     fn check_launch(&self, pass: &Pass) -> Result<(), String> {
         let (dispatch, spec, limits) = (&pass.dispatch, pass.dispatch.kernel.spec(), &self.limits);
         let bindings = spec.bindings_of(dispatch.entry).ok_or("the kernel has no such entry point")?.count();
+        if spec.subgroups && limits.subgroup.is_none() {
+            return Err("needs subgroups of at least eight invocations, which the device lacks".into());
+        }
         if bindings != pass.bindings.len() {
             return Err(format!("binds {} buffers, the entry point has {bindings}", pass.bindings.len()));
         }

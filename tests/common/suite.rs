@@ -79,7 +79,7 @@ pub fn plan(cases: &[Case]) -> Plan {
     let mut plan = Plan {
         name: "suite".into(),
         batch: BATCH as u32,
-        limits: Limits::default(),
+        limits: Limits { subgroup: Some(8), ..Limits::default() },
         weights: Vec::new(),
         slots: vec![view.bytes],
         passes: Vec::new(),

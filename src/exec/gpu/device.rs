@@ -87,7 +87,7 @@ impl Gpu {
         let allowed = adapter.limits();
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("dynaconv"),
-            required_features: wgpu::Features::empty(),
+            required_features: adapter.features() & wgpu::Features::SUBGROUP,
             required_limits: wgpu::Limits {
                 max_buffer_size: allowed.max_buffer_size,
                 max_texture_dimension_2d: allowed.max_texture_dimension_2d,
@@ -114,7 +114,8 @@ impl Gpu {
         }));
         let lost = Arc::clone(&failure);
         device.set_device_lost_callback(move |_, message| keep(&lost, GpuError::Lost(message)));
-        let limits = limits_of(&device.limits());
+        let has_subgroups = device.features().contains(wgpu::Features::SUBGROUP);
+        let limits = limits_of(&device.limits(), has_subgroups.then(|| adapter.get_info()), info.software);
         Ok(Self { device, queue, info, limits, failure })
     }
 
@@ -203,7 +204,8 @@ fn info_of(adapter: &wgpu::Adapter) -> GpuInfo {
     GpuInfo { name: info.name, api: api.into(), kind: kind.into(), driver, software, features }
 }
 
-fn limits_of(limits: &wgpu::Limits) -> Limits {
+/// The limits of a device; `subgroups` is what its adapter says of them, where shaders may use them.
+fn limits_of(limits: &wgpu::Limits, subgroups: Option<wgpu::AdapterInfo>, software: bool) -> Limits {
     Limits {
         storage_binding_bytes: limits.max_storage_buffer_binding_size,
         buffer_bytes: limits.max_buffer_size,
@@ -213,5 +215,7 @@ fn limits_of(limits: &wgpu::Limits) -> Limits {
         workgroup_bytes: limits.max_compute_workgroup_storage_size,
         // Plans keep WebGPU's default alignment everywhere, so that one plan serves every device.
         storage_alignment: limits.min_storage_buffer_offset_alignment.max(256),
+        subgroup: subgroups.filter(|info| info.subgroup_min_size >= 8).map(|info| info.subgroup_max_size),
+        software,
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! What decides a pipeline is drawn first, then several shapes for it: compiling is what takes the time.
 
-use dynaconv::kernels::{Epilogue, conv_dense, conv_depthwise, conv_pointwise};
+use dynaconv::kernels::{Epilogue, Tile, conv_dense, conv_depthwise, conv_pointwise};
 
 use super::{ACTIVATIONS, CHANNELS, POOLINGS, SEED, SIZES, Sampler, head_groups, map_outputs, pack_heads};
 use crate::common::array::{Array, groups, pack, pack_map, pack_transposed, pack_vector};
@@ -39,17 +39,30 @@ fn sides(size: [usize; 2]) -> [u32; 2] {
 }
 
 pub fn dense() -> Vec<Case> {
+    dense_in(Tile::Small)
+}
+
+pub fn dense_wide() -> Vec<Case> {
+    dense_in(Tile::Wide)
+}
+
+/// In workgroups of eight, which any subgroup of eight or more computes.
+pub fn dense_subgroup() -> Vec<Case> {
+    dense_in(Tile::Subgroup(8))
+}
+
+fn dense_in(tile: Tile) -> Vec<Case> {
     let mut sampler = Sampler::new("conv_dense");
     let mut cases = Vec::new();
     for _ in 0..12 {
         let (kernel, outputs) = (sampler.one_of(&[1, 3, 5]), sampler.one_of(&CHANNELS));
         let epilogue = draw_epilogue(&mut sampler);
-        cases.extend((0..4).map(|_| dense_case(&mut sampler, kernel, outputs, epilogue)));
+        cases.extend((0..4).map(|_| dense_case(&mut sampler, kernel, outputs, epilogue, tile)));
     }
     cases
 }
 
-fn dense_case(sampler: &mut Sampler, kernel: usize, outputs: usize, epilogue: Epilogue) -> Case {
+fn dense_case(sampler: &mut Sampler, kernel: usize, outputs: usize, epilogue: Epilogue, tile: Tile) -> Case {
     let (size, inputs) = (sampler.one_of(&SIZES), sampler.one_of(&[1, 3, 4, 5, 13]));
     let g = geometry(sampler, size, kernel);
     let name = format!("{SEED} conv_dense {size:?} {inputs}→{outputs} {kernel}×{kernel} {g:?} {epilogue:?}");
@@ -71,9 +84,13 @@ fn dense_case(sampler: &mut Sampler, kernel: usize, outputs: usize, epilogue: Ep
     let sums = reference::convolution(&x, &weight, g, false);
     let maps = reference::epilogue(&sums, |_, c| bias.at([c]), epilogue.nonlinearity, None);
     Case {
-        dispatch: conv_dense::dispatch(shape, epilogue),
+        dispatch: conv_dense::dispatch(shape, epilogue, tile),
         inputs: vec![("input", pack_map(&x, 0.0)), ("weights", [packed, pack_vector(&bias)].concat())],
-        outputs: map_outputs(&maps, epilogue.nonlinearity, epilogue.pooling.map(|pooling| (pooling, shape.slots()))),
+        outputs: map_outputs(
+            &maps,
+            epilogue.nonlinearity,
+            epilogue.pooling.map(|pooling| (pooling, shape.slots(tile))),
+        ),
         name,
     }
 }
@@ -90,7 +107,7 @@ pub fn depthwise() -> Vec<Case> {
 }
 
 fn depthwise_case(sampler: &mut Sampler, kernel: usize, channels: usize, epilogue: Epilogue) -> Case {
-    // The last sizes have outputs of 28 rows and more, which make taller tiles.
+    // Some have more rows than the tallest tile.
     let size = sampler.one_of(&[[7, 7], [5, 9], [1, 1], [13, 2], [14, 14], [29, 6], [61, 5], [32, 3]]);
     let g = geometry(sampler, size, kernel);
     let name = format!("{SEED} conv_depthwise {size:?} {channels} {kernel}×{kernel} {g:?} {epilogue:?}");
@@ -105,6 +122,7 @@ fn depthwise_case(sampler: &mut Sampler, kernel: usize, channels: usize, epilogu
         kernel: kernel as u32,
         stride: g.stride as u32,
         padding: corner(g),
+        tile_rows: sampler.one_of(&[1, 4, 14]),
     };
     let taps = [kernel, kernel, channels];
     let packed = pack(taps, [false, false, true], 0.0, |[ky, kx, c]| weight.at([c, 0, ky, kx]));
@@ -128,6 +146,19 @@ enum Weights {
 
 /// Every entry point and source of weights, with two epilogues in two shapes each.
 pub fn pointwise() -> Vec<Case> {
+    pointwise_in(Tile::Small)
+}
+
+pub fn pointwise_wide() -> Vec<Case> {
+    pointwise_in(Tile::Wide)
+}
+
+/// In workgroups of eight, which any subgroup of eight or more computes.
+pub fn pointwise_subgroup() -> Vec<Case> {
+    pointwise_in(Tile::Subgroup(8))
+}
+
+fn pointwise_in(tile: Tile) -> Vec<Case> {
     let mut sampler = Sampler::new("conv_pointwise");
     let mut cases = Vec::new();
     for _ in 0..2 {
@@ -137,7 +168,7 @@ pub fn pointwise() -> Vec<Case> {
                 for weights in [Weights::Static, Weights::PerPicture, Weights::Branch { latent }] {
                     let epilogue = Epilogue { nonlinearity: sampler.one_of(&ACTIVATIONS), residual, pooling };
                     let outputs = sampler.one_of(&CHANNELS);
-                    cases.extend((0..2).map(|_| pointwise_case(&mut sampler, weights, outputs, epilogue)));
+                    cases.extend((0..2).map(|_| pointwise_case(&mut sampler, weights, outputs, epilogue, tile)));
                 }
             }
         }
@@ -145,7 +176,7 @@ pub fn pointwise() -> Vec<Case> {
     cases
 }
 
-fn pointwise_case(sampler: &mut Sampler, weights: Weights, outputs: usize, epilogue: Epilogue) -> Case {
+fn pointwise_case(sampler: &mut Sampler, weights: Weights, outputs: usize, epilogue: Epilogue, tile: Tile) -> Case {
     let size @ [height, width] = sampler.one_of(&SIZES);
     let inputs = sampler.one_of(&CHANNELS);
     let name = format!("{SEED} conv_pointwise {size:?} {inputs}→{outputs} {weights:?} {epilogue:?}");
@@ -193,9 +224,13 @@ fn pointwise_case(sampler: &mut Sampler, weights: Weights, outputs: usize, epilo
     let added = epilogue.residual.then_some(&residual);
     let maps = reference::epilogue(&sums, |p, c| bias.at([set(p), c]), epilogue.nonlinearity, added);
     Case {
-        dispatch: conv_pointwise::dispatch(shape, kind, epilogue),
+        dispatch: conv_pointwise::dispatch(shape, kind, epilogue, tile),
         inputs: memory,
-        outputs: map_outputs(&maps, epilogue.nonlinearity, epilogue.pooling.map(|pooling| (pooling, shape.slots()))),
+        outputs: map_outputs(
+            &maps,
+            epilogue.nonlinearity,
+            epilogue.pooling.map(|pooling| (pooling, shape.slots(tile))),
+        ),
         name,
     }
 }

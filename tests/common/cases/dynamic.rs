@@ -1,6 +1,6 @@
 //! Cases of the kernels that make a dynamic convolution's weights.
 
-use dynaconv::kernels::{Pooling, assemble, controller, latent};
+use dynaconv::kernels::{Kernel, Pooling, Tile, assemble, controller, latent};
 
 use super::{CHANNELS, SEED, SIZES, Sampler, head_groups, pack_heads};
 use crate::common::array::{Array, groups, pack, pack_map, pack_transposed, pack_vector, round_up};
@@ -168,11 +168,22 @@ fn controller_case(sampler: &mut Sampler, squeeze: usize, pooling: Pooling, late
 }
 
 pub fn latent() -> Vec<Case> {
-    let mut sampler = Sampler::new("latent");
-    (0..18).map(|index| latent_case(&mut sampler, LATENTS[index % LATENTS.len()])).collect()
+    latent_in(Tile::Small)
 }
 
-fn latent_case(sampler: &mut Sampler, latent: usize) -> Case {
+/// In workgroups of eight, which any subgroup of eight or more computes.
+pub fn latent_subgroup() -> Vec<Case> {
+    let mut cases = latent_in(Tile::Subgroup(8));
+    cases.retain(|case| case.dispatch.kernel == Kernel::LatentSubgroup);
+    cases
+}
+
+fn latent_in(tile: Tile) -> Vec<Case> {
+    let mut sampler = Sampler::new("latent");
+    (0..18).map(|index| latent_case(&mut sampler, LATENTS[index % LATENTS.len()], tile)).collect()
+}
+
+fn latent_case(sampler: &mut Sampler, latent: usize, tile: Tile) -> Case {
     let [height, width] = sampler.one_of(&SIZES);
     let (inputs, outputs) = (sampler.one_of(&CHANNELS), sampler.one_of(&CHANNELS));
     let name = format!("{SEED} latent {height}×{width}×{inputs} latent {latent} heads of {outputs}");
@@ -201,7 +212,7 @@ fn latent_case(sampler: &mut Sampler, latent: usize) -> Case {
     };
     let block = [pack_transposed(&q), pack_vector(&q_offset), pack_vector(&latent_offset)];
     Case {
-        dispatch: latent::dispatch(shape),
+        dispatch: latent::dispatch(shape, tile),
         inputs: vec![("input", pack_map(&x, 0.0)), ("weights", block.concat()), ("heads", heads.packed())],
         outputs: vec![Output { name: "latent", slots: 1, words }],
         name,

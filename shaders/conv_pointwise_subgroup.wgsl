@@ -1,0 +1,64 @@
+// Pointwise (1×1) convolution of stride 1: a matrix product of pixels × input channels with input × output channels.
+//
+// The first eight invocations of a subgroup load one output group's weights each and hand them round, so that a weight is
+// loaded once for all the subgroup's pixels. Here x counts pixels and y output groups, of which a workgroup has one.
+
+#import pointwise
+
+const TILE_PIXELS: u32 = 4u;
+const TILE_GROUPS: u32 = 8u;
+// Eight invocations share a slot.
+const SLOT_PIXELS: u32 = 8u * TILE_PIXELS;
+
+struct Invocation {
+    @builtin(global_invocation_id) id: vec3<u32>,
+    @builtin(subgroup_invocation_id) lane: u32,
+}
+
+var<private> lane: u32;
+
+// Never false: an invocation without pixels still loads weights for the others.
+fn locate(invocation: Invocation) -> bool {
+    picture = invocation.id.z;
+    pixels = params.width * params.height;
+    pixel = TILE_PIXELS * invocation.id.x;
+    group = TILE_GROUPS * invocation.id.y;
+    lane = invocation.lane;
+    return true;
+}
+
+fn slot_sum(value: vec4<f32>) -> vec4<f32> {
+    var sum = value;
+    sum += subgroupShuffleXor(sum, 1u);
+    sum += subgroupShuffleXor(sum, 2u);
+    sum += subgroupShuffleXor(sum, 4u);
+    return sum;
+}
+
+#repeat map = input latent
+fn accumulate_$map(first_row: u32, groups: u32) {
+    let step = params.out_groups;
+#repeat p = 0..TILE_PIXELS
+    let place_$p = place($pu, groups);
+#end
+    var at = first_row + group_at(lane % TILE_GROUPS);
+    for (var k = 0u; k < groups; k++) {
+#repeat p = 0..TILE_PIXELS
+        let x_$p = $map[place_$p + k];
+#end
+        let row_x = weights[at];
+        let row_y = weights[at + step];
+        let row_z = weights[at + 2u * step];
+        let row_w = weights[at + 3u * step];
+#repeat g = 0..TILE_GROUPS
+#repeat c = x y z w
+        let row_$c_$g = subgroupBroadcast(row_$c, $gu);
+#repeat p = 0..TILE_PIXELS
+        sums_$p[$g] += row_$c_$g * x_$p.$c;
+#end
+#end
+#end
+        at += 4u * step;
+    }
+}
+#end

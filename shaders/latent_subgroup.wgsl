@@ -1,0 +1,105 @@
+// The latent map of a dynamic layer in branch form: t = M·(Q·x + q_offset) + latent_offset at each pixel, M = Φ(x) + I.
+//
+// input   [picture][pixel][in_groups]                                   vec4 of input channels
+// weights Q [4·in_groups][LATENT_GROUPS], q_offset, latent_offset       vec4 of latent channels
+// heads   [picture] M [4·LATENT_GROUPS][LATENT_GROUPS] (row-major), ...
+// latent  [picture][pixel][LATENT_GROUPS]
+//
+// One invocation computes all of at most 16 latent groups at TILE_PIXELS neighbouring pixels. The first eight invocations of
+// a subgroup load two groups' weights each and hand them round.
+
+struct Params {
+    pixels: u32,
+    in_groups: u32,
+    heads_stride: u32,
+    unused: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> input: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read> weights: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read> heads: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read_write> latent: array<vec4<f32>>;
+
+override LATENT_GROUPS: u32 = 1u;
+override WORKGROUP_X: u32 = 8u;
+
+const TILE_PIXELS: u32 = 4u;
+
+// Q·x + q_offset of each pixel.
+#repeat p = 0..TILE_PIXELS
+var<private> compressed_$p: array<vec4<f32>, 16>;
+#end
+
+@compute @workgroup_size(WORKGROUP_X)
+fn latent_map(
+    @builtin(global_invocation_id) id: vec3<u32>,
+    @builtin(subgroup_invocation_id) lane: u32,
+) {
+    let picture = id.z;
+    let pixel = TILE_PIXELS * id.x;
+    let offsets = 4u * params.in_groups * LATENT_GROUPS;
+    // The groups that this invocation loads; one past the last stands for the last one.
+    let group_a = min(lane % 8u, LATENT_GROUPS - 1u);
+    let group_b = min(lane % 8u + 8u, LATENT_GROUPS - 1u);
+    // An invocation without pixels computes the last one again: the others need what it loads.
+#repeat p = 0..TILE_PIXELS
+    let pixel_$p = picture * params.pixels + min(pixel + $pu, params.pixels - 1u);
+#end
+    let offset_a = weights[offsets + group_a];
+    let offset_b = weights[offsets + group_b];
+#repeat g = 0..16
+    if $gu < LATENT_GROUPS {
+        let offset = subgroupBroadcast(select(offset_a, offset_b, $gu >= 8u), $gu % 8u);
+#repeat p = 0..TILE_PIXELS
+        compressed_$p[$g] = offset;
+#end
+    }
+#end
+    var row = 0u;
+    for (var k = 0u; k < params.in_groups; k++) {
+#repeat p = 0..TILE_PIXELS
+        let x_$p = input[pixel_$p * params.in_groups + k];
+#end
+#repeat c = x y z w
+        let a_$c = weights[row + group_a];
+        var b_$c = a_$c;
+        if LATENT_GROUPS > 8u { b_$c = weights[row + group_b]; }
+        row += LATENT_GROUPS;
+#repeat g = 0..16
+        if $gu < LATENT_GROUPS {
+            let q = subgroupBroadcast(select(a_$c, b_$c, $gu >= 8u), $gu % 8u);
+#repeat p = 0..TILE_PIXELS
+            compressed_$p[$g] += q * x_$p.$c;
+#end
+        }
+#end
+#end
+    }
+
+    let matrix = picture * params.heads_stride;
+    for (var group = 0u; group < LATENT_GROUPS; group++) {
+#repeat p = 0..TILE_PIXELS
+        var t_$p = weights[offsets + LATENT_GROUPS + group];
+#end
+#repeat c = 0..4
+        let row_$c = matrix + (4u * group + $cu) * LATENT_GROUPS;
+        let a_$c = heads[row_$c + group_a];
+        var b_$c = a_$c;
+        if LATENT_GROUPS > 8u { b_$c = heads[row_$c + group_b]; }
+#repeat g = 0..16
+        if $gu < LATENT_GROUPS {
+            let m = subgroupBroadcast(select(a_$c, b_$c, $gu >= 8u), $gu % 8u);
+#repeat p = 0..TILE_PIXELS
+            t_$p[$c] += dot(m, compressed_$p[$g]);
+#end
+        }
+#end
+#end
+#repeat p = 0..TILE_PIXELS
+        if pixel + $pu < params.pixels {
+            latent[pixel_$p * LATENT_GROUPS + group] = t_$p;
+        }
+#end
+    }
+}

@@ -1,0 +1,136 @@
+// What the kernels of the dense family share. Each brings TILE_PIXELS and TILE_GROUPS, its `Invocation`, `locate`, which is
+// false where there is nothing to do, and `accumulate`, which adds to `sums_0`, `sums_1`, ...
+//
+// input    [picture][row][column][in_groups]                            vec4 of input channels
+// weights  [kernel²][4·in_groups][out_groups], then bias [out_groups]   vec4 of output channels
+// output   [picture][row][column][out_groups]
+// partials [picture][slot][bin][out_groups]                             sums of the outputs; one slot for each tile
+//
+// One invocation computes TILE_PIXELS neighbouring columns of one row of TILE_GROUPS neighbouring output groups.
+
+#import activation
+#import pool_sums
+
+struct Params {
+    in_height: u32,
+    in_width: u32,
+    in_groups: u32,
+    out_height: u32,
+    out_width: u32,
+    out_groups: u32,
+    stride: u32,
+    pad_top: u32,
+    pad_left: u32,
+    kernel: u32,
+    unused_1: u32,
+    unused_2: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> input: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read> weights: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read_write> output: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read_write> partials: array<vec4<f32>>;
+
+override WORKGROUP_X: u32 = 8u;
+override WORKGROUP_Y: u32 = 8u;
+
+var<private> picture: u32;
+// The tile's number, its place in the output, and the first of its output groups.
+var<private> slot: u32;
+var<private> row: u32;
+var<private> column: u32;
+var<private> group: u32;
+// The sums of each column by output group.
+#repeat p = 0..TILE_PIXELS
+var<private> sums_$p: array<vec4<f32>, TILE_GROUPS>;
+#end
+
+fn set_place(tile: u32, first_group: u32, of_picture: u32) {
+    let tiles_across = (params.out_width + TILE_PIXELS - 1u) / TILE_PIXELS;
+    picture = of_picture;
+    slot = tile;
+    row = tile / tiles_across;
+    column = TILE_PIXELS * (tile % tiles_across);
+    group = first_group;
+}
+
+// Whether the tile has this output group; a group past the last stands for the last one.
+fn has_group(offset: u32) -> bool {
+    return group + offset < params.out_groups;
+}
+
+fn group_at(offset: u32) -> u32 {
+    return min(group + offset, params.out_groups - 1u);
+}
+
+// The input under tap (i, j) of the tile's column `offset`; zero outside. The address is clamped, so that no invocation
+// waits for another.
+fn load(offset: u32, i: u32, j: u32, k: u32) -> vec4<f32> {
+    let y = i32(row * params.stride + i) - i32(params.pad_top);
+    let x = i32((column + offset) * params.stride + j) - i32(params.pad_left);
+    let bottom = i32(params.in_height) - 1;
+    let right = i32(params.in_width) - 1;
+    let pixel = (picture * params.in_height + u32(clamp(y, 0, bottom))) * params.in_width + u32(clamp(x, 0, right));
+    let inside = y >= 0 && y <= bottom && x >= 0 && x <= right;
+    return select(vec4<f32>(0.0), input[pixel * params.in_groups + k], inside);
+}
+
+fn bias_and_activate() {
+    let bias = params.kernel * params.kernel * 4u * params.in_groups * params.out_groups;
+#repeat g = 0..TILE_GROUPS
+    let bias_$g = weights[bias + group_at($gu)];
+#repeat p = 0..TILE_PIXELS
+    sums_$p[$g] = activate(sums_$p[$g] + bias_$g);
+#end
+#end
+}
+
+fn store() {
+    if row >= params.out_height { return; }
+    let first = (picture * params.out_height + row) * params.out_width + column;
+#repeat p = 0..TILE_PIXELS
+    if column + $pu < params.out_width {
+        let place_$p = (first + $pu) * params.out_groups + group;
+#repeat g = 0..TILE_GROUPS
+        if has_group($gu) { output[place_$p + $gu] = sums_$p[$g]; }
+#end
+    }
+#end
+}
+
+fn store_pool_sums() {
+    if row >= params.out_height { return; }
+    let tiles = (params.out_width + TILE_PIXELS - 1u) / TILE_PIXELS * params.out_height;
+    let bins = POOL_BINS * POOL_BINS;
+#repeat g = 0..TILE_GROUPS
+    bin_sums = array<vec4<f32>, 4>();
+#repeat p = 0..TILE_PIXELS
+    if column + $pu < params.out_width {
+        add_to_bins(row, column + $pu, params.out_height, params.out_width, sums_$p[$g]);
+    }
+#end
+    if has_group($gu) {
+        for (var bin = 0u; bin < bins; bin++) {
+            partials[((picture * tiles + slot) * bins + bin) * params.out_groups + group + $gu] = bin_sums[bin];
+        }
+    }
+#end
+}
+
+@compute @workgroup_size(WORKGROUP_X, WORKGROUP_Y)
+fn plain(invocation: Invocation) {
+    if !locate(invocation) { return; }
+    accumulate();
+    bias_and_activate();
+    store();
+}
+
+@compute @workgroup_size(WORKGROUP_X, WORKGROUP_Y)
+fn plain_pooled(invocation: Invocation) {
+    if !locate(invocation) { return; }
+    accumulate();
+    bias_and_activate();
+    store();
+    store_pool_sums();
+}

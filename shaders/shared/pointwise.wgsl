@@ -1,0 +1,201 @@
+// What the kernels of the pointwise family share. Each brings TILE_PIXELS and TILE_GROUPS, its `Invocation`, `locate`, which
+// is false where there is nothing to do, `accumulate_input` and `accumulate_latent`, which add to `sums_0`, `sums_1`, ..., and
+// SLOT_PIXELS and `slot_sum`, which adds up what the invocations of a slot have; the first of them stores it.
+//
+// input    [picture][pixel][in_groups]                        vec4 of input channels
+// weights  [4·in_groups][out_groups], then bias [out_groups]  vec4 of output channels; per picture where weight_stride > 0
+//          branch entries: then P [4·latent_groups][out_groups]
+// heads    [picture] M, then λ [out_groups]                   branch entries: out = λ ⊙ (W₀·x) + P·latent + bias
+// latent   [picture][pixel][latent_groups]                    branch entries
+// residual as output                                          added after the activation
+// output   [picture][pixel][out_groups]
+// partials [picture][slot][bin][out_groups]                   sums of the outputs; one slot for each SLOT_PIXELS pixels
+//
+// One invocation computes TILE_PIXELS neighbouring pixels of TILE_GROUPS neighbouring output groups.
+
+#import activation
+#import pool_sums
+
+struct Params {
+    width: u32,
+    height: u32,
+    in_groups: u32,
+    out_groups: u32,
+    weight_stride: u32,
+    latent_groups: u32,
+    heads_stride: u32,
+    lambda_offset: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> input: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read> weights: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read> heads: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read> latent: array<vec4<f32>>;
+@group(0) @binding(5) var<storage, read> residual: array<vec4<f32>>;
+@group(0) @binding(6) var<storage, read_write> output: array<vec4<f32>>;
+@group(0) @binding(7) var<storage, read_write> partials: array<vec4<f32>>;
+
+override WORKGROUP_X: u32 = 8u;
+override WORKGROUP_Y: u32 = 8u;
+
+var<private> picture: u32;
+var<private> pixels: u32;
+// The first of the invocation's pixels and of its output groups.
+var<private> pixel: u32;
+var<private> group: u32;
+// The sums of each pixel by output group.
+#repeat p = 0..TILE_PIXELS
+var<private> sums_$p: array<vec4<f32>, TILE_GROUPS>;
+#end
+
+// Whether the tile has this output group; a group past the last stands for the last one.
+fn has_group(offset: u32) -> bool {
+    return group + offset < params.out_groups;
+}
+
+fn group_at(offset: u32) -> u32 {
+    return min(group + offset, params.out_groups - 1u);
+}
+
+// A pixel's place in a map of `groups` groups; past the end, that of the last pixel.
+fn place(offset: u32, groups: u32) -> u32 {
+    return (picture * pixels + min(pixel + offset, pixels - 1u)) * groups;
+}
+
+// λ on what is summed so far, then the low-rank branch.
+fn accumulate_branch() {
+    let lambda = picture * params.heads_stride + params.lambda_offset;
+#repeat g = 0..TILE_GROUPS
+    let lambda_$g = heads[lambda + group_at($gu)];
+#repeat p = 0..TILE_PIXELS
+    sums_$p[$g] *= lambda_$g;
+#end
+#end
+    accumulate_latent((4u * params.in_groups + 1u) * params.out_groups, params.latent_groups);
+}
+
+fn bias_and_activate() {
+    let bias = picture * params.weight_stride + 4u * params.in_groups * params.out_groups;
+#repeat g = 0..TILE_GROUPS
+    let bias_$g = weights[bias + group_at($gu)];
+#repeat p = 0..TILE_PIXELS
+    sums_$p[$g] = activate(sums_$p[$g] + bias_$g);
+#end
+#end
+}
+
+fn add_residual() {
+#repeat p = 0..TILE_PIXELS
+    let place_$p = place($pu, params.out_groups);
+#repeat g = 0..TILE_GROUPS
+    sums_$p[$g] += residual[place_$p + group_at($gu)];
+#end
+#end
+}
+
+fn store() {
+#repeat p = 0..TILE_PIXELS
+    if pixel + $pu < pixels {
+        let place_$p = place($pu, params.out_groups) + group;
+#repeat g = 0..TILE_GROUPS
+        if has_group($gu) { output[place_$p + $gu] = sums_$p[$g]; }
+#end
+    }
+#end
+}
+
+fn store_pool_sums() {
+    let bins = POOL_BINS * POOL_BINS;
+    let slot = picture * ((pixels + SLOT_PIXELS - 1u) / SLOT_PIXELS) + pixel / SLOT_PIXELS;
+    let is_first = pixel < pixels && pixel % SLOT_PIXELS == 0u;
+#repeat g = 0..TILE_GROUPS
+    bin_sums = array<vec4<f32>, 4>();
+#repeat p = 0..TILE_PIXELS
+    if pixel + $pu < pixels {
+        let at = pixel + $pu;
+        add_to_bins(at / params.width, at % params.width, params.height, params.width, sums_$p[$g]);
+    }
+#end
+    for (var bin = 0u; bin < bins; bin++) {
+        let sum = slot_sum(bin_sums[bin]);
+        if is_first && has_group($gu) { partials[(slot * bins + bin) * params.out_groups + group + $gu] = sum; }
+    }
+#end
+}
+
+@compute @workgroup_size(WORKGROUP_X, WORKGROUP_Y)
+fn plain(invocation: Invocation) {
+    if !locate(invocation) { return; }
+    accumulate_input(picture * params.weight_stride, params.in_groups);
+    bias_and_activate();
+    store();
+}
+
+@compute @workgroup_size(WORKGROUP_X, WORKGROUP_Y)
+fn plain_pooled(invocation: Invocation) {
+    if !locate(invocation) { return; }
+    accumulate_input(picture * params.weight_stride, params.in_groups);
+    bias_and_activate();
+    store();
+    store_pool_sums();
+}
+
+@compute @workgroup_size(WORKGROUP_X, WORKGROUP_Y)
+fn residual_sum(invocation: Invocation) {
+    if !locate(invocation) { return; }
+    accumulate_input(picture * params.weight_stride, params.in_groups);
+    bias_and_activate();
+    add_residual();
+    store();
+}
+
+@compute @workgroup_size(WORKGROUP_X, WORKGROUP_Y)
+fn residual_sum_pooled(invocation: Invocation) {
+    if !locate(invocation) { return; }
+    accumulate_input(picture * params.weight_stride, params.in_groups);
+    bias_and_activate();
+    add_residual();
+    store();
+    store_pool_sums();
+}
+
+@compute @workgroup_size(WORKGROUP_X, WORKGROUP_Y)
+fn branch(invocation: Invocation) {
+    if !locate(invocation) { return; }
+    accumulate_input(picture * params.weight_stride, params.in_groups);
+    accumulate_branch();
+    bias_and_activate();
+    store();
+}
+
+@compute @workgroup_size(WORKGROUP_X, WORKGROUP_Y)
+fn branch_pooled(invocation: Invocation) {
+    if !locate(invocation) { return; }
+    accumulate_input(picture * params.weight_stride, params.in_groups);
+    accumulate_branch();
+    bias_and_activate();
+    store();
+    store_pool_sums();
+}
+
+@compute @workgroup_size(WORKGROUP_X, WORKGROUP_Y)
+fn branch_residual_sum(invocation: Invocation) {
+    if !locate(invocation) { return; }
+    accumulate_input(picture * params.weight_stride, params.in_groups);
+    accumulate_branch();
+    bias_and_activate();
+    add_residual();
+    store();
+}
+
+@compute @workgroup_size(WORKGROUP_X, WORKGROUP_Y)
+fn branch_residual_sum_pooled(invocation: Invocation) {
+    if !locate(invocation) { return; }
+    accumulate_input(picture * params.weight_stride, params.in_groups);
+    accumulate_branch();
+    bias_and_activate();
+    add_residual();
+    store();
+    store_pool_sums();
+}

@@ -1,0 +1,47 @@
+// The product of `shared/pointwise.wgsl` where every invocation loads what it needs.
+
+struct Invocation {
+    @builtin(global_invocation_id) id: vec3<u32>,
+}
+
+const SLOT_PIXELS: u32 = TILE_PIXELS;
+
+fn slot_sum(value: vec4<f32>) -> vec4<f32> {
+    return value;
+}
+
+fn locate(invocation: Invocation) -> bool {
+    picture = invocation.id.z;
+    pixels = params.width * params.height;
+    pixel = TILE_PIXELS * invocation.id.y;
+    group = TILE_GROUPS * invocation.id.x;
+    return group < params.out_groups && pixel < pixels;
+}
+
+#repeat map = input latent
+fn accumulate_$map(first_row: u32, groups: u32) {
+    let step = params.out_groups;
+#repeat p = 0..TILE_PIXELS
+    let place_$p = place($pu, groups);
+#end
+    var row = first_row;
+    for (var k = 0u; k < groups; k++) {
+#repeat p = 0..TILE_PIXELS
+        let x_$p = $map[place_$p + k];
+#end
+#repeat g = 0..TILE_GROUPS
+        let at_$g = row + group_at($gu);
+        let rows_$g = mat4x4<f32>(
+            weights[at_$g],
+            weights[at_$g + step],
+            weights[at_$g + 2u * step],
+            weights[at_$g + 3u * step],
+        );
+#repeat p = 0..TILE_PIXELS
+        sums_$p[$g] += rows_$g * x_$p;
+#end
+#end
+        row += 4u * step;
+    }
+}
+#end

@@ -1,0 +1,65 @@
+//! How convolutions over all channels are cut into invocations: the variants of the pointwise and the dense kernel.
+
+use super::{Kernel, split_workgroup};
+
+/// A variant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tile {
+    /// 4 pixels × 2 groups an invocation, for hardware.
+    Small,
+    /// 8 pixels × 4 groups, for software, where a load costs more than a register.
+    Wide,
+    /// 4 pixels × 8 groups with weights handed round in subgroups of this many invocations, at least eight.
+    Subgroup(u32),
+}
+
+impl Tile {
+    /// Of a family's small, wide and subgroup kernels the one for this tile.
+    pub(super) const fn kernel(self, [small, wide, subgroup]: [Kernel; 3]) -> Kernel {
+        match self {
+            Self::Small => small,
+            Self::Wide => wide,
+            Self::Subgroup(_) => subgroup,
+        }
+    }
+
+    /// Pixels of one invocation.
+    pub(super) const fn pixels(self) -> u32 {
+        pixels_of(self.kernel(super::conv_pointwise::KERNELS))
+    }
+
+    /// Pixels of one slot of a pointwise kernel's partial sums.
+    pub(super) const fn slot_pixels(self) -> u32 {
+        slot_pixels_of(self.kernel(super::conv_pointwise::KERNELS))
+    }
+
+    /// The workgroup's sizes, and the workgroups that cover `out_groups` groups of `tiles` tiles of pixels.
+    pub(super) fn launch(self, out_groups: u32, tiles: u32) -> ([u32; 2], [u32; 2]) {
+        match self {
+            Self::Small => {
+                let across = out_groups.div_ceil(2);
+                let [x, y] = split_workgroup(across, 8);
+                ([x, y], [across.div_ceil(x), tiles.div_ceil(y)])
+            }
+            // Small workgroups share the cores better, and software gains nothing from large ones.
+            Self::Wide => ([1, 8], [out_groups.div_ceil(4), tiles.div_ceil(8)]),
+            Self::Subgroup(size) => ([size, 1], [tiles.div_ceil(size), out_groups.div_ceil(8)]),
+        }
+    }
+}
+
+/// Pixels of one invocation of a kernel with tiles.
+pub(super) const fn pixels_of(kernel: Kernel) -> u32 {
+    match kernel {
+        Kernel::ConvDenseWide | Kernel::ConvPointwiseWide => 8,
+        _ => 4,
+    }
+}
+
+/// Pixels of one slot of a pointwise kernel's partial sums: those of one invocation, or of the eight that share weights.
+pub(super) const fn slot_pixels_of(kernel: Kernel) -> u32 {
+    match kernel {
+        Kernel::ConvPointwiseSubgroup => 8 * pixels_of(kernel),
+        _ => pixels_of(kernel),
+    }
+}
