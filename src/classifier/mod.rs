@@ -309,13 +309,17 @@ fn describe(info: &GpuInfo) -> String {
 }
 
 /// The classes of pairs of class and probability, where each is sound.
+///
+/// The largest of so many probabilities is at least their mean. That is checked because a browser's shaders may make zero of
+/// what is not a number.
 fn guesses(pairs: &[f32], classes: usize) -> Option<Vec<Guess>> {
     let guess = |pair: &[f32]| {
         let (class, probability) = (pair[0] as usize, pair[1]);
         let sound = class < classes && (0.0..=1.0).contains(&probability);
         sound.then_some(Guess { class, probability })
     };
-    pairs.chunks_exact(2).map(guess).collect()
+    let guesses: Option<Vec<Guess>> = pairs.chunks_exact(2).map(guess).collect();
+    guesses.filter(|guesses| guesses.first().is_some_and(|best| best.probability * classes as f32 >= 0.99))
 }
 
 fn prepare_on_cpu(preprocess: &Preprocess, pictures: &[&Picture], input: &mut [f32]) {
@@ -328,4 +332,18 @@ fn prepare_on_cpu(preprocess: &Preprocess, pictures: &[&Picture], input: &mut [f
 #[cfg(not(target_arch = "wasm32"))]
 pub fn block_on<T>(future: impl Future<Output = T>) -> T {
     pollster::block_on(future)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_sound_probabilities_are_believed() {
+        assert_eq!(guesses(&[2.0, 0.7, 0.0, 0.2], 3).map(|found| found[0].class), Some(2));
+        assert!(guesses(&[0.0, 0.25, 1.0, 0.25], 4).is_some(), "all the same");
+        for pairs in [[1.0, f32::NAN], [1.0, 1.1], [1.0, -0.1], [4.0, 0.9], [0.0, 0.0], [0.0, 0.2]] {
+            assert_eq!(guesses(&pairs, 4), None, "{pairs:?}");
+        }
+    }
 }
