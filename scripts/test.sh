@@ -39,3 +39,6 @@ cargo test
 
 step "Tests without a GPU"
 cargo test --no-default-features --features cli
+
+step "In the browser"
+scripts/test-web.sh
