@@ -36,9 +36,9 @@ export interface DynamicLayer {
 
 /** Milliseconds of the last `classify`. */
 export interface Timing {
-  /** Handing the picture over and starting the run; with `timestamps`, resizing it on the GPU. */
+  /** Handing the picture over and starting the run; with `timestamps`, resizing it on the GPU. 0 on the CPU. */
   prepare: number;
-  /** The network. */
+  /** The network; on the CPU with all before it. */
   network: number;
   /** From the network's end to the answer. */
   readback: number;
