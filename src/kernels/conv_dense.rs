@@ -3,9 +3,12 @@
 use bytemuck::{Pod, Zeroable};
 use rayon::prelude::*;
 
+use super::axis::Axis;
 use super::conv_depthwise::sum_tiles;
 use super::epilogue::add_product;
-use super::{Access, Arguments, Cost, Dispatch, Epilogue, Kernel, Nonlinearity, Spec, split_workgroup, vec4_bytes};
+use super::{
+    Access, Arguments, Cost, Dispatch, Epilogue, Kernel, Nonlinearity, Scalar, Spec, split_workgroup, vec4_bytes,
+};
 
 /// The kernel's specification.
 pub const SPEC: Spec = Spec {
@@ -87,8 +90,11 @@ pub fn dispatch(shape: Shape, epilogue: Epilogue) -> Dispatch {
         unused: [0; 3],
     };
     let [x, y] = split_workgroup(shape.out_groups, 8);
-    let (in_pixels, out_pixels) = (shape.input[0] * shape.input[1], shape.output[0] * shape.output[1]);
-    let taps = shape.kernel * shape.kernel * 4 * shape.in_groups;
+    let out_pixels = shape.output[0] * shape.output[1];
+    let [rows, columns] =
+        [0, 1].map(|a| Axis::new(shape.input[a], shape.output[a], shape.kernel, shape.stride, shape.padding[a]));
+    let products = u64::from(rows.taps) * u64::from(columns.taps) * 16 * u64::from(shape.in_groups * shape.out_groups);
+    let weights = (rows.weights * columns.weights * 4 * shape.in_groups + 1) * shape.out_groups;
     let pooled = epilogue.pooling.map_or(0, |pooling| shape.slots() * pooling.count());
     Dispatch {
         kernel: Kernel::ConvDense,
@@ -103,14 +109,21 @@ pub fn dispatch(shape: Shape, epilogue: Epilogue) -> Dispatch {
         params: bytemuck::bytes_of(&params).to_vec(),
         workgroups: [shape.out_groups.div_ceil(x), shape.slots().div_ceil(y)],
         cost: Cost {
-            flops: 2 * u64::from(out_pixels) * u64::from(4 * shape.out_groups) * u64::from(taps),
-            bytes_read: vec4_bytes(in_pixels * shape.in_groups + (taps + 1) * shape.out_groups),
+            flops: 2 * products + epilogue.flops(shape.output, shape.out_groups),
+            bytes_read: vec4_bytes(rows.inputs * columns.inputs * shape.in_groups + weights),
             bytes_written: vec4_bytes((out_pixels + pooled) * shape.out_groups),
         },
     }
 }
 
-pub(super) fn twin(dispatch: &Dispatch, mut arguments: Arguments<'_>) {
+pub(super) fn shape(dispatch: &Dispatch) -> String {
+    let Params { in_height, in_width, in_groups, out_height, out_width, out_groups, stride, .. } = dispatch.params_as();
+    let kernel = dispatch.override_value("KERNEL").unwrap_or(0);
+    let (inputs, outputs) = (4 * in_groups, 4 * out_groups);
+    format!("{in_height}×{in_width}×{inputs} → {out_height}×{out_width}×{outputs}, {kernel}×{kernel} by {stride}")
+}
+
+pub(super) fn twin<S: Scalar>(dispatch: &Dispatch, mut arguments: Arguments<'_, S>) {
     let params: Params = dispatch.params_as();
     let (in_groups, out_groups) = (params.in_groups as usize, params.out_groups as usize);
     let kernel = dispatch.override_value("KERNEL").unwrap_or(3) as usize;

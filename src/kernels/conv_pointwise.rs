@@ -4,7 +4,9 @@ use bytemuck::{Pod, Zeroable};
 use rayon::prelude::*;
 
 use super::epilogue::BinSums;
-use super::{Access, Arguments, Cost, Dispatch, Epilogue, Kernel, Nonlinearity, Spec, split_workgroup, vec4_bytes};
+use super::{
+    Access, Arguments, Cost, Dispatch, Epilogue, Kernel, Nonlinearity, Scalar, Spec, split_workgroup, vec4_bytes,
+};
 
 /// The kernel's specification.
 pub const SPEC: Spec = Spec {
@@ -149,10 +151,20 @@ fn cost(shape: Shape, latent_groups: u32, epilogue: Epilogue) -> Cost {
     if let Some(pooling) = epilogue.pooling {
         written += shape.slots() * pooling.count() * out_groups;
     }
-    Cost { flops: 2 * products, bytes_read: vec4_bytes(read), bytes_written: vec4_bytes(written) }
+    // The bias of each value, and the scale of a branch's.
+    let values = u64::from(pixels) * u64::from(4 * out_groups);
+    let scales = if latent_groups > 0 { 2 * values } else { values };
+    let flops = 2 * products + scales + epilogue.flops([height, width], out_groups);
+    Cost { flops, bytes_read: vec4_bytes(read), bytes_written: vec4_bytes(written) }
 }
 
-pub(super) fn twin(dispatch: &Dispatch, mut arguments: Arguments<'_>) {
+pub(super) fn shape(dispatch: &Dispatch) -> String {
+    let Params { width, height, in_groups, out_groups, latent_groups, .. } = dispatch.params_as();
+    let latent = if latent_groups > 0 { format!(", latent {}", 4 * latent_groups) } else { String::new() };
+    format!("{height}×{width}×{} → {height}×{width}×{}{latent}", 4 * in_groups, 4 * out_groups)
+}
+
+pub(super) fn twin<S: Scalar>(dispatch: &Dispatch, mut arguments: Arguments<'_, S>) {
     let params: Params = dispatch.params_as();
     let (in_groups, out_groups) = (params.in_groups as usize, params.out_groups as usize);
     let latent_groups = params.latent_groups as usize;
@@ -176,7 +188,7 @@ pub(super) fn twin(dispatch: &Dispatch, mut arguments: Arguments<'_>) {
         let place = |groups: usize| (picture * pixels + pixel) * groups;
         let rows = out.len() / out_groups;
         let set = picture * params.weight_stride as usize;
-        out.fill([0.0; 4]);
+        out.fill([S::ZERO; 4]);
         multiply(out, &input[place(in_groups)..][..rows * in_groups], &weights[set..], out_groups);
         if branch {
             let lambda = picture * params.heads_stride as usize + params.lambda_offset as usize;
@@ -224,12 +236,10 @@ pub(super) fn twin(dispatch: &Dispatch, mut arguments: Arguments<'_>) {
 }
 
 /// out += x · weights, for rows of x with `4 · x.len() / rows` channels each and `weights[channel][out_groups]`.
-fn multiply(out: &mut [[f32; 4]], x: &[[f32; 4]], weights: &[[f32; 4]], out_groups: usize) {
+fn multiply<S: Scalar>(out: &mut [[S; 4]], x: &[[S; 4]], weights: &[[S; 4]], out_groups: usize) {
     let rows = out.len() / out_groups;
     let in_groups = x.len() / rows;
-    let x: &[f32] = bytemuck::cast_slice(x);
-    let weights: &[f32] = bytemuck::cast_slice(weights);
-    let out: &mut [f32] = bytemuck::cast_slice_mut(out);
+    let (x, weights, out) = (x.as_flattened(), weights.as_flattened(), out.as_flattened_mut());
     let (inputs, outputs) = (4 * in_groups, 4 * out_groups);
     if let [a, b, c, d] = out.chunks_exact_mut(outputs).collect::<Vec<_>>().as_mut_slice() {
         // Four pixels together share each weight that is loaded.
@@ -239,10 +249,10 @@ fn multiply(out: &mut [[f32; 4]], x: &[[f32; 4]], weights: &[[f32; 4]], out_grou
             for ((((w, a), b), c), d) in
                 w.iter().zip(a.iter_mut()).zip(b.iter_mut()).zip(c.iter_mut()).zip(d.iter_mut())
             {
-                *a += w * xa;
-                *b += w * xb;
-                *c += w * xc;
-                *d += w * xd;
+                *a += *w * xa;
+                *b += *w * xb;
+                *c += *w * xc;
+                *d += *w * xd;
             }
         }
         return;
@@ -250,7 +260,7 @@ fn multiply(out: &mut [[f32; 4]], x: &[[f32; 4]], weights: &[[f32; 4]], out_grou
     for (out, x) in out.chunks_exact_mut(outputs).zip(x.chunks_exact(inputs)) {
         for (k, x) in x.iter().enumerate() {
             for (sum, w) in out.iter_mut().zip(&weights[k * outputs..][..outputs]) {
-                *sum += w * x;
+                *sum += *w * *x;
             }
         }
     }

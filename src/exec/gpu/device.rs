@@ -5,6 +5,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::GpuError;
 use crate::plan::Limits;
 
+/// What no plan needs but the profiler uses where it is there: timestamps, and half floats for their roof.
+const OPTIONAL_FEATURES: wgpu::Features = wgpu::Features::TIMESTAMP_QUERY
+    .union(wgpu::Features::TIMESTAMP_QUERY_INSIDE_ENCODERS)
+    .union(wgpu::Features::TIMESTAMP_QUERY_INSIDE_PASSES)
+    .union(wgpu::Features::SHADER_F16);
+
 /// Which adapter is wanted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum GpuChoice {
@@ -87,7 +93,7 @@ impl Gpu {
         let allowed = adapter.limits();
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("dynaconv"),
-            required_features: wgpu::Features::empty(),
+            required_features: OPTIONAL_FEATURES & adapter.features(),
             required_limits: wgpu::Limits {
                 max_buffer_size: allowed.max_buffer_size,
                 max_texture_dimension_2d: allowed.max_texture_dimension_2d,
