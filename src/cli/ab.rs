@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use super::Outcome;
 use super::settings::{DeviceArguments, ModelArguments, introduce};
-use super::shader_text::check_candidate;
+use super::shader_contract::check_candidate;
 use super::show::{duration, printable};
 use super::table::{Side, Table};
 

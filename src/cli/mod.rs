@@ -21,6 +21,8 @@ mod profile;
 mod profile_table;
 mod run;
 mod settings;
+#[cfg(feature = "gpu")]
+mod shader_contract;
 mod shader_text;
 mod shaders;
 mod show;
