@@ -5,7 +5,7 @@
 //!
 //! [`classifier`] is the whole way from pictures to the most probable classes and the place to start. Below it, in the order
 //! in which a network passes through: [`model`] reads files, [`graph`] holds networks and folds them, [`lower`] turns them into a
-//! [`plan`] of [`kernels`], and [`exec`] runs it.
+//! [`plan`] of [`kernels`], and [`exec`] runs it. [`profile`] says where the time goes.
 //!
 //! ```
 //! use dynaconv::graph::networks::{Architecture, MobileNetV2};
@@ -26,6 +26,7 @@ pub mod lower;
 pub mod model;
 pub mod picture;
 pub mod plan;
+pub mod profile;
 pub mod tensor;
 #[cfg(all(feature = "web", target_arch = "wasm32"))]
 pub mod web;

@@ -13,6 +13,7 @@ use crate::exec::gpu::{Frame, Gpu, GpuChoice, GpuError, Pixels};
 use crate::lower::{LowerError, Options};
 use crate::model::Model;
 use crate::plan::Insight;
+use crate::profile::{Profile, ProfileError, Profiler};
 use crate::tensor::Tensor;
 
 /// An open device of the browser.
@@ -161,6 +162,35 @@ impl Engine {
             Ok(layers.iter().map(insight_object).collect::<Array>().into())
         }))
     }
+
+    /// Profiles the network; gives a promise of the profile as JSON. On a GPU it is made ready a second time for that, so
+    /// that pictures are answered meanwhile.
+    pub fn profile(&self, repeats: u32, warm_up: u32, roof: bool) -> Promise {
+        let profiler = Profiler { warm_up, repeats, roof };
+        let classifier = Rc::clone(&self.classifier);
+        let gpu = classifier.borrow().gpu().cloned();
+        let second = gpu.map(|gpu| classifier.borrow().reopened(gpu));
+        future_to_promise(async move {
+            let profile = match second {
+                Some(second) => second.await.map_err(|error| thrown(&error))?.profile(&profiler, 1).await,
+                // The CPU computes at once, so nobody else asks for the classifier meanwhile.
+                None => classifier.borrow_mut().profile(&profiler, 1).await,
+            };
+            let json = serde_json::to_string(&profile.map_err(|error| thrown(&error))?);
+            json.map(JsValue::from).map_err(|error| failure("device", &error.to_string()))
+        })
+    }
+}
+
+/// A profile's JSON as a page of its own, for `Engine.profile`.
+///
+/// # Errors
+/// When the JSON is no profile.
+#[wasm_bindgen(js_name = profilePage)]
+pub fn profile_page(json: &str) -> Result<String, JsValue> {
+    let refused = |error: &dyn std::fmt::Display| failure("bad-input", &error.to_string());
+    let profile = Profile::from_json(json).map_err(|error| refused(&error))?;
+    profile.to_html().map_err(|error| refused(&error))
 }
 
 fn describe(model: &Model, classifier: &Classifier) -> String {
@@ -210,7 +240,8 @@ fn thrown(error: &ClassifierError) -> JsValue {
         | ClassifierError::Lower { .. }
         | ClassifierError::NotFinite { .. } => "bad-model",
         ClassifierError::Batch { .. } | ClassifierError::Pixels | ClassifierError::InputShape { .. } => "bad-input",
-        ClassifierError::Gpu(error) => match error {
+        ClassifierError::Profile(ProfileError::Input { .. } | ProfileError::NoLaunch { .. }) => "bad-input",
+        ClassifierError::Profile(ProfileError::Gpu(error)) | ClassifierError::Gpu(error) => match error {
             GpuError::NoAdapter | GpuError::NoMatch { .. } => "no-adapter",
             GpuError::InvalidPlan(_) => "limits",
             GpuError::Lost(_) => "device-lost",

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::cases::{convolution, dynamic, vector};
+use common::cases::{convolution, dynamic, roof, vector};
 use common::suite::{BATCH, Case, Runtime, failures, plan};
 use dynaconv::exec::cpu::CpuExecutor;
 use dynaconv::plan::{Memory, View};
@@ -17,7 +17,7 @@ fn cases_of(cases: fn() -> Vec<Case>, entry: &str) -> Vec<Case> {
 /// Faults in the WGSL that a device compiles.
 #[cfg(feature = "gpu")]
 mod shader_faults {
-    use super::{BATCH, Case, cases_of, convolution, dynamic, failures, plan, vector};
+    use super::{BATCH, Case, cases_of, convolution, dynamic, failures, plan, roof, vector};
     use crate::common::suite::gpu;
     use dynaconv::kernels::{Kernel, wgsl};
 
@@ -256,6 +256,25 @@ mod shader_faults {
                 ("bins overlap too little", "sum", "column < (width + 1u) / 2u", "column < width / 2u"),
                 ("last slot forgotten", "finish", "slot < params.slots;", "slot + 1u < params.slots;"),
                 ("divisor of the whole map", "finish", "f32(rows * columns)", "f32(params.height * params.width)"),
+            ],
+        );
+    }
+
+    #[test]
+    fn roof() {
+        must_be_caught(
+            Kernel::Roof,
+            roof::roof,
+            &[
+                ("last vec4 forgotten", "copy", "if at < params.count {", "if at + 1u < params.count {"),
+                ("one step too few", "add_up", "step < 16u", "step < 15u"),
+                (
+                    "one iteration too few",
+                    "multiply_add",
+                    "step < params.iterations;",
+                    "step + 1u < params.iterations;",
+                ),
+                ("a chain left out", "multiply_add", "((e + f) + (g + h))", "((e + f) + g)"),
             ],
         );
     }

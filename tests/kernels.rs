@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::cases::{convolution, dynamic, vector};
+use common::cases::{convolution, dynamic, roof, vector};
 use common::suite::{BATCH, Case, failures, plan};
 use dynaconv::exec::cpu::CpuExecutor;
 
@@ -55,6 +55,7 @@ fn cases_meet_every_choice() {
         vector::linear(),
         vector::pool(),
         vector::top_k(),
+        roof::roof(),
     ];
     for cases in all {
         let spec = cases[0].dispatch.kernel.spec();
@@ -140,4 +141,9 @@ fn pool() {
 #[test]
 fn top_k() {
     check(&vector::top_k());
+}
+
+#[test]
+fn roof() {
+    check(&roof::roof());
 }

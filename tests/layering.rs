@@ -14,7 +14,7 @@ const MAY_USE: [(&str, &[&str]); 12] = [
     ("plan", &["tensor", "kernels"]),
     ("lower", &["tensor", "graph", "kernels", "plan"]),
     ("exec", &["tensor", "kernels", "plan", "picture"]),
-    ("profile", &["plan", "kernels", "exec"]),
+    ("profile", &["tensor", "plan", "kernels", "exec"]),
     ("classifier", &["tensor", "graph", "picture", "model", "kernels", "plan", "lower", "exec", "profile"]),
     ("cli", &["tensor", "graph", "picture", "model", "kernels", "plan", "lower", "exec", "profile", "classifier"]),
     ("web", &["tensor", "graph", "picture", "model", "kernels", "plan", "lower", "exec", "profile", "classifier"]),

@@ -4,7 +4,7 @@ mod common;
 
 use std::collections::BTreeSet;
 
-use common::cases::{convolution, dynamic, vector};
+use common::cases::{convolution, dynamic, roof, vector};
 use dynaconv::kernels::resize::Resize;
 use dynaconv::kernels::{Access, Dispatch, Kernel, wgsl};
 use dynaconv::picture::{Filter, Preprocess};
@@ -52,6 +52,7 @@ fn dispatches() -> Vec<Dispatch> {
         vector::linear(),
         vector::pool(),
         vector::top_k(),
+        roof::roof(),
     ];
     let resizes = [Filter::Bilinear, Filter::Bicubic]
         .into_iter()

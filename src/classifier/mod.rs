@@ -22,6 +22,7 @@ use crate::lower::{LowerError, Options, lower};
 use crate::model::Model;
 use crate::picture::{Picture, Preprocess};
 use crate::plan::{Limits, Plan, PlanError};
+use crate::profile::{Profile, ProfileError, Profiler, noise};
 use crate::tensor::{Tensor, channels_last_from_nchw, nchw_from_channels_last};
 
 /// Where a model runs.
@@ -66,6 +67,9 @@ pub enum ClassifierError {
     #[cfg(feature = "gpu")]
     #[error(transparent)]
     Gpu(#[from] GpuError),
+    /// There is no profile.
+    #[error(transparent)]
+    Profile(#[from] ProfileError),
     /// More pictures than the classifier was made for, or none.
     #[error("{found} pictures in one call, expected 1 to {batch}")]
     Batch {
@@ -202,6 +206,15 @@ impl Classifier {
         self.notice.as_deref()
     }
 
+    /// The GPU that answers, if one does.
+    #[cfg(feature = "gpu")]
+    pub fn gpu(&self) -> Option<&Gpu> {
+        match &self.executor {
+            Executor::Cpu(_) => None,
+            Executor::Gpu(executor) => Some(executor.gpu()),
+        }
+    }
+
     /// The plan that runs.
     pub fn plan(&self) -> &Plan {
         match &self.executor {
@@ -283,6 +296,21 @@ impl Classifier {
         }
         let shape = vec![out.len() / classes, classes];
         Tensor::new(shape, out).map_err(|_| self.shape_error(input))
+    }
+
+    /// Profiles the network on its device, with `pictures` pictures of noise, which cost what any pictures cost. The
+    /// preparation of pictures is no part of it.
+    ///
+    /// # Errors
+    /// When there are no pictures or more than the batch, or the device fails.
+    pub async fn profile(&mut self, profiler: &Profiler, pictures: u32) -> Result<Profile, ClassifierError> {
+        let input = noise(self.plan(), pictures);
+        let profile = match &mut self.executor {
+            Executor::Cpu(executor) => profiler.cpu(executor, pictures, &input).await,
+            #[cfg(feature = "gpu")]
+            Executor::Gpu(executor) => profiler.gpu(executor, pictures, &input).await,
+        };
+        Ok(profile?)
     }
 
     fn shape_error(&self, input: &Tensor) -> ClassifierError {

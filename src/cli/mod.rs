@@ -2,8 +2,11 @@
 //!
 //! Results go to standard output, everything said about them to standard error.
 
+#[cfg(feature = "gpu")]
+mod ab;
 mod bench;
 mod classify;
+mod compare;
 mod decode_ahead;
 mod describe;
 mod devices;
@@ -15,8 +18,14 @@ mod import;
 mod inspect;
 mod labelled_folder;
 mod npy;
+mod profile;
+mod profile_table;
 mod run;
 mod settings;
+#[cfg(feature = "gpu")]
+mod shader_contract;
+mod shader_text;
+mod shaders;
 mod show;
 mod table;
 mod write_whole;
@@ -36,7 +45,8 @@ struct Arguments {
 }
 
 const EXIT_CODES: &str = "\
-Exit codes: 0 for success, 1 where some pictures were broken, 2 for errors.
+Exit codes: 0 for success, 1 where some pictures were broken or something is slower than allowed,
+2 for errors.
 Set RUST_LOG=info or RUST_LOG=wgpu=debug to see what happens inside, NO_COLOR=1 to have no colours.";
 
 #[derive(Subcommand)]
@@ -46,6 +56,11 @@ enum Command {
     Eval(eval::Arguments),
     Bench(bench::Arguments),
     Inspect(inspect::Arguments),
+    Profile(profile::Arguments),
+    Compare(compare::Arguments),
+    #[cfg(feature = "gpu")]
+    Ab(ab::Arguments),
+    Shaders(shaders::Arguments),
     Import(import::Arguments),
     Devices(devices::Arguments),
 }
@@ -69,6 +84,11 @@ pub fn main() -> ExitCode {
         Command::Eval(arguments) => eval::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Inspect(arguments) => inspect::run(&arguments),
+        Command::Profile(arguments) => profile::run(&arguments),
+        Command::Compare(arguments) => compare::run(&arguments),
+        #[cfg(feature = "gpu")]
+        Command::Ab(arguments) => ab::run(&arguments),
+        Command::Shaders(arguments) => shaders::run(&arguments),
         Command::Import(arguments) => import::run(&arguments),
         Command::Devices(arguments) => devices::run(&arguments),
     };

@@ -45,6 +45,30 @@ pub fn bytes(number: u64) -> String {
     }
 }
 
+/// A duration in nanoseconds, to three digits.
+pub fn duration(nanoseconds: f64) -> String {
+    let (value, unit) = match nanoseconds.abs() {
+        size if size < 999.5 => (nanoseconds, "ns"),
+        size if size < 999.5e3 => (nanoseconds / 1e3, "µs"),
+        size if size < 999.5e6 => (nanoseconds / 1e6, "ms"),
+        _ => (nanoseconds / 1e9, "s"),
+    };
+    format!("{} {unit}", three_digits(value))
+}
+
+/// A rate in thousands of millions per second, to three digits.
+pub fn rate(per_second: f64) -> String {
+    three_digits(per_second / 1e9)
+}
+
+fn three_digits(value: f64) -> String {
+    match value.abs() {
+        size if size < 9.995 => format!("{value:.2}"),
+        size if size < 99.95 => format!("{value:.1}"),
+        _ => format!("{value:.0}"),
+    }
+}
+
 /// A part of a whole in percent; nothing of nothing is no number.
 pub fn percent(part: usize, whole: usize) -> String {
     if whole == 0 { "–".into() } else { format!("{:.2} %", 100.0 * part as f64 / whole as f64) }
@@ -69,6 +93,11 @@ mod tests {
         assert_eq!([0, 999, 1000, 5_720_028].map(thousands), ["0", "999", "1,000", "5,720,028"]);
         assert_eq!(millions(326_373_704), "326.37 M");
         assert_eq!([999, 1500, 22_880_112].map(bytes), ["999 bytes", "1.5 kB", "22.9 MB"]);
+        assert_eq!(
+            [0.4, 999.0, 1234.0, 56_789.0, 9.996e8, 2e9].map(duration),
+            ["0.40 ns", "999 ns", "1.23 µs", "56.8 µs", "1.00 s", "2.00 s"]
+        );
+        assert_eq!([1.5e9, 123.4e9, 2e12].map(rate), ["1.50", "123", "2000"]);
         assert_eq!([percent(1, 3), percent(0, 0)], ["33.33 %", "–"]);
     }
 

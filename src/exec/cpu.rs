@@ -1,5 +1,8 @@
 //! Runs a plan on the CPU with the kernels' twins, on all cores.
 
+use web_time::Instant;
+
+use super::{HostMarks, RunTiming};
 use crate::kernels::{Access, Arguments, run_twin};
 use crate::plan::{Memory, Plan, PlanError, View};
 
@@ -54,6 +57,23 @@ impl CpuExecutor {
 
     /// Runs the plan on the first `pictures` pictures of the input, at most the plan's batch.
     pub fn run(&mut self, pictures: u32) {
+        self.run_and_note(pictures, || ());
+    }
+
+    /// As [`CpuExecutor::run`], and says when each launch ran.
+    pub fn run_timed(&mut self, pictures: u32) -> RunTiming {
+        let epoch = Instant::now();
+        let now = || epoch.elapsed().as_nanos() as u64;
+        let mut ends = Vec::with_capacity(self.plan.passes.len());
+        self.run_and_note(pictures, || ends.push(now()));
+        let host = HostMarks { end: now(), ..HostMarks::default() };
+        let begins = std::iter::once(0).chain(ends.iter().copied());
+        let launches = begins.zip(&ends).map(|(begin, end)| Some([begin, *end])).collect();
+        RunTiming { host, launches }
+    }
+
+    /// Calls `ended` after each launch.
+    fn run_and_note(&mut self, pictures: u32, mut ended: impl FnMut()) {
         let pictures = pictures.min(self.plan.batch) as usize;
         for pass in &self.plan.passes {
             let spec = pass.dispatch.kernel.spec();
@@ -84,6 +104,7 @@ impl CpuExecutor {
             for (_, slot, _, memory) in written {
                 self.slots[slot as usize] = memory;
             }
+            ended();
         }
     }
 }

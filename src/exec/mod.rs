@@ -3,3 +3,6 @@
 pub mod cpu;
 #[cfg(feature = "gpu")]
 pub mod gpu;
+mod timing;
+
+pub use timing::{ClockLink, Compilation, HostMarks, RunTiming, TimingMethod};

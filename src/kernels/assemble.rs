@@ -3,7 +3,8 @@
 use bytemuck::{Pod, Zeroable};
 use rayon::prelude::*;
 
-use super::{Access, Arguments, Cost, Dispatch, Kernel, Spec, vec4_bytes};
+use super::scalar::sum;
+use super::{Access, Arguments, Cost, Dispatch, Kernel, Scalar, Spec, vec4_bytes};
 
 /// The kernel's specification.
 pub const SPEC: Spec = Spec {
@@ -58,9 +59,10 @@ pub fn dispatch(shape: Shape) -> Dispatch {
     let by_rows = in_groups < out_groups;
     let (inputs, outputs) = (4 * u64::from(in_groups), 4 * u64::from(out_groups));
     let latent = 4 * u64::from(latent_groups);
-    let multiply_adds = inputs.min(outputs) * latent * latent
-        + inputs * outputs * (latent + 1)
-        + if by_rows { latent * latent + outputs * latent } else { 2 * outputs * latent };
+    // M·Q or P·M, whichever is the smaller; then λ ⊙ W₀ + P·M·Q; then the bias with the two offsets.
+    let product = inputs.min(outputs) * 2 * latent * latent;
+    let sums = inputs * outputs * (1 + 2 * latent);
+    let bias = if by_rows { latent * (2 * latent + 1 + 2 * outputs) } else { 4 * latent * outputs };
     let heads = 4 * latent_groups * latent_groups + out_groups;
     Dispatch {
         kernel: Kernel::Assemble,
@@ -69,7 +71,7 @@ pub fn dispatch(shape: Shape) -> Dispatch {
         params: bytemuck::bytes_of(&Params { in_groups, out_groups, latent_groups, unused: 0 }).to_vec(),
         workgroups: [if by_rows { in_groups + 1 } else { out_groups }, 1],
         cost: Cost {
-            flops: 2 * multiply_adds,
+            flops: product + sums + bias,
             bytes_read: vec4_bytes(shape.weight_vec4s() + heads),
             bytes_written: vec4_bytes(shape.assembled_vec4s()),
         },
@@ -77,33 +79,31 @@ pub fn dispatch(shape: Shape) -> Dispatch {
 }
 
 /// The static values in the order of the shader's `weights`.
-struct Parts<'a> {
-    w0: &'a [[f32; 4]],
-    bias: &'a [[f32; 4]],
-    p: &'a [[f32; 4]],
-    q: &'a [[f32; 4]],
-    q_offset: &'a [f32],
-    latent_offset: &'a [f32],
+struct Parts<'a, S> {
+    w0: &'a [[S; 4]],
+    bias: &'a [[S; 4]],
+    p: &'a [[S; 4]],
+    q: &'a [[S; 4]],
+    q_offset: &'a [S],
+    latent_offset: &'a [S],
 }
 
-fn parts(weights: &[[f32; 4]], [in_groups, out_groups, latent_groups]: [usize; 3]) -> Parts<'_> {
+fn parts<S: Scalar>(weights: &[[S; 4]], [in_groups, out_groups, latent_groups]: [usize; 3]) -> Parts<'_, S> {
     let latent = 4 * latent_groups;
     let (w0, rest) = weights.split_at(4 * in_groups * out_groups);
     let (bias, rest) = rest.split_at(out_groups);
     let (p, rest) = rest.split_at(latent * out_groups);
     let (q, rest) = rest.split_at(latent * in_groups);
     let (q_offset, rest) = rest.split_at(latent_groups);
-    Parts {
-        w0,
-        bias,
-        p,
-        q,
-        q_offset: bytemuck::cast_slice(q_offset),
-        latent_offset: bytemuck::cast_slice(&rest[..latent_groups]),
-    }
+    Parts { w0, bias, p, q, q_offset: q_offset.as_flattened(), latent_offset: rest[..latent_groups].as_flattened() }
 }
 
-pub(super) fn twin(dispatch: &Dispatch, mut arguments: Arguments<'_>) {
+pub(super) fn shape(dispatch: &Dispatch) -> String {
+    let Params { in_groups, out_groups, latent_groups, .. } = dispatch.params_as();
+    format!("{}×{} weights, latent {}", 4 * in_groups, 4 * out_groups, 4 * latent_groups)
+}
+
+pub(super) fn twin<S: Scalar>(dispatch: &Dispatch, mut arguments: Arguments<'_, S>) {
     let params: Params = dispatch.params_as();
     let sizes @ [in_groups, out_groups, latent_groups] =
         [params.in_groups as usize, params.out_groups as usize, params.latent_groups as usize];
@@ -116,7 +116,7 @@ pub(super) fn twin(dispatch: &Dispatch, mut arguments: Arguments<'_>) {
     sets.for_each(|(picture, assembled)| {
         let heads = &heads[picture * heads_stride..][..heads_stride];
         let (matrix, lambda) = heads.split_at(latent * latent_groups);
-        let matrix: &[f32] = bytemuck::cast_slice(matrix);
+        let matrix = matrix.as_flattened();
         let (w, b) = assembled.split_at_mut(4 * in_groups * out_groups);
         if dispatch.entry == "rows" {
             rows(&parts, matrix, lambda, latent, w, b);
@@ -127,39 +127,46 @@ pub(super) fn twin(dispatch: &Dispatch, mut arguments: Arguments<'_>) {
 }
 
 /// One row of W is one input channel: row k is λ ⊙ W₀[k] + Σ_l (M·Q)[l][k] P[l].
-fn rows(parts: &Parts<'_>, matrix: &[f32], lambda: &[[f32; 4]], latent: usize, w: &mut [[f32; 4]], b: &mut [[f32; 4]]) {
+fn rows<S: Scalar>(
+    parts: &Parts<'_, S>,
+    matrix: &[S],
+    lambda: &[[S; 4]],
+    latent: usize,
+    w: &mut [[S; 4]],
+    b: &mut [[S; 4]],
+) {
     let out_groups = lambda.len();
-    let q: &[f32] = bytemuck::cast_slice(parts.q);
+    let q = parts.q.as_flattened();
     let inputs = q.len() / latent;
     w.par_chunks_exact_mut(out_groups).enumerate().for_each(|(k, row)| {
         for ((out, w0), scale) in row.iter_mut().zip(&parts.w0[k * out_groups..]).zip(lambda) {
             *out = std::array::from_fn(|c| scale[c] * w0[c]);
         }
         for l in 0..latent {
-            let t: f32 = (0..latent).map(|j| matrix[l * latent + j] * q[j * inputs + k]).sum();
+            let t = sum((0..latent).map(|j| matrix[l * latent + j] * q[j * inputs + k]));
             add_scaled(row, &parts.p[l * out_groups..], t);
         }
     });
     b.copy_from_slice(parts.bias);
     for l in 0..latent {
-        let t: f32 = (0..latent).map(|j| matrix[l * latent + j] * parts.q_offset[j]).sum();
+        let t = sum((0..latent).map(|j| matrix[l * latent + j] * parts.q_offset[j]));
         add_scaled(b, &parts.p[l * out_groups..], t + parts.latent_offset[l]);
     }
 }
 
 /// As `rows`, with P·M made first: row k is λ ⊙ W₀[k] + Σ_j Q[j][k] (P·M)[j].
-fn columns(
-    parts: &Parts<'_>,
-    matrix: &[f32],
-    lambda: &[[f32; 4]],
+fn columns<S: Scalar>(
+    parts: &Parts<'_, S>,
+    matrix: &[S],
+    lambda: &[[S; 4]],
     latent: usize,
-    w: &mut [[f32; 4]],
-    b: &mut [[f32; 4]],
+    w: &mut [[S; 4]],
+    b: &mut [[S; 4]],
 ) {
     let out_groups = lambda.len();
-    let q: &[f32] = bytemuck::cast_slice(parts.q);
+    let q = parts.q.as_flattened();
     let inputs = q.len() / latent;
-    let mut product = vec![[0.0; 4]; latent * out_groups];
+    let mut product = vec![[S::ZERO; 4]; latent * out_groups];
     for (j, row) in product.chunks_exact_mut(out_groups).enumerate() {
         for l in 0..latent {
             add_scaled(row, &parts.p[l * out_groups..], matrix[l * latent + j]);
@@ -180,7 +187,7 @@ fn columns(
     }
 }
 
-fn add_scaled(sums: &mut [[f32; 4]], values: &[[f32; 4]], scale: f32) {
+fn add_scaled<S: Scalar>(sums: &mut [[S; 4]], values: &[[S; 4]], scale: S) {
     for (sum, value) in sums.iter_mut().zip(values) {
         *sum = std::array::from_fn(|c| sum[c] + value[c] * scale);
     }

@@ -5,7 +5,7 @@ use rayon::prelude::*;
 
 use super::epilogue::add_product;
 use super::pool::means_of;
-use super::{Access, Arguments, Cost, Dispatch, Kernel, Pooling, Spec, vec4_bytes};
+use super::{Access, Arguments, Cost, Dispatch, Kernel, Pooling, Scalar, Spec, vec4_bytes};
 
 /// The kernel's specification.
 pub const SPEC: Spec = Spec {
@@ -87,6 +87,8 @@ pub fn dispatch(shape: Shape) -> Dispatch {
     let products = 32 * u64::from(squeeze_groups);
     let hidden = products * u64::from(shape.pooled_groups() + squeeze_groups);
     let pool = 4 * u64::from(shape.pooled_groups()) * u64::from(slots + 1);
+    // The hidden vector's gate, M's diagonal and λ's gate.
+    let gates = 8 * u64::from(squeeze_groups) + 4 * u64::from(latent_groups + out_groups);
     Dispatch {
         kernel: Kernel::Controller,
         entry: "controller",
@@ -100,14 +102,22 @@ pub fn dispatch(shape: Shape) -> Dispatch {
         params: bytemuck::bytes_of(&params).to_vec(),
         workgroups: [workgroups, 1],
         cost: Cost {
-            flops: u64::from(workgroups) * (pool + hidden) + products * u64::from(shape.head_groups()),
+            flops: pool + hidden + gates + products * u64::from(shape.head_groups()),
             bytes_read: vec4_bytes(slots * shape.pooled_groups() + shape.weight_vec4s()),
             bytes_written: vec4_bytes(shape.head_groups()),
         },
     }
 }
 
-pub(super) fn twin(dispatch: &Dispatch, mut arguments: Arguments<'_>) {
+pub(super) fn shape(dispatch: &Dispatch) -> String {
+    let Params { in_groups, slots, squeeze_groups, latent_groups, out_groups, .. } = dispatch.params_as();
+    let bins = dispatch.override_value("POOL_BINS").unwrap_or(1);
+    let (pooled, squeeze) = (4 * bins * bins * in_groups, 4 * squeeze_groups);
+    let latent = 4 * latent_groups;
+    format!("{slots} sums of {pooled} → {squeeze} → {latent}×{latent} + {}", 4 * out_groups)
+}
+
+pub(super) fn twin<S: Scalar>(dispatch: &Dispatch, mut arguments: Arguments<'_, S>) {
     let params: Params = dispatch.params_as();
     let bins = dispatch.override_value("POOL_BINS").unwrap_or(1);
     let pooled_groups = (bins * bins * params.in_groups) as usize;
@@ -119,34 +129,34 @@ pub(super) fn twin(dispatch: &Dispatch, mut arguments: Arguments<'_>) {
     let heads = arguments.output("heads");
 
     heads.par_chunks_exact_mut(head_groups).take(arguments.pictures).enumerate().for_each(|(picture, heads)| {
-        let mut pooled = vec![[0.0; 4]; pooled_groups];
+        let mut pooled = vec![[S::ZERO; 4]; pooled_groups];
         let sums = &partials[picture * slots * pooled_groups..];
         means_of([params.height, params.width], bins, slots, sums, &mut pooled);
 
-        let mut hidden = vec![[0.0; 4]; squeeze];
+        let mut hidden = vec![[S::ZERO; 4]; squeeze];
         multiply(&mut hidden, &pooled, weights);
         let gate = 4 * pooled_groups * squeeze;
-        let mut gates = vec![[0.0; 4]; squeeze];
+        let mut gates = vec![[S::ZERO; 4]; squeeze];
         multiply(&mut gates, &hidden, &weights[gate..]);
         for (y, g) in hidden.iter_mut().zip(gates) {
-            *y = std::array::from_fn(|c| y[c] * (g[c] + 3.0).clamp(0.0, 6.0));
+            *y = std::array::from_fn(|c| y[c] * (g[c] + 3.0.into()).clamp(0.0, 6.0));
         }
 
         multiply(heads, &hidden, &weights[gate + 4 * squeeze * squeeze..]);
         let (matrix, lambda) = heads.split_at_mut(matrix_groups);
         for (row, values) in matrix.chunks_exact_mut(latent_groups.max(1)).enumerate() {
-            values[row / 4][row % 4] += 1.0;
+            values[row / 4][row % 4] += 1.0.into();
         }
         for value in lambda {
-            *value = value.map(|v| (v + 3.0).clamp(0.0, 6.0));
+            *value = value.map(|v| (v + 3.0.into()).clamp(0.0, 6.0));
         }
     });
 }
 
 /// out = x · weights, with weights `[4·x.len()][out.len()]`.
-fn multiply(out: &mut [[f32; 4]], x: &[[f32; 4]], weights: &[[f32; 4]]) {
+fn multiply<S: Scalar>(out: &mut [[S; 4]], x: &[[S; 4]], weights: &[[S; 4]]) {
     let step = out.len();
-    out.fill([0.0; 4]);
+    out.fill([S::ZERO; 4]);
     for (k, x) in x.iter().enumerate() {
         for (group, sum) in out.iter_mut().enumerate() {
             let at = 4 * k * step + group;

@@ -3,9 +3,10 @@
 use bytemuck::{Pod, Zeroable};
 use rayon::prelude::*;
 
+use super::axis::Axis;
 use super::conv_depthwise::sum_tiles;
 use super::epilogue::add_product;
-use super::{Access, Arguments, Cost, Dispatch, Epilogue, Kernel, Nonlinearity, Spec, Tile, tile, vec4_bytes};
+use super::{Access, Arguments, Cost, Dispatch, Epilogue, Kernel, Nonlinearity, Scalar, Spec, Tile, tile, vec4_bytes};
 
 /// The specification of small tiles.
 pub const SPEC: Spec = spec("conv_dense", include_str!("../../shaders/conv_dense.wgsl"), false);
@@ -102,8 +103,11 @@ pub fn dispatch(shape: Shape, epilogue: Epilogue, tile: Tile) -> Dispatch {
         unused: [0; 2],
     };
     let ([x, y], workgroups) = tile.launch(shape.out_groups, shape.slots(tile));
-    let (in_pixels, out_pixels) = (shape.input[0] * shape.input[1], shape.output[0] * shape.output[1]);
-    let taps = shape.kernel * shape.kernel * 4 * shape.in_groups;
+    let out_pixels = shape.output[0] * shape.output[1];
+    let [rows, columns] =
+        [0, 1].map(|a| Axis::new(shape.input[a], shape.output[a], shape.kernel, shape.stride, shape.padding[a]));
+    let products = u64::from(rows.taps) * u64::from(columns.taps) * 16 * u64::from(shape.in_groups * shape.out_groups);
+    let weights = (rows.weights * columns.weights * 4 * shape.in_groups + 1) * shape.out_groups;
     let pooled = epilogue.pooling.map_or(0, |pooling| shape.slots(tile) * pooling.count());
     Dispatch {
         kernel: tile.kernel(KERNELS),
@@ -117,14 +121,21 @@ pub fn dispatch(shape: Shape, epilogue: Epilogue, tile: Tile) -> Dispatch {
         params: bytemuck::bytes_of(&params).to_vec(),
         workgroups,
         cost: Cost {
-            flops: 2 * u64::from(out_pixels) * u64::from(4 * shape.out_groups) * u64::from(taps),
-            bytes_read: vec4_bytes(in_pixels * shape.in_groups + (taps + 1) * shape.out_groups),
+            flops: 2 * products + epilogue.flops(shape.output, shape.out_groups),
+            bytes_read: vec4_bytes(rows.inputs * columns.inputs * shape.in_groups + weights),
             bytes_written: vec4_bytes((out_pixels + pooled) * shape.out_groups),
         },
     }
 }
 
-pub(super) fn twin(dispatch: &Dispatch, mut arguments: Arguments<'_>) {
+pub(super) fn shape(dispatch: &Dispatch) -> String {
+    let Params { in_height, in_width, in_groups, out_height, out_width, out_groups, stride, kernel, .. } =
+        dispatch.params_as();
+    let (inputs, outputs) = (4 * in_groups, 4 * out_groups);
+    format!("{in_height}×{in_width}×{inputs} → {out_height}×{out_width}×{outputs}, {kernel}×{kernel} by {stride}")
+}
+
+pub(super) fn twin<S: Scalar>(dispatch: &Dispatch, mut arguments: Arguments<'_, S>) {
     let params: Params = dispatch.params_as();
     let (in_groups, out_groups) = (params.in_groups as usize, params.out_groups as usize);
     let kernel = params.kernel as usize;

@@ -3,8 +3,11 @@
 use bytemuck::{Pod, Zeroable};
 use rayon::prelude::*;
 
+use super::axis::Axis;
 use super::epilogue::BinSums;
-use super::{Access, Arguments, Cost, Dispatch, Epilogue, Kernel, Nonlinearity, Spec, split_workgroup, vec4_bytes};
+use super::{
+    Access, Arguments, Cost, Dispatch, Epilogue, Kernel, Nonlinearity, Scalar, Spec, split_workgroup, vec4_bytes,
+};
 
 /// The kernel's specification.
 pub const SPEC: Spec = Spec {
@@ -90,8 +93,11 @@ pub fn dispatch(shape: Shape, epilogue: Epilogue) -> Dispatch {
     };
     let [x, y] = split_workgroup(shape.groups, 8);
     let rolling = shape.kernel == 3 && (1..=2).contains(&shape.stride);
-    let (in_pixels, out_pixels) = (shape.input[0] * shape.input[1], shape.output[0] * shape.output[1]);
-    let taps = shape.kernel * shape.kernel;
+    let out_pixels = shape.output[0] * shape.output[1];
+    let [rows, columns] =
+        [0, 1].map(|a| Axis::new(shape.input[a], shape.output[a], shape.kernel, shape.stride, shape.padding[a]));
+    let products = u64::from(rows.taps) * u64::from(columns.taps) * 4 * u64::from(shape.groups);
+    let (inputs, weights) = (rows.inputs * columns.inputs, rows.weights * columns.weights + 1);
     let pooled = epilogue.pooling.map_or(0, |pooling| shape.slots() * pooling.count());
     Dispatch {
         kernel: Kernel::ConvDepthwise,
@@ -112,14 +118,21 @@ pub fn dispatch(shape: Shape, epilogue: Epilogue) -> Dispatch {
         params: bytemuck::bytes_of(&params).to_vec(),
         workgroups: [shape.groups.div_ceil(x), shape.slots().div_ceil(y)],
         cost: Cost {
-            flops: 2 * u64::from(out_pixels) * u64::from(4 * shape.groups) * u64::from(taps),
-            bytes_read: vec4_bytes((in_pixels + taps + 1) * shape.groups),
+            flops: 2 * products + epilogue.flops(shape.output, shape.groups),
+            bytes_read: vec4_bytes((inputs + weights) * shape.groups),
             bytes_written: vec4_bytes((out_pixels + pooled) * shape.groups),
         },
     }
 }
 
-pub(super) fn twin(dispatch: &Dispatch, mut arguments: Arguments<'_>) {
+pub(super) fn shape(dispatch: &Dispatch) -> String {
+    let Params { in_height, in_width, out_height, out_width, groups, stride, .. } = dispatch.params_as();
+    let kernel = dispatch.override_value("KERNEL").unwrap_or(0);
+    let channels = 4 * groups;
+    format!("{in_height}×{in_width}×{channels} → {out_height}×{out_width}×{channels}, {kernel}×{kernel} by {stride}")
+}
+
+pub(super) fn twin<S: Scalar>(dispatch: &Dispatch, mut arguments: Arguments<'_, S>) {
     let params: Params = dispatch.params_as();
     let groups = params.groups as usize;
     let kernel = dispatch.override_value("KERNEL").unwrap_or(3) as usize;
@@ -166,9 +179,9 @@ pub(super) fn twin(dispatch: &Dispatch, mut arguments: Arguments<'_>) {
 }
 
 /// The partial sums of tiles of `tile` rows and columns, in the order of the tiles.
-pub(super) fn sum_tiles(
-    map: &[[f32; 4]],
-    partials: &mut [[f32; 4]],
+pub(super) fn sum_tiles<S: Scalar>(
+    map: &[[S; 4]],
+    partials: &mut [[S; 4]],
     [height, width, groups]: [usize; 3],
     tile: [usize; 2],
     bins: u32,

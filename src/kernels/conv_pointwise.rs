@@ -4,7 +4,7 @@ use bytemuck::{Pod, Zeroable};
 use rayon::prelude::*;
 
 use super::epilogue::BinSums;
-use super::{Access, Arguments, Cost, Dispatch, Epilogue, Kernel, Nonlinearity, Spec, Tile, tile, vec4_bytes};
+use super::{Access, Arguments, Cost, Dispatch, Epilogue, Kernel, Nonlinearity, Scalar, Spec, Tile, tile, vec4_bytes};
 
 /// The specification of small tiles.
 pub const SPEC: Spec = spec("conv_pointwise", include_str!("../../shaders/conv_pointwise.wgsl"), false);
@@ -161,10 +161,20 @@ fn cost(shape: Shape, latent_groups: u32, epilogue: Epilogue, tile: Tile) -> Cos
     if let Some(pooling) = epilogue.pooling {
         written += shape.slots(tile) * pooling.count() * out_groups;
     }
-    Cost { flops: 2 * products, bytes_read: vec4_bytes(read), bytes_written: vec4_bytes(written) }
+    // The bias of each value, and the scale of a branch's.
+    let values = u64::from(pixels) * u64::from(4 * out_groups);
+    let scales = if latent_groups > 0 { 2 * values } else { values };
+    let flops = 2 * products + scales + epilogue.flops([height, width], out_groups);
+    Cost { flops, bytes_read: vec4_bytes(read), bytes_written: vec4_bytes(written) }
 }
 
-pub(super) fn twin(dispatch: &Dispatch, mut arguments: Arguments<'_>) {
+pub(super) fn shape(dispatch: &Dispatch) -> String {
+    let Params { width, height, in_groups, out_groups, latent_groups, .. } = dispatch.params_as();
+    let latent = if latent_groups > 0 { format!(", latent {}", 4 * latent_groups) } else { String::new() };
+    format!("{height}×{width}×{} → {height}×{width}×{}{latent}", 4 * in_groups, 4 * out_groups)
+}
+
+pub(super) fn twin<S: Scalar>(dispatch: &Dispatch, mut arguments: Arguments<'_, S>) {
     let params: Params = dispatch.params_as();
     let (in_groups, out_groups) = (params.in_groups as usize, params.out_groups as usize);
     let latent_groups = params.latent_groups as usize;
@@ -188,7 +198,7 @@ pub(super) fn twin(dispatch: &Dispatch, mut arguments: Arguments<'_>) {
         let place = |groups: usize| (picture * pixels + pixel) * groups;
         let rows = out.len() / out_groups;
         let set = picture * params.weight_stride as usize;
-        out.fill([0.0; 4]);
+        out.fill([S::ZERO; 4]);
         multiply(out, &input[place(in_groups)..][..rows * in_groups], &weights[set..], out_groups);
         if branch {
             let lambda = picture * params.heads_stride as usize + params.lambda_offset as usize;
@@ -240,24 +250,23 @@ pub(super) fn twin(dispatch: &Dispatch, mut arguments: Arguments<'_>) {
 const TWIN_PIXELS: usize = 28;
 
 /// out += x · weights, for rows of x with `4 · x.len() / rows` channels each and `weights[channel][out_groups]`.
-fn multiply(out: &mut [[f32; 4]], x: &[[f32; 4]], weights: &[[f32; 4]], out_groups: usize) {
+fn multiply<S: Scalar>(out: &mut [[S; 4]], x: &[[S; 4]], weights: &[[S; 4]], out_groups: usize) {
     let rows = out.len() / out_groups;
     let (inputs, outputs) = (4 * x.len() / rows, 4 * out_groups);
-    let x: &[f32] = bytemuck::cast_slice(x);
-    let weights: &[f32] = &bytemuck::cast_slice(weights)[..inputs * outputs];
-    let out: &mut [f32] = bytemuck::cast_slice_mut(out);
+    let (x, weights, out) = (x.as_flattened(), weights.as_flattened(), out.as_flattened_mut());
+    let weights = &weights[..inputs * outputs];
     for column in (0..outputs).step_by(8) {
         let wide = column + 8 <= outputs;
         for (out, x) in out.chunks_mut(4 * outputs).zip(x.chunks(4 * inputs)) {
             match (out.len() == 4 * outputs, wide) {
-                (true, true) => multiply_tile::<4, 8>(out, x, weights, outputs, column),
-                (true, false) => multiply_tile::<4, 4>(out, x, weights, outputs, column),
+                (true, true) => multiply_tile::<S, 4, 8>(out, x, weights, outputs, column),
+                (true, false) => multiply_tile::<S, 4, 4>(out, x, weights, outputs, column),
                 (false, _) => {
                     for (out, x) in out.chunks_exact_mut(outputs).zip(x.chunks_exact(inputs)) {
                         if wide {
-                            multiply_tile::<1, 8>(out, x, weights, outputs, column);
+                            multiply_tile::<S, 1, 8>(out, x, weights, outputs, column);
                         } else {
-                            multiply_tile::<1, 4>(out, x, weights, outputs, column);
+                            multiply_tile::<S, 1, 4>(out, x, weights, outputs, column);
                         }
                     }
                 }
@@ -267,19 +276,19 @@ fn multiply(out: &mut [[f32; 4]], x: &[[f32; 4]], weights: &[[f32; 4]], out_grou
 }
 
 /// What `multiply` does for ROWS rows and COLUMNS columns, whose sums stay in registers.
-fn multiply_tile<const ROWS: usize, const COLUMNS: usize>(
-    out: &mut [f32],
-    x: &[f32],
-    weights: &[f32],
+fn multiply_tile<S: Scalar, const ROWS: usize, const COLUMNS: usize>(
+    out: &mut [S],
+    x: &[S],
+    weights: &[S],
     outputs: usize,
     column: usize,
 ) {
     let inputs = x.len() / ROWS;
-    let x: [&[f32]; ROWS] = std::array::from_fn(|row| &x[row * inputs..][..inputs]);
-    let mut sums: [[f32; COLUMNS]; ROWS] =
+    let x: [&[S]; ROWS] = std::array::from_fn(|row| &x[row * inputs..][..inputs]);
+    let mut sums: [[S; COLUMNS]; ROWS] =
         std::array::from_fn(|row| std::array::from_fn(|c| out[row * outputs + column + c]));
     for (k, weights) in weights.chunks_exact(outputs).take(inputs).enumerate() {
-        let weights: [f32; COLUMNS] = std::array::from_fn(|c| weights[column + c]);
+        let weights: [S; COLUMNS] = std::array::from_fn(|c| weights[column + c]);
         for (sums, x) in sums.iter_mut().zip(x) {
             let x = x[k];
             for (sum, weight) in sums.iter_mut().zip(weights) {

@@ -1,5 +1,7 @@
 //! What a convolution does with its sums before it stores them; shared by kernels and twins.
 
+use super::Scalar;
+
 /// The activation codes of `shaders/shared/activation.wgsl`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[repr(u32)]
@@ -25,14 +27,22 @@ impl Nonlinearity {
         }
     }
 
+    /// Operations on one value.
+    pub(super) const fn flops(self) -> u64 {
+        match self {
+            Self::Gate => 2,
+            _ => 0,
+        }
+    }
+
     /// The twin of `activate`. NaN passes through.
     #[inline]
-    pub(super) fn apply(self, u: [f32; 4]) -> [f32; 4] {
+    pub(super) fn apply<S: Scalar>(self, u: [S; 4]) -> [S; 4] {
         match self {
             Self::Identity => u,
-            Self::Relu => u.map(|v| if v < 0.0 { 0.0 } else { v }),
+            Self::Relu => u.map(|v| if v < S::ZERO { S::ZERO } else { v }),
             Self::Relu6 => u.map(|v| v.clamp(0.0, 6.0)),
-            Self::Gate => u.map(|v| (v + 3.0).clamp(0.0, 6.0) / 3.0),
+            Self::Gate => u.map(|v| (v + 3.0.into()).clamp(0.0, 6.0) / 3.0.into()),
         }
     }
 }
@@ -59,6 +69,12 @@ impl Pooling {
     pub const fn count(self) -> u32 {
         self.bins() * self.bins()
     }
+
+    /// Additions that sum up a map; bins that overlap add the same value twice.
+    pub(super) fn additions(self, [height, width]: [u32; 2], groups: u32) -> u64 {
+        let along = |length: u32| u64::from(self.bins() * length.div_ceil(self.bins()));
+        along(height) * along(width) * 4 * u64::from(groups)
+    }
 }
 
 /// A convolution's epilogue.
@@ -77,20 +93,27 @@ impl Epilogue {
     pub(super) fn bins(self) -> u32 {
         self.pooling.map_or(1, Pooling::bins)
     }
+
+    /// Operations on a map after the sums with their bias.
+    pub(super) fn flops(self, [height, width]: [u32; 2], groups: u32) -> u64 {
+        let values = u64::from(height) * u64::from(width) * 4 * u64::from(groups);
+        let pooling = self.pooling.map_or(0, |pooling| pooling.additions([height, width], groups));
+        values * (self.nonlinearity.flops() + u64::from(self.residual)) + pooling
+    }
 }
 
 /// The twin of `shared/pool_sums.wgsl`.
-pub(super) struct BinSums {
+pub(super) struct BinSums<S> {
     bins: u32,
-    pub(super) sums: [[f32; 4]; 4],
+    pub(super) sums: [[S; 4]; 4],
 }
 
-impl BinSums {
+impl<S: Scalar> BinSums<S> {
     pub(super) fn new(bins: u32) -> Self {
-        Self { bins, sums: [[0.0; 4]; 4] }
+        Self { bins, sums: [[S::ZERO; 4]; 4] }
     }
 
-    pub(super) fn add(&mut self, [row, column]: [u32; 2], [height, width]: [u32; 2], value: [f32; 4]) {
+    pub(super) fn add(&mut self, [row, column]: [u32; 2], [height, width]: [u32; 2], value: [S; 4]) {
         if self.bins == 1 {
             add(&mut self.sums[0], value);
             return;
@@ -106,7 +129,7 @@ impl BinSums {
 }
 
 #[inline]
-pub(super) fn add(sum: &mut [f32; 4], value: [f32; 4]) {
+pub(super) fn add<S: Scalar>(sum: &mut [S; 4], value: [S; 4]) {
     for (s, v) in sum.iter_mut().zip(value) {
         *s += v;
     }
@@ -114,10 +137,10 @@ pub(super) fn add(sum: &mut [f32; 4], value: [f32; 4]) {
 
 /// sum += weights · x, where `rows` holds the weights of x's four lanes.
 #[inline]
-pub(super) fn add_product(sum: &mut [f32; 4], rows: [[f32; 4]; 4], x: [f32; 4]) {
+pub(super) fn add_product<S: Scalar>(sum: &mut [S; 4], rows: [[S; 4]; 4], x: [S; 4]) {
     for (row, x) in rows.iter().zip(x) {
         for (s, w) in sum.iter_mut().zip(row) {
-            *s += w * x;
+            *s += *w * x;
         }
     }
 }

@@ -4,7 +4,8 @@ use bytemuck::{Pod, Zeroable};
 use rayon::prelude::*;
 
 use super::epilogue::add_product;
-use super::{Access, Arguments, Cost, Dispatch, Kernel, Spec, Tile, vec4_bytes};
+use super::scalar::sum;
+use super::{Access, Arguments, Cost, Dispatch, Kernel, Scalar, Spec, Tile, vec4_bytes};
 
 /// The specification of the kernel that shares sums in workgroup memory.
 pub const SPEC: Spec = Spec {
@@ -91,14 +92,21 @@ pub fn dispatch(shape: Shape, tile: Tile) -> Dispatch {
         params: bytemuck::bytes_of(&Params { pixels, in_groups, heads_stride: head_groups, unused: 0 }).to_vec(),
         workgroups: [workgroups, 1],
         cost: Cost {
-            flops: 2 * products,
+            // With M's offset; Q's begins its sums.
+            flops: 2 * products + u64::from(pixels) * u64::from(4 * latent_groups),
             bytes_read: vec4_bytes(pixels * in_groups + shape.weight_vec4s() + matrix),
             bytes_written: vec4_bytes(pixels * latent_groups),
         },
     }
 }
 
-pub(super) fn twin(dispatch: &Dispatch, mut arguments: Arguments<'_>) {
+pub(super) fn shape(dispatch: &Dispatch) -> String {
+    let Params { pixels, in_groups, .. } = dispatch.params_as();
+    let latent_groups = dispatch.override_value("LATENT_GROUPS").unwrap_or(0);
+    format!("{pixels} pixels × {} → {}", 4 * in_groups, 4 * latent_groups)
+}
+
+pub(super) fn twin<S: Scalar>(dispatch: &Dispatch, mut arguments: Arguments<'_, S>) {
     let params: Params = dispatch.params_as();
     let (pixels, in_groups) = (params.pixels as usize, params.in_groups as usize);
     let latent_groups = dispatch.override_value("LATENT_GROUPS").unwrap_or(1) as usize;
@@ -115,12 +123,12 @@ pub(super) fn twin(dispatch: &Dispatch, mut arguments: Arguments<'_>) {
                 add_product(z, std::array::from_fn(|lane| q[at + lane * latent_groups]), *x);
             }
         }
-        let compressed: &[f32] = bytemuck::cast_slice(&compressed);
-        let matrix: &[f32] = bytemuck::cast_slice(&heads[place / pixels * params.heads_stride as usize..]);
+        let compressed = compressed.as_flattened();
+        let matrix = heads[place / pixels * params.heads_stride as usize..].as_flattened();
         for (group, t) in out.iter_mut().enumerate() {
             *t = std::array::from_fn(|lane| {
                 let row = &matrix[(4 * group + lane) * 4 * latent_groups..][..4 * latent_groups];
-                latent_offset[group][lane] + row.iter().zip(compressed).map(|(m, z)| m * z).sum::<f32>()
+                latent_offset[group][lane] + sum(row.iter().zip(compressed).map(|(m, z)| *m * *z))
             });
         }
     });

@@ -4,7 +4,7 @@ use bytemuck::{Pod, Zeroable};
 use rayon::prelude::*;
 
 use super::epilogue::add_product;
-use super::{Access, Arguments, Cost, Dispatch, Kernel, Nonlinearity, Spec, vec4_bytes};
+use super::{Access, Arguments, Cost, Dispatch, Kernel, Nonlinearity, Scalar, Spec, vec4_bytes};
 
 /// The kernel's specification.
 pub const SPEC: Spec = Spec {
@@ -66,6 +66,8 @@ pub fn dispatch(shape: Shape, nonlinearity: Nonlinearity) -> Dispatch {
     let Shape { in_groups, out_groups, latent_groups } = shape;
     let lambda_offset = 4 * latent_groups * latent_groups;
     let products = 16 * u64::from(out_groups) * u64::from(in_groups + latent_groups);
+    // The bias, and a branch's scaled bias and scale.
+    let additions = if latent_groups > 0 { 3 } else { 1 } + nonlinearity.flops();
     let branch = if latent_groups > 0 { latent_groups + out_groups } else { 0 };
     Dispatch {
         kernel: Kernel::Linear,
@@ -74,14 +76,20 @@ pub fn dispatch(shape: Shape, nonlinearity: Nonlinearity) -> Dispatch {
         params: bytemuck::bytes_of(&Params { in_groups, out_groups, latent_groups, lambda_offset }).to_vec(),
         workgroups: [out_groups.div_ceil(GROUPS), 1],
         cost: Cost {
-            flops: 2 * products,
+            flops: 2 * products + additions * u64::from(4 * out_groups),
             bytes_read: vec4_bytes(in_groups + shape.weight_vec4s() + branch),
             bytes_written: vec4_bytes(out_groups),
         },
     }
 }
 
-pub(super) fn twin(dispatch: &Dispatch, mut arguments: Arguments<'_>) {
+pub(super) fn shape(dispatch: &Dispatch) -> String {
+    let Params { in_groups, out_groups, latent_groups, .. } = dispatch.params_as();
+    let latent = if latent_groups > 0 { format!(", latent {}", 4 * latent_groups) } else { String::new() };
+    format!("{} → {}{latent}", 4 * in_groups, 4 * out_groups)
+}
+
+pub(super) fn twin<S: Scalar>(dispatch: &Dispatch, mut arguments: Arguments<'_, S>) {
     let params: Params = dispatch.params_as();
     let (in_groups, out_groups) = (params.in_groups as usize, params.out_groups as usize);
     let latent_groups = params.latent_groups as usize;
@@ -92,7 +100,7 @@ pub(super) fn twin(dispatch: &Dispatch, mut arguments: Arguments<'_>) {
     let output = arguments.output("output");
     let (w0, rest) = weights.split_at(4 * in_groups * out_groups);
     let (bias, rest) = rest.split_at(out_groups);
-    let product = |sum: &mut [f32; 4], weights: &[[f32; 4]], group: usize, x: &[[f32; 4]]| {
+    let product = |sum: &mut [S; 4], weights: &[[S; 4]], group: usize, x: &[[S; 4]]| {
         for (k, x) in x.iter().enumerate() {
             let at = 4 * k * out_groups + group;
             add_product(sum, std::array::from_fn(|lane| weights[at + lane * out_groups]), *x);
@@ -100,7 +108,7 @@ pub(super) fn twin(dispatch: &Dispatch, mut arguments: Arguments<'_>) {
     };
     output.par_iter_mut().take(arguments.pictures * out_groups).enumerate().for_each(|(index, out)| {
         let (picture, group) = (index / out_groups, index % out_groups);
-        let mut sum = [0.0; 4];
+        let mut sum = [S::ZERO; 4];
         product(&mut sum, w0, group, &input[picture * in_groups..][..in_groups]);
         if branch {
             let (p, scaled_bias) = rest.split_at(4 * latent_groups * out_groups);

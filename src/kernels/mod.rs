@@ -4,6 +4,7 @@
 //! A module's `dispatch` function is pure: sizes in, a complete [`Dispatch`] out. Who runs it only binds memory.
 
 pub mod assemble;
+mod axis;
 pub mod controller;
 pub mod conv_dense;
 pub mod conv_depthwise;
@@ -13,15 +14,21 @@ pub mod latent;
 pub mod linear;
 pub mod pool;
 pub mod resize;
+pub mod roof;
+mod scalar;
+mod shape;
 mod source;
 mod tile;
 pub mod top_k;
 mod twin;
+mod variants;
 
 pub use epilogue::{Epilogue, Nonlinearity, Pooling};
+pub use scalar::Scalar;
 pub use source::wgsl;
 pub use tile::Tile;
 pub use twin::{Arguments, run_twin};
+pub use variants::Variant;
 
 use serde::Serialize;
 
@@ -57,13 +64,15 @@ pub enum Kernel {
     Pool,
     /// `shaders/resize.wgsl`
     Resize,
+    /// `shaders/roof.wgsl`, which no network launches
+    Roof,
     /// `shaders/top_k.wgsl`
     TopK,
 }
 
 impl Kernel {
     /// Every kernel.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Assemble,
         Self::Controller,
         Self::ConvDense,
@@ -78,6 +87,7 @@ impl Kernel {
         Self::Linear,
         Self::Pool,
         Self::Resize,
+        Self::Roof,
         Self::TopK,
     ];
 
@@ -98,6 +108,7 @@ impl Kernel {
             Self::Linear => &linear::SPEC,
             Self::Pool => &pool::SPEC,
             Self::Resize => &resize::SPEC,
+            Self::Roof => &roof::SPEC,
             Self::TopK => &top_k::SPEC,
         }
     }
@@ -165,7 +176,8 @@ pub struct Dispatch {
 /// What one dispatch computes and moves for one picture.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Cost {
-    /// Floating-point operations; a multiply-add counts two.
+    /// Floating-point operations: additions, multiplications, divisions and exponentials that the result needs. Comparisons
+    /// are none, and what several workgroups do alike counts once.
     pub flops: u64,
     /// Bytes of distinct values read.
     pub bytes_read: u64,
@@ -177,6 +189,12 @@ impl Dispatch {
     /// The value of an override that this dispatch sets.
     pub fn override_value(&self, name: &str) -> Option<u32> {
         self.overrides.iter().find(|(n, _)| *n == name).map(|(_, value)| *value)
+    }
+
+    /// Kernel, entry point and override values: what tells its pipeline from others.
+    pub fn pipeline_name(&self) -> String {
+        let overrides = self.overrides.iter().map(|(name, value)| format!(" {name}={value}"));
+        format!("{} {}{}", self.kernel.spec().stem, self.entry, overrides.collect::<String>())
     }
 
     /// Invocations of one workgroup.

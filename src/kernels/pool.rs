@@ -4,7 +4,7 @@ use bytemuck::{Pod, Zeroable};
 
 use super::conv_depthwise::sum_tiles;
 use super::epilogue::add;
-use super::{Access, Arguments, Cost, Dispatch, Kernel, Pooling, Spec, vec4_bytes};
+use super::{Access, Arguments, Cost, Dispatch, Kernel, Pooling, Scalar, Spec, vec4_bytes};
 
 /// The kernel's specification.
 pub const SPEC: Spec = Spec {
@@ -49,7 +49,6 @@ pub struct Shape {
 /// The launch that sums a map, for the map's own height of slots.
 pub fn sum(shape: Shape, pooling: Pooling) -> Dispatch {
     let Shape { height, width, groups } = shape;
-    let values = u64::from(height * width) * u64::from(4 * groups);
     Dispatch {
         kernel: Kernel::Pool,
         entry: "sum",
@@ -57,7 +56,7 @@ pub fn sum(shape: Shape, pooling: Pooling) -> Dispatch {
         params: bytemuck::bytes_of(&Params { height, width, groups, slots: height }).to_vec(),
         workgroups: [groups.div_ceil(64), height],
         cost: Cost {
-            flops: values,
+            flops: pooling.additions([height, width], groups),
             bytes_read: vec4_bytes(height * width * groups),
             bytes_written: vec4_bytes(height * pooling.count() * groups),
         },
@@ -82,7 +81,13 @@ pub fn finish(shape: Shape, slots: u32, pooling: Pooling) -> Dispatch {
     }
 }
 
-pub(super) fn twin(dispatch: &Dispatch, mut arguments: Arguments<'_>) {
+pub(super) fn shape(dispatch: &Dispatch) -> String {
+    let Params { height, width, groups, slots } = dispatch.params_as();
+    let bins = dispatch.override_value("POOL_BINS").unwrap_or(1);
+    format!("{height}×{width}×{} → {bins}×{bins}, {slots} sums", 4 * groups)
+}
+
+pub(super) fn twin<S: Scalar>(dispatch: &Dispatch, mut arguments: Arguments<'_, S>) {
     let params: Params = dispatch.params_as();
     let [height, width, groups] = [params.height as usize, params.width as usize, params.groups as usize];
     let bins = dispatch.override_value("POOL_BINS").unwrap_or(1);
@@ -100,21 +105,21 @@ pub(super) fn twin(dispatch: &Dispatch, mut arguments: Arguments<'_>) {
 }
 
 /// The means of all bins and groups from `slots` partial sums of each.
-pub(super) fn means_of(
+pub(super) fn means_of<S: Scalar>(
     [height, width]: [u32; 2],
     bins: u32,
     slots: usize,
-    partials: &[[f32; 4]],
-    means: &mut [[f32; 4]],
+    partials: &[[S; 4]],
+    means: &mut [[S; 4]],
 ) {
     let pixels = (height.div_ceil(bins) * width.div_ceil(bins)) as f32;
-    means.fill([0.0; 4]);
+    means.fill([S::ZERO; 4]);
     for slot in partials.chunks_exact(means.len()).take(slots) {
         for (total, part) in means.iter_mut().zip(slot) {
             add(total, *part);
         }
     }
     for mean in means {
-        *mean = mean.map(|v| v / pixels);
+        *mean = mean.map(|v| v / pixels.into());
     }
 }

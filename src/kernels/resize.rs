@@ -5,7 +5,7 @@
 use bytemuck::{Pod, Zeroable};
 use rayon::prelude::*;
 
-use super::{Access, Arguments, Cost, Dispatch, Kernel, Spec};
+use super::{Access, Arguments, Cost, Dispatch, Kernel, Scalar, Spec};
 use crate::picture::{Filter, Picture, Preprocess, Window};
 
 /// The kernel's specification.
@@ -155,18 +155,39 @@ impl Resize {
     }
 }
 
-pub(super) fn twin(dispatch: &Dispatch, mut arguments: Arguments<'_>) {
+pub(super) fn shape(dispatch: &Dispatch) -> String {
+    let Params { columns, rows, crop, .. } = dispatch.params_as();
+    let height = if dispatch.entry == "horizontal" { rows } else { crop };
+    let width = if dispatch.entry == "horizontal" { columns } else { crop };
+    format!("{rows}×{width} → {height}×{crop}")
+}
+
+pub(super) fn twin<S: Scalar>(dispatch: &Dispatch, mut arguments: Arguments<'_, S>) {
     let params: Params = dispatch.params_as();
     let filter = match dispatch.override_value("FILTER_RADIUS") {
         Some(2) => Filter::Bicubic,
         _ => Filter::Bilinear,
     };
+    let words =
+        |name: &str| -> Vec<u32> { arguments.input(name).as_flattened().iter().map(|word| word.to_bits()).collect() };
     if dispatch.entry == "horizontal" {
-        let narrowed = bytemuck::cast_slice_mut(arguments.output("narrowed_out"));
-        horizontal(&params, filter, bytemuck::cast_slice(arguments.input("source")), narrowed);
+        let source = words("source");
+        let words = arguments.output("narrowed_out").as_flattened_mut();
+        let mut narrowed = vec![0; words.len()];
+        horizontal(&params, filter, &source, &mut narrowed);
+        let written = params.rows as usize * params.crop as usize;
+        for (word, narrowed) in words.iter_mut().zip(narrowed).take(written) {
+            *word = S::from_bits(narrowed);
+        }
     } else {
-        let normalised = arguments.output("normalised").as_flattened_mut();
-        vertical(&params, filter, bytemuck::cast_slice(arguments.input("narrowed")), normalised);
+        let narrowed = words("narrowed");
+        let words = arguments.output("normalised").as_flattened_mut();
+        let slot = 4 * params.first_pixel as usize..4 * (params.first_pixel + params.crop * params.crop) as usize;
+        let mut normalised = vec![0.0; words.len()];
+        vertical(&params, filter, &narrowed, &mut normalised);
+        for (word, value) in words.iter_mut().zip(normalised).take(slot.end).skip(slot.start) {
+            *word = value.into();
+        }
     }
 }
 

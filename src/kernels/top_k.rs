@@ -4,7 +4,8 @@ use std::cmp::Ordering;
 
 use bytemuck::{Pod, Zeroable};
 
-use super::{Access, Arguments, Cost, Dispatch, Kernel, Spec};
+use super::scalar::sum;
+use super::{Access, Arguments, Cost, Dispatch, Kernel, Scalar, Spec};
 
 /// The kernel's specification.
 pub const SPEC: Spec = Spec {
@@ -37,7 +38,7 @@ pub const fn best_bytes(count: u32) -> u64 {
 
 /// The launch that finds the `count` most probable of `classes` classes; `count` must lie within 1 and `classes`.
 pub fn top_k(classes: u32, count: u32) -> Dispatch {
-    let flops = u64::from(classes) * (3 + u64::from(count));
+    let flops = 3 * u64::from(classes) + 3 * u64::from(count);
     launch(
         "top_k",
         classes,
@@ -49,7 +50,7 @@ pub fn top_k(classes: u32, count: u32) -> Dispatch {
 /// The launch that turns scores into probabilities.
 pub fn softmax(classes: u32) -> Dispatch {
     let bytes = 4 * u64::from(classes);
-    let cost = Cost { flops: 5 * u64::from(classes), bytes_read: bytes, bytes_written: bytes.next_multiple_of(16) };
+    let cost = Cost { flops: 6 * u64::from(classes), bytes_read: bytes, bytes_written: bytes.next_multiple_of(16) };
     launch("softmax", classes, 0, cost)
 }
 
@@ -65,24 +66,29 @@ fn launch(entry: &'static str, classes: u32, count: u32, cost: Cost) -> Dispatch
     }
 }
 
-pub(super) fn twin(dispatch: &Dispatch, mut arguments: Arguments<'_>) {
+pub(super) fn shape(dispatch: &Dispatch) -> String {
+    let Params { classes, count, .. } = dispatch.params_as();
+    format!("{classes} classes → {count}")
+}
+
+pub(super) fn twin<S: Scalar>(dispatch: &Dispatch, mut arguments: Arguments<'_, S>) {
     let params: Params = dispatch.params_as();
     let (classes, padded) = (params.classes as usize, params.padded_classes as usize);
     let count = params.count as usize;
-    let scores: &[f32] = bytemuck::cast_slice(arguments.input("scores"));
+    let scores = arguments.input("scores").as_flattened();
     let pictures = scores.chunks_exact(padded).take(arguments.pictures).map(|scores| &scores[..classes]);
     if dispatch.entry == "softmax" {
-        let probabilities: &mut [f32] = bytemuck::cast_slice_mut(arguments.output("probabilities"));
+        let probabilities = arguments.output("probabilities").as_flattened_mut();
         for (scores, out) in pictures.zip(probabilities.chunks_exact_mut(padded)) {
             let (highest, total) = highest_and_total(scores);
-            out.fill(0.0);
+            out.fill(S::ZERO);
             for (out, score) in out.iter_mut().zip(scores) {
-                *out = (score - highest).exp() / total;
+                *out = (*score - highest).exp() / total;
             }
         }
         return;
     }
-    let best: &mut [f32] = bytemuck::cast_slice_mut(arguments.output("best"));
+    let best = arguments.output("best").as_flattened_mut();
     for (scores, best) in pictures.zip(best.chunks_exact_mut(2 * count)) {
         let (highest, total) = highest_and_total(scores);
         // A score that is not a number is never best; the class is then `classes`.
@@ -90,14 +96,14 @@ pub(super) fn twin(dispatch: &Dispatch, mut arguments: Arguments<'_>) {
         order.sort_by(|a, b| scores[*b].partial_cmp(&scores[*a]).unwrap_or(Ordering::Equal).then(a.cmp(b)));
         for (index, pair) in best.chunks_exact_mut(2).enumerate() {
             let class = order.get(index).copied().unwrap_or(classes);
-            let score = scores.get(class).copied().unwrap_or(f32::NAN);
-            pair.copy_from_slice(&[class as f32, (score - highest).exp() / total]);
+            let score = scores.get(class).copied().unwrap_or(f32::NAN.into());
+            pair.copy_from_slice(&[(class as f32).into(), (score - highest).exp() / total]);
         }
     }
 }
 
-fn highest_and_total(scores: &[f32]) -> (f32, f32) {
-    let highest = scores.iter().copied().fold(f32::MIN, |a, b| if b > a { b } else { a });
-    let total = scores.iter().map(|score| (score - highest).exp()).sum();
+fn highest_and_total<S: Scalar>(scores: &[S]) -> (S, S) {
+    let highest = scores.iter().copied().fold(f32::MIN.into(), |a, b| if b > a { b } else { a });
+    let total = sum(scores.iter().map(|score| (*score - highest).exp()));
     (highest, total)
 }

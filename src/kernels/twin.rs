@@ -1,16 +1,16 @@
 //! Runs the CPU twin of a dispatch.
 
-use super::{Access, Dispatch, Kernel};
+use super::{Access, Dispatch, Kernel, Scalar};
 
-/// The memory of one dispatch, bound by name, as vec4 of f32.
-pub struct Arguments<'a> {
-    reads: Vec<(&'static str, &'a [[f32; 4]])>,
-    writes: Vec<(&'static str, &'a mut [[f32; 4]])>,
+/// The memory of one dispatch, bound by name, as vec4.
+pub struct Arguments<'a, S = f32> {
+    reads: Vec<(&'static str, &'a [[S; 4]])>,
+    writes: Vec<(&'static str, &'a mut [[S; 4]])>,
     /// Pictures to compute.
     pub pictures: usize,
 }
 
-impl<'a> Arguments<'a> {
+impl<'a, S: Scalar> Arguments<'a, S> {
     /// No memory yet, for `pictures` pictures.
     pub fn new(pictures: usize) -> Self {
         Self { reads: Vec::new(), writes: Vec::new(), pictures }
@@ -18,26 +18,25 @@ impl<'a> Arguments<'a> {
 
     /// Binds memory that is read.
     #[must_use]
-    pub fn read(mut self, name: &'static str, memory: &'a [f32]) -> Self {
-        self.reads.push((name, bytemuck::cast_slice(&memory[..memory.len() / 4 * 4])));
+    pub fn read(mut self, name: &'static str, memory: &'a [S]) -> Self {
+        self.reads.push((name, memory.as_chunks().0));
         self
     }
 
     /// Binds memory that is written.
     #[must_use]
-    pub fn write(mut self, name: &'static str, memory: &'a mut [f32]) -> Self {
-        let whole = memory.len() / 4 * 4;
-        self.writes.push((name, bytemuck::cast_slice_mut(&mut memory[..whole])));
+    pub fn write(mut self, name: &'static str, memory: &'a mut [S]) -> Self {
+        self.writes.push((name, memory.as_chunks_mut().0));
         self
     }
 
     /// Bound memory; none where nothing of that name was bound, which the plan's validation rules out.
-    pub(super) fn input(&self, name: &str) -> &'a [[f32; 4]] {
+    pub(super) fn input(&self, name: &str) -> &'a [[S; 4]] {
         self.reads.iter().find(|(n, _)| *n == name).map_or(&[], |(_, memory)| memory)
     }
 
     /// Takes bound memory to write to.
-    pub(super) fn output(&mut self, name: &str) -> &'a mut [[f32; 4]] {
+    pub(super) fn output(&mut self, name: &str) -> &'a mut [[S; 4]] {
         let place = self.writes.iter().position(|(n, _)| *n == name);
         place.map_or(&mut [], |place| self.writes.swap_remove(place).1)
     }
@@ -47,7 +46,7 @@ impl<'a> Arguments<'a> {
 ///
 /// # Panics
 /// When the memory is smaller than the dispatch's sizes say. Lowering makes it as large; nothing else makes plans.
-pub fn run_twin(dispatch: &Dispatch, arguments: Arguments<'_>) {
+pub fn run_twin<S: Scalar>(dispatch: &Dispatch, arguments: Arguments<'_, S>) {
     debug_assert!(
         dispatch.kernel.spec().bindings_of(dispatch.entry).is_some_and(|mut bindings| bindings.all(
             |(_, name, access)| {
@@ -75,6 +74,7 @@ pub fn run_twin(dispatch: &Dispatch, arguments: Arguments<'_>) {
         Kernel::Linear => super::linear::twin(dispatch, arguments),
         Kernel::Pool => super::pool::twin(dispatch, arguments),
         Kernel::Resize => super::resize::twin(dispatch, arguments),
+        Kernel::Roof => super::roof::twin(dispatch, arguments),
         Kernel::TopK => super::top_k::twin(dispatch, arguments),
     }
 }

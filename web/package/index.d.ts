@@ -89,6 +89,62 @@ export interface LoadOptions {
   cache?: boolean;
 }
 
+export interface ProfileOptions {
+  /** Plain runs, and as many timed ones; 20 unless told. */
+  repeats?: number;
+  /** Runs of both kinds before the first that counts; 3 unless told. */
+  warmUp?: number;
+  /** Whether to measure what the device can do at best; true unless told. */
+  roof?: boolean;
+}
+
+/** Samples in nanoseconds. */
+export interface Samples {
+  median: number;
+  p10: number;
+  p90: number;
+  n: number;
+  values: number[];
+}
+
+/** One launch of a profile. */
+export interface DispatchProfile {
+  index: number;
+  layer: string;
+  block: string;
+  kernel: string;
+  entry: string;
+  variant: string;
+  part: "static" | "pooling" | "controller" | "assembly" | "latent" | "branch";
+  shape: string;
+  workgroup_size: number;
+  workgroups: [number, number, number];
+  buffers: { name: string; access: "read" | "write"; bytes: number }[];
+  flops: number;
+  bytes_read: number;
+  bytes_written: number;
+  time: Samples | null;
+  intensity: number;
+  flops_rate: number | null;
+  bytes_rate: number | null;
+  roof_share: number | null;
+}
+
+/** A profile; the documentation of the Rust library's `dynaconv::profile` says all of it. */
+export interface Profile {
+  schema: number;
+  program: string;
+  network: string;
+  pictures: number;
+  device: { name: string; api: string; kind: string; driver: string; software: boolean };
+  method: { timing: string; period: number; resolution: number | null; warm_up: number; repeats: number; dropped: number };
+  compilations: { pipeline: string; nanoseconds: number }[];
+  runs: { first: number; plain: Samples; timed: Samples; parts: Record<string, Samples> | null };
+  dispatches: DispatchProfile[];
+  roof: Record<string, unknown> | null;
+  timeline: Record<string, unknown> | null;
+}
+
 /** A model that is ready to answer. */
 export class Classifier {
   private constructor();
@@ -108,6 +164,14 @@ export class Classifier {
 
   /** What the last picture made of each dynamic layer. */
   insight(): Promise<DynamicLayer[]>;
+
+  /** Where the time goes, launch by launch: the same data that `dynaconv profile --json` writes. Browsers may round times
+   *  to 0.1 ms; what they then hide is left out. On a GPU the network is made ready a second time, and pictures are answered
+   *  meanwhile, though they then disturb the times. */
+  profile(options?: ProfileOptions): Promise<Profile>;
+
+  /** A profile as a page of its own, with timeline, roofline and all launches: for an `iframe`'s `srcdoc`, or a file. */
+  static profilePage(profile: Profile): Promise<string>;
 
   /** How many GPU objects were made so far, by the name of the call that made them; for tests. */
   counters(): Promise<Record<string, number>>;

@@ -1,4 +1,4 @@
-import initialise, { Engine, probe } from "./dynaconv.js";
+import initialise, { Engine, probe, profilePage } from "./dynaconv.js";
 import { withModel } from "./download.js";
 import { DynaconvError, typed } from "./error.js";
 import { Gpu } from "./gpu.js";
@@ -53,6 +53,7 @@ export class Classifier {
   // As many runs may be under way as the engine has readback buffers, and one reading of the insight.
   #runs = new Lane(2);
   #insights = new Lane(1);
+  #profiles = new Lane(1);
   #calls = new Set();
   #recovery = null;
   #disposed = false;
@@ -165,6 +166,23 @@ export class Classifier {
       if (!this.#seen) throw new DynaconvError("bad-input", "insight shows the last picture, and none was classified on this device yet");
       return this.#engine.insight();
     });
+  }
+
+  profile({ repeats = 20, warmUp = 3, roof = true } = {}) {
+    return this.#call(this.#profiles, async () => {
+      const whole = (value, least) => Number.isInteger(value) && value >= least && value <= 10_000;
+      if (!whole(repeats, 1) || !whole(warmUp, 0)) throw new DynaconvError("bad-input", "repeats and warmUp are whole numbers up to 10000");
+      return JSON.parse(await this.#engine.profile(repeats, warmUp, Boolean(roof)));
+    });
+  }
+
+  static async profilePage(profile) {
+    await ready();
+    try {
+      return profilePage(JSON.stringify(profile));
+    } catch (error) {
+      throw typed(error, "bad-input");
+    }
   }
 
   async counters() {

@@ -5,6 +5,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::GpuError;
 use crate::plan::Limits;
 
+/// What is used where it is there: subgroups by plans, timestamps and the roof of half floats by the profiler.
+const OPTIONAL_FEATURES: wgpu::Features = wgpu::Features::SUBGROUP
+    .union(wgpu::Features::TIMESTAMP_QUERY)
+    .union(wgpu::Features::TIMESTAMP_QUERY_INSIDE_ENCODERS)
+    .union(wgpu::Features::TIMESTAMP_QUERY_INSIDE_PASSES)
+    .union(wgpu::Features::SHADER_F16);
+
 /// Which adapter is wanted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum GpuChoice {
@@ -87,7 +94,7 @@ impl Gpu {
         let allowed = adapter.limits();
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("dynaconv"),
-            required_features: adapter.features() & wgpu::Features::SUBGROUP,
+            required_features: OPTIONAL_FEATURES & adapter.features(),
             required_limits: wgpu::Limits {
                 max_buffer_size: allowed.max_buffer_size,
                 max_texture_dimension_2d: allowed.max_texture_dimension_2d,

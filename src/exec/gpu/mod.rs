@@ -12,6 +12,7 @@ mod pipelines;
 mod prepare;
 mod readback;
 mod run;
+mod timer;
 mod wait;
 
 pub use device::{Gpu, GpuChoice, GpuInfo};
@@ -19,6 +20,7 @@ pub use frame::{Frame, Pixels};
 pub use objects::ObjectCounts;
 pub use readback::Reading;
 pub use run::{GpuExecutor, Pending, Results};
+pub use timer::Timer;
 
 /// Why a GPU could not be opened, a plan not be prepared, or a run not be finished.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -2,7 +2,10 @@
 
 use std::collections::HashMap;
 
+use web_time::Instant;
+
 use super::Gpu;
+use crate::exec::Compilation;
 use crate::kernels::{Access, Dispatch, Kernel};
 
 /// What makes two launches need different pipelines.
@@ -11,6 +14,8 @@ struct Key {
     kernel: Kernel,
     entry: &'static str,
     overrides: Vec<(&'static str, u32)>,
+    /// Whether it is compiled from a candidate's text, of which there is one.
+    candidate: bool,
 }
 
 /// The storage bindings that decide a bind group's layout: number and access.
@@ -23,8 +28,9 @@ pub(super) type Sources<'a> = &'a (dyn Fn(Kernel) -> String + Sync);
 pub(super) struct Compiler<'a> {
     sources: Sources<'a>,
     pub pipelines: Vec<wgpu::ComputePipeline>,
+    pub compilations: Vec<Compilation>,
     indices: HashMap<Key, usize>,
-    modules: HashMap<Kernel, wgpu::ShaderModule>,
+    modules: HashMap<(Kernel, bool), wgpu::ShaderModule>,
     layouts: HashMap<Signature, (wgpu::BindGroupLayout, wgpu::PipelineLayout)>,
 }
 
@@ -44,23 +50,29 @@ impl<'a> Compiler<'a> {
         Self {
             sources,
             pipelines: Vec::new(),
+            compilations: Vec::new(),
             indices: HashMap::new(),
             modules: HashMap::new(),
             layouts: HashMap::new(),
         }
     }
 
-    /// Finds or compiles what a launch needs.
-    pub fn resolve(&mut self, gpu: &Gpu, dispatch: &Dispatch) -> Resolved {
+    /// Finds or compiles what a launch needs, from the text of a candidate for it where there is one.
+    pub fn resolve(&mut self, gpu: &Gpu, dispatch: &Dispatch, candidate: Option<&str>) -> Resolved {
         let (kernel, entry) = (dispatch.kernel, dispatch.entry);
         let bindings = kernel.spec().bindings_of(entry).into_iter().flatten();
         let signature: Signature = bindings.map(|(number, _, access)| (number, access)).collect();
         let numbers = std::iter::once(0).chain(signature.iter().map(|(number, _)| *number)).collect();
         let (layout, pipeline_layout) = self.layouts.entry(signature).or_insert_with_key(|s| layouts(gpu, s));
-        let key = Key { kernel, entry, overrides: dispatch.overrides.clone() };
+        let key = Key { kernel, entry, overrides: dispatch.overrides.clone(), candidate: candidate.is_some() };
         let pipeline = *self.indices.entry(key).or_insert_with(|| {
-            let module = self.modules.entry(kernel).or_insert_with(|| module(gpu, kernel, (self.sources)(kernel)));
+            let begin = Instant::now();
+            let text = || candidate.map_or_else(|| (self.sources)(kernel), str::to_string);
+            let compiled = self.modules.entry((kernel, candidate.is_some()));
+            let module = compiled.or_insert_with(|| module(gpu, kernel, text()));
             self.pipelines.push(pipeline(gpu, dispatch, module, pipeline_layout));
+            let nanoseconds = begin.elapsed().as_nanos() as u64;
+            self.compilations.push(Compilation { pipeline: dispatch.pipeline_name(), nanoseconds });
             self.pipelines.len() - 1
         });
         Resolved { pipeline, numbers, layout: layout.clone() }

@@ -7,6 +7,7 @@
 use super::frame::{Frame, FrameTexture};
 use super::memory::buffer;
 use super::pipelines::{Compiler, Resolved};
+use super::run::Launch;
 use super::wait::{Mapping, map};
 use super::{Gpu, GpuError};
 use crate::kernels::resize::Resize;
@@ -54,7 +55,7 @@ impl Preparation {
         compiler: &mut Compiler<'_>,
     ) -> Self {
         let [horizontal, vertical] =
-            Resize::new(1, 1, preprocess, 0).dispatches().map(|dispatch| compiler.resolve(gpu, &dispatch));
+            Resize::new(1, 1, preprocess, 0).dispatches().map(|dispatch| compiler.resolve(gpu, &dispatch, None));
         let capacity = FIRST_CAPACITY.min(largest(gpu.limits(), plan.batch));
         let memory = Memory::create(gpu, plan, capacity, input, [&horizontal, &vertical]);
         Self {
@@ -173,17 +174,19 @@ impl Preparation {
         Ok(Launches { workgroups: vec![dispatches.map(|dispatch| dispatch.workgroups)] })
     }
 
-    /// Records the launches that prepare the pictures sent last.
-    pub fn encode(&self, pass: &mut wgpu::ComputePass<'_>, pipelines: &[wgpu::ComputePipeline], launches: &Launches) {
-        for (step, resolved) in [&self.horizontal, &self.vertical].into_iter().enumerate() {
-            pass.set_pipeline(&pipelines[resolved.pipeline]);
-            for (slot, workgroups) in launches.workgroups.iter().enumerate() {
-                let params_offset = (2 * slot + step) as u32 * PARAMS_STRIDE as u32;
-                pass.set_bind_group(0, &self.memory.groups[slot][step], &[params_offset]);
+    /// The launches that prepare the pictures sent last.
+    pub fn steps<'a>(&'a self, launches: &'a Launches) -> impl Iterator<Item = Launch<'a>> {
+        [&self.horizontal, &self.vertical].into_iter().enumerate().flat_map(move |(step, resolved)| {
+            launches.workgroups.iter().enumerate().map(move |(slot, workgroups)| {
                 let [x, y] = workgroups[step];
-                pass.dispatch_workgroups(x, y, 1);
-            }
-        }
+                Launch {
+                    pipeline: resolved.pipeline,
+                    bind_group: &self.memory.groups[slot][step],
+                    params_offset: (2 * slot + step) as u32 * PARAMS_STRIDE as u32,
+                    workgroups: [x, y, 1],
+                }
+            })
+        })
     }
 
     /// Asks for the upload memory back once the submitted run has read it.

@@ -8,7 +8,8 @@ use super::pipelines::{Compiler, Sources};
 use super::prepare::{Launches, Preparation};
 use super::readback::Reading;
 use super::wait::{Mapping, map};
-use super::{Gpu, GpuError};
+use super::{Gpu, GpuError, Timer};
+use crate::exec::{Compilation, HostMarks, RunTiming, TimingMethod};
 use crate::kernels::wgsl;
 use crate::picture::{Picture, Preprocess};
 use crate::plan::{Plan, View};
@@ -18,6 +19,7 @@ pub struct GpuExecutor {
     pub(super) gpu: Gpu,
     plan: Arc<Plan>,
     pipelines: Vec<wgpu::ComputePipeline>,
+    compilations: Vec<Compilation>,
     steps: Vec<Step>,
     pub(super) buffers: Buffers,
     preparation: Option<Preparation>,
@@ -25,12 +27,20 @@ pub struct GpuExecutor {
     upload: Option<Mapping>,
 }
 
-/// One launch, resolved.
+/// One launch of the plan, resolved.
 struct Step {
     pipeline: usize,
     bind_group: wgpu::BindGroup,
     params_offset: u32,
     workgroups: [u32; 2],
+}
+
+/// One launch of a run.
+pub(super) struct Launch<'a> {
+    pub pipeline: usize,
+    pub bind_group: &'a wgpu::BindGroup,
+    pub params_offset: u32,
+    pub workgroups: [u32; 3],
 }
 
 /// What a run gives back.
@@ -83,21 +93,39 @@ impl GpuExecutor {
         preprocess: Option<&Preprocess>,
         sources: Sources<'_>,
     ) -> Result<Self, GpuError> {
-        let plan = plan.into();
+        Self::prepare(gpu, plan.into(), preprocess, Compiler::new(sources), None).await
+    }
+
+    /// As [`GpuExecutor::new`] without a preparation, but compiles `text`, where there is one, for the launch of that index.
+    ///
+    /// # Errors
+    /// When the plan is not valid or the device refuses a part of it.
+    pub async fn with_candidate(gpu: &Gpu, plan: Plan, launch: usize, text: Option<String>) -> Result<Self, GpuError> {
+        Self::prepare(gpu, plan.into(), None, Compiler::new(&wgsl), text.map(|text| (launch, text))).await
+    }
+
+    async fn prepare(
+        gpu: &Gpu,
+        plan: Arc<Plan>,
+        preprocess: Option<&Preprocess>,
+        mut compiler: Compiler<'_>,
+        candidate: Option<(usize, String)>,
+    ) -> Result<Self, GpuError> {
         plan.validate()?;
         let invalid = gpu.device.push_error_scope(wgpu::ErrorFilter::Validation);
         let memory = gpu.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
-        let mut compiler = Compiler::new(sources);
         let buffers = Buffers::create(gpu, &plan);
-        let steps = plan.passes.iter().zip(&buffers.params_offsets).map(|(pass, params_offset)| {
-            let resolved = compiler.resolve(gpu, &pass.dispatch);
-            Step {
-                pipeline: resolved.pipeline,
-                bind_group: buffers.bind(gpu, pass, &resolved),
-                params_offset: *params_offset,
-                workgroups: pass.dispatch.workgroups,
-            }
-        });
+        let steps =
+            plan.passes.iter().zip(&buffers.params_offsets).enumerate().map(|(index, (pass, params_offset))| {
+                let text = candidate.as_ref().filter(|(launch, _)| *launch == index).map(|(_, text)| text.as_str());
+                let resolved = compiler.resolve(gpu, &pass.dispatch, text);
+                Step {
+                    pipeline: resolved.pipeline,
+                    bind_group: buffers.bind(gpu, pass, &resolved),
+                    params_offset: *params_offset,
+                    workgroups: pass.dispatch.workgroups,
+                }
+            });
         let steps = steps.collect();
         let input = buffers.of(plan.input.view.memory);
         let preparation =
@@ -108,8 +136,8 @@ impl GpuExecutor {
             return Err(GpuError::Device { doing, reason: error.to_string() });
         }
         gpu.check()?;
-        let pipelines = compiler.pipelines;
-        Ok(Self { gpu: gpu.clone(), plan, pipelines, steps, buffers, preparation, upload: None })
+        let (gpu, pipelines, compilations) = (gpu.clone(), compiler.pipelines, compiler.compilations);
+        Ok(Self { gpu, plan, pipelines, compilations, steps, buffers, preparation, upload: None })
     }
 
     /// The plan that is run.
@@ -122,11 +150,44 @@ impl GpuExecutor {
         &self.gpu
     }
 
+    /// What it took to make each pipeline, in the order in which they were made.
+    pub fn compilations(&self) -> &[Compilation] {
+        &self.compilations
+    }
+
     /// Runs the plan on `pictures` prepared pictures (channels-last values, at most the plan's batch of pictures).
     ///
     /// # Errors
     /// When the input has another size, or the device fails.
     pub async fn run(&mut self, pictures: u32, input: &[f32], scores: bool) -> Result<Results, GpuError> {
+        self.run_values(pictures, input, scores, None).await
+    }
+
+    /// As [`GpuExecutor::run`], and says when each launch ran. `timer` must have been made for as many launches as the
+    /// plan has; those past its capacity have no time.
+    ///
+    /// # Errors
+    /// As [`GpuExecutor::run`].
+    pub async fn run_timed(
+        &mut self,
+        pictures: u32,
+        input: &[f32],
+        timer: &mut Timer,
+    ) -> Result<(Results, RunTiming), GpuError> {
+        timer.marks = HostMarks { begin: timer.now(), ..HostMarks::default() };
+        let results = self.run_values(pictures, input, false, Some(timer)).await?;
+        timer.marks.end = timer.now();
+        let launches = timer.capacity().min(self.steps.len() as u32);
+        Ok((results, timer.read(&self.gpu, launches).await?))
+    }
+
+    async fn run_values(
+        &mut self,
+        pictures: u32,
+        input: &[f32],
+        scores: bool,
+        timer: Option<&mut Timer>,
+    ) -> Result<Results, GpuError> {
         let expected = pictures as usize * self.plan.input.map.padded_values();
         if pictures == 0 || pictures > self.plan.batch || input.len() != expected {
             return Err(GpuError::InputSize { pictures, expected, found: input.len() });
@@ -136,8 +197,8 @@ impl GpuExecutor {
         let target = self.plan.input.view;
         let bytes = size_of_val(input) as u64;
         encoder.copy_buffer_to_buffer(&self.buffers.upload, 0, self.buffers.of(target.memory), target.offset, bytes);
-        self.encode(&mut encoder, pictures, None);
-        let submitted = self.submit(encoder, pictures, scores);
+        self.encode(&mut encoder, pictures, None, timer.as_deref());
+        let submitted = self.submit(encoder, pictures, scores, timer);
         self.upload = Some(map(&self.buffers.upload, wgpu::MapMode::Write, self.buffers.upload.size()));
         submitted?.results().await
     }
@@ -162,8 +223,8 @@ impl GpuExecutor {
             }
             _ => return Err(GpuError::CannotPrepare { pictures: count, batch: self.plan.batch }),
         };
-        self.encode(&mut encoder, count, Some(&launches));
-        let submitted = self.submit(encoder, count, scores);
+        self.encode(&mut encoder, count, Some(&launches), None);
+        let submitted = self.submit(encoder, count, scores, None);
         if let Some(preparation) = &mut self.preparation {
             preparation.reclaim();
         }
@@ -187,8 +248,8 @@ impl GpuExecutor {
             Some(preparation) => preparation.send_frame(&self.gpu, &self.plan, input, frame, &mut encoder)?,
             None => return Err(GpuError::CannotPrepare { pictures: 1, batch: self.plan.batch }),
         };
-        self.encode(&mut encoder, 1, Some(&launches));
-        self.submit(encoder, 1, scores)
+        self.encode(&mut encoder, 1, Some(&launches), None);
+        self.submit(encoder, 1, scores, None)
     }
 
     /// Starts the plan on one prepared picture (channels-last values). Two runs may be under way at once.
@@ -202,8 +263,8 @@ impl GpuExecutor {
         }
         self.write(self.plan.input.view, input);
         let mut encoder = self.encoder();
-        self.encode(&mut encoder, 1, None);
-        self.submit(encoder, 1, scores)
+        self.encode(&mut encoder, 1, None, None);
+        self.submit(encoder, 1, scores, None)
     }
 
     /// Asks for the heads of all dynamic layers that the plan keeps, one after another, as the run started last leaves them.
@@ -238,26 +299,57 @@ impl GpuExecutor {
         self.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("dynaconv") })
     }
 
-    /// Records all launches in one pass.
-    fn encode(&self, encoder: &mut wgpu::CommandEncoder, pictures: u32, prepare: Option<&Launches>) {
-        let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
-        if let (Some(preparation), Some(launches)) = (&self.preparation, prepare) {
-            preparation.encode(&mut pass, &self.pipelines, launches);
-        }
-        let mut current = None;
-        for step in &self.steps {
-            if current != Some(step.pipeline) {
-                pass.set_pipeline(&self.pipelines[step.pipeline]);
-                current = Some(step.pipeline);
+    /// Records all launches in one pass; in a pass for each where a timer can time nothing smaller.
+    fn encode(
+        &self,
+        encoder: &mut wgpu::CommandEncoder,
+        pictures: u32,
+        prepare: Option<&Launches>,
+        timer: Option<&Timer>,
+    ) {
+        let prepared = self.preparation.iter().zip(prepare).flat_map(|(preparation, sizes)| preparation.steps(sizes));
+        let steps = self.steps.iter().map(|step| {
+            let Step { pipeline, bind_group, params_offset, workgroups: [x, y] } = step;
+            let workgroups = [*x, *y, pictures];
+            Launch { pipeline: *pipeline, bind_group, params_offset: *params_offset, workgroups }
+        });
+        let mut launches = (0..).zip(prepared.chain(steps)).peekable();
+        let timed = |index: &u32| timer.filter(|timer| *index < timer.capacity());
+        while let Some((first, _)) = launches.peek() {
+            let boundaries = timed(first).filter(|timer| timer.method() == TimingMethod::PassBoundaries);
+            let timestamp_writes = boundaries.map(|timer| timer.boundaries(*first));
+            let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label: None, timestamp_writes });
+            let mut current = None;
+            for (index, launch) in launches.by_ref() {
+                if current != Some(launch.pipeline) {
+                    pass.set_pipeline(&self.pipelines[launch.pipeline]);
+                    current = Some(launch.pipeline);
+                }
+                pass.set_bind_group(0, launch.bind_group, &[launch.params_offset]);
+                let [x, y, z] = launch.workgroups;
+                let timer = timed(&index);
+                if let Some(timer) = timer {
+                    timer.stamp(&mut pass, index, 0);
+                }
+                pass.dispatch_workgroups(x, y, z);
+                if let Some(timer) = timer {
+                    timer.stamp(&mut pass, index, 1);
+                }
+                if boundaries.is_some() {
+                    break;
+                }
             }
-            pass.set_bind_group(0, &step.bind_group, &[step.params_offset]);
-            let [x, y] = step.workgroups;
-            pass.dispatch_workgroups(x, y, pictures);
         }
     }
 
     /// Submits, and asks for the best classes and, where wanted, the scores.
-    fn submit(&mut self, mut encoder: wgpu::CommandEncoder, pictures: u32, scores: bool) -> Result<Pending, GpuError> {
+    fn submit(
+        &mut self,
+        mut encoder: wgpu::CommandEncoder,
+        pictures: u32,
+        scores: bool,
+        mut timer: Option<&mut Timer>,
+    ) -> Result<Pending, GpuError> {
         let readback = self.buffers.results.take()?;
         let mut copy = |view: View, target: u64| {
             let source = self.buffers.of(view.memory);
@@ -268,7 +360,14 @@ impl GpuExecutor {
         if scores {
             bytes = copy(self.plan.scores.view, bytes);
         }
-        self.gpu.queue.submit([encoder.finish()]);
+        let commands = encoder.finish();
+        if let Some(timer) = timer.as_deref_mut() {
+            timer.marks.encoded = timer.now();
+        }
+        self.gpu.queue.submit([commands]);
+        if let Some(timer) = timer {
+            timer.marks.submitted = timer.now();
+        }
         let reading = self.buffers.results.read(&self.gpu, readback, bytes);
         let score_values = pictures as usize * self.plan.scores.map.padded_values();
         Ok(Pending {

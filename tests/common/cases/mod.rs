@@ -2,6 +2,7 @@
 
 pub mod convolution;
 pub mod dynamic;
+pub mod roof;
 pub mod vector;
 
 use dynaconv::kernels::{Nonlinearity, Pooling};

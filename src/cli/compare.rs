@@ -1,0 +1,109 @@
+//! `dynaconv compare`: what changed from one profile to another.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::Args;
+use dynaconv::profile::{Comparison, Row, View};
+
+use super::profile::{ViewName, load};
+use super::show::{duration, printable};
+use super::table::{Side, Table};
+use super::{Outcome, failure};
+
+/// Compare two profiles: before and after a change, two devices, a browser and this program
+///
+/// What changed most comes first. Intervals hold the change of the median at 95 % confidence, as far as the runs of the two
+/// profiles tell: other programs that ran at the same time are not seen by them.
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  dynaconv compare before.json after.json
+  dynaconv compare before.json after.json --by kernel
+  dynaconv compare before.json after.json --fail-above 5%           exit code 1 where it is slower than that
+  dynaconv compare before.json after.json --fail-above 20% --each   the same for every layer")]
+pub struct Arguments {
+    /// Profile written by `dynaconv profile --json`
+    #[arg(value_name = "BEFORE")]
+    before: PathBuf,
+    /// Profile to compare with it
+    #[arg(value_name = "AFTER")]
+    after: PathBuf,
+    /// What the rows are
+    #[arg(long, value_enum, value_name = "VIEW", default_value = "layer")]
+    by: ViewName,
+    /// End with exit code 1 where a plain run or all launches together are slower by more than this, for certain
+    #[arg(long, value_name = "PERCENT", value_parser = percentage)]
+    fail_above: Option<f64>,
+    /// Hold each row to --fail-above as well
+    #[arg(long, requires = "fail_above")]
+    each: bool,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// A share from text such as `5%` or `5`.
+fn percentage(text: &str) -> Result<f64, String> {
+    let number = text.trim().trim_end_matches('%').trim().parse::<f64>();
+    let number = number.map_err(|_| "expected a number of percent such as 5%".to_string())?;
+    if number.is_finite() && number >= 0.0 { Ok(number / 100.0) } else { Err("expected 0 % or more".into()) }
+}
+
+/// Compares and judges.
+pub fn run(arguments: &Arguments) -> Result<Outcome> {
+    let (before, after) = (load(&arguments.before)?, load(&arguments.after)?);
+    let comparison = Comparison::new(&before, &after, View::from(arguments.by));
+    let mut out = anstream::stdout().lock();
+    if arguments.json {
+        writeln!(out, "{}", serde_json::to_string(&comparison)?)?;
+    } else {
+        for difference in &comparison.differences {
+            failure::note(difference);
+        }
+        print(&comparison, &mut out)?;
+    }
+    let Some(threshold) = arguments.fail_above else { return Ok(Outcome::Success) };
+    let slower = comparison.slower(threshold, arguments.each);
+    for row in &slower {
+        let change = row.change.map_or(String::new(), |change| format!("{:+.1} %", 100.0 * change.relative));
+        failure::note(&format!("{} is slower by more than {:.1} %: {change}", row.name, 100.0 * threshold));
+    }
+    Ok(if slower.is_empty() { Outcome::Success } else { Outcome::Negative })
+}
+
+fn print(comparison: &Comparison, out: &mut impl Write) -> Result<()> {
+    let (left, right) = (Side::Left, Side::Right);
+    let header = [
+        ("", left),
+        ("before", right),
+        ("after", right),
+        ("difference", right),
+        ("change", right),
+        ("95 % interval", right),
+        ("", left),
+    ];
+    let mut table = Table::new(header);
+    for row in [&comparison.run].into_iter().chain(&comparison.launches).chain(&comparison.rows) {
+        table.push(cells(row));
+    }
+    Ok(table.write(out)?)
+}
+
+fn cells(row: &Row) -> [String; 7] {
+    let time = |time: Option<f64>| time.map_or("–".into(), duration);
+    let percent = |share: f64| format!("{:+.1} %", 100.0 * share);
+    let [change, interval, word] = row.change.map_or(["–".into(), String::new(), String::new()], |change| {
+        let word = match change.is_certain() {
+            true if change.relative > 0.0 => "slower",
+            true => "faster",
+            false => "",
+        };
+        [percent(change.relative), format!("{} to {}", percent(change.low), percent(change.high)), word.into()]
+    });
+    let difference = row.before.and(row.after).map(|_| row.difference());
+    let difference =
+        difference.map_or("–".into(), |by| format!("{}{}", if by > 0.0 { "+" } else { "" }, duration(by)));
+    [printable(&row.name), time(row.before), time(row.after), difference, change, interval, word]
+}

@@ -1,0 +1,136 @@
+//! `dynaconv profile`: where the time goes, launch by launch, against what the device can do at best.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use clap::{Args, ValueEnum};
+use dynaconv::classifier::block_on;
+use dynaconv::profile::{Profile, Profiler, View};
+
+use super::settings::{DeviceArguments, ModelArguments, introduce};
+use super::show::printable;
+use super::write_whole::write_whole;
+use super::{Outcome, failure, profile_table};
+
+/// Measure where the time of a network goes, launch by launch, against what the device can do at best
+///
+/// The plan that ships is run, plain and timed in turns, on pictures of noise.
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  dynaconv profile
+  dynaconv profile --model mobilenet.safetensors --batch 8 --by layer
+  dynaconv profile --html report.html            one page: timeline, roofline, every launch
+  dynaconv profile --trace trace.json            for ui.perfetto.dev and chrome://tracing
+  dynaconv profile --json before.json            for `dynaconv compare`
+  dynaconv profile --json | jq '.dispatches[].time.median'
+  dynaconv profile --read browser.json --html report.html    show a profile that was taken before")]
+pub struct Arguments {
+    #[command(flatten)]
+    model: ModelArguments,
+    #[command(flatten)]
+    device: DeviceArguments,
+    /// Pictures of each run
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1024))]
+    batch: u32,
+    /// Plain runs, and as many timed ones
+    #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    repeats: u32,
+    /// Runs of both kinds before the first that counts
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(0..=10_000))]
+    warm_up: u32,
+    /// Do not measure what the device can do at best
+    #[arg(long)]
+    no_roof: bool,
+    /// What the table's rows are; without it the most costly launches are shown
+    #[arg(long, value_enum, value_name = "VIEW")]
+    by: Option<ViewName>,
+    /// Write the profile as JSON to a file, or in place of the table to standard output
+    #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "-")]
+    json: Option<PathBuf>,
+    /// Write one run as a trace for Perfetto and Chrome
+    #[arg(long, value_name = "FILE")]
+    trace: Option<PathBuf>,
+    /// Write a page with timeline, roofline and all launches, which opens in any browser and fetches nothing
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+    /// Show a profile that was written before, by this program or by a page, in place of taking one
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["model", "device", "form", "batch", "repeats", "warm_up", "no_roof"])]
+    read: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ViewName {
+    /// Each launch
+    Dispatch,
+    /// The layers
+    Layer,
+    /// The blocks of layers
+    Block,
+    /// Kernels and their entry points
+    Kernel,
+    /// Static work, and the parts of dynamic convolution
+    Part,
+}
+
+impl From<ViewName> for View {
+    fn from(name: ViewName) -> Self {
+        match name {
+            ViewName::Dispatch => Self::Dispatch,
+            ViewName::Layer => Self::Layer,
+            ViewName::Block => Self::Block,
+            ViewName::Kernel => Self::Kernel,
+            ViewName::Part => Self::Part,
+        }
+    }
+}
+
+/// Takes the profile and shows it.
+pub fn run(arguments: &Arguments) -> Result<Outcome> {
+    let Arguments { by, json, trace, html, read, .. } = arguments;
+    let profile = match read {
+        Some(file) => load(file)?,
+        None => take(arguments)?,
+    };
+    if let Some(file) = html {
+        written(file, profile.to_html()?.as_bytes(), "page")?;
+    }
+    if let Some(file) = trace {
+        let trace = profile.to_trace().context("there is no trace: the launches of this profile were not timed")?;
+        written(file, &serde_json::to_vec(&trace)?, "trace")?;
+    }
+    let mut out = anstream::stdout().lock();
+    match json {
+        Some(file) if file.as_os_str() == "-" => {
+            writeln!(out, "{}", serde_json::to_string(&profile)?)?;
+            return Ok(Outcome::Success);
+        }
+        Some(file) => written(file, &serde_json::to_vec(&profile)?, "profile")?,
+        None => {}
+    }
+    profile_table::print(&profile, by.map(View::from), &mut out)?;
+    Ok(Outcome::Success)
+}
+
+fn take(arguments: &Arguments) -> Result<Profile> {
+    let Arguments { batch, repeats, warm_up, no_roof, .. } = arguments;
+    let model = arguments.model.load()?;
+    let mut classifier = arguments.device.prepare(&model, *batch, 5)?;
+    introduce(&classifier);
+    let profiler = Profiler { warm_up: *warm_up, repeats: *repeats, roof: !no_roof };
+    Ok(block_on(classifier.profile(&profiler, *batch))?)
+}
+
+/// Reads a profile from a file.
+pub fn load(file: &Path) -> Result<Profile> {
+    let text = fs::read_to_string(file).with_context(|| file.display().to_string())?;
+    Profile::from_json(&text).with_context(|| file.display().to_string())
+}
+
+fn written(file: &Path, bytes: &[u8], what: &str) -> Result<()> {
+    write_whole(file, bytes)?;
+    failure::say(&format!("{what} written to {}", printable(&file.to_string_lossy())));
+    Ok(())
+}

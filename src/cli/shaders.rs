@@ -1,0 +1,78 @@
+//! `dynaconv shaders`: the final text of every launch, in every backend's language.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::Write;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, bail, ensure};
+use clap::Args;
+use dynaconv::graph::fold;
+use dynaconv::lower::{Options, lower};
+use dynaconv::plan::{Limits, Pass, Plan};
+
+use super::settings::{FormArguments, ModelArguments};
+use super::shader_text::{Language, emit};
+use super::show::printable;
+use super::write_whole::write_whole;
+use super::{Outcome, failure};
+
+/// Write the shaders of a network as its launches use them, in the language of any backend
+///
+/// Without --out the text of one launch goes to standard output.
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  dynaconv shaders --pass 5                      WGSL of launch 5 of `dynaconv inspect --plan`
+  dynaconv shaders --pass 5 --emit msl           what Metal compiles
+  dynaconv shaders --emit hlsl --out shaders/    every pipeline of the network, a file for each
+  dynaconv shaders --pass 5 > my.wgsl            to change, and try with `dynaconv ab --shader`")]
+pub struct Arguments {
+    #[command(flatten)]
+    model: ModelArguments,
+    #[command(flatten)]
+    form: FormArguments,
+    /// Which launch, by its number in the plan [default: all, which need --out]
+    #[arg(long, value_name = "N")]
+    pass: Option<usize>,
+    /// Language
+    #[arg(long, value_enum, value_name = "LANGUAGE", default_value = "wgsl")]
+    emit: Language,
+    /// Folder to write to, a file for each pipeline
+    #[arg(long, value_name = "FOLDER")]
+    out: Option<PathBuf>,
+}
+
+/// Writes the shaders.
+pub fn run(arguments: &Arguments) -> Result<Outcome> {
+    let model = arguments.model.load()?;
+    let folded = fold(model.graph(), model.weights())?;
+    let options = Options { form: arguments.form.choice(&model), ..Options::default() };
+    let plan = lower(&model.description().name, &folded, options, Limits::default())?;
+    let passes = match arguments.pass {
+        Some(pass) => vec![find(&plan, pass)?],
+        None => plan.passes.iter().collect(),
+    };
+    let language = arguments.emit;
+    let Some(folder) = &arguments.out else {
+        let [pass] = passes[..] else { bail!("--pass N says which launch's shader, or --out FOLDER where all go to") };
+        anstream::stdout().lock().write_all(&emit(&pass.dispatch, language)?)?;
+        return Ok(Outcome::Success);
+    };
+    fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
+    let mut seen = BTreeSet::new();
+    for pass in passes {
+        // One name for each pipeline: launches of the same one share its file.
+        let name = pass.dispatch.pipeline_name().replace([' ', '='], "-");
+        if seen.insert(name.clone()) {
+            write_whole(&folder.join(format!("{name}.{}", language.ending())), &emit(&pass.dispatch, language)?)?;
+        }
+    }
+    failure::say(&format!("{} shaders written to {}", seen.len(), printable(&folder.to_string_lossy())));
+    Ok(Outcome::Success)
+}
+
+fn find(plan: &Plan, index: usize) -> Result<&Pass> {
+    ensure!(index < plan.passes.len(), "there is no launch {index}: {} has {}", plan.name, plan.passes.len());
+    Ok(&plan.passes[index])
+}

@@ -1,0 +1,72 @@
+//! What a timed run leaves behind: when the host did what, and when each launch ran.
+
+use serde::{Deserialize, Serialize};
+
+/// How launches are timed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TimingMethod {
+    /// Device timestamps around each launch, all launches in one pass as in a plain run.
+    InsidePass,
+    /// Device timestamps at the boundaries of passes, one pass for each launch: all that Metal and browsers have.
+    PassBoundaries,
+    /// The host's clock around each twin.
+    HostClock,
+    /// The device has no timestamps: only whole runs are timed.
+    WholeRuns,
+}
+
+/// The moments of one run on the host's clock, in nanoseconds since the timer was made, in order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostMarks {
+    /// The run was called.
+    pub begin: u64,
+    /// The input was written, and the launches and copies recorded.
+    pub encoded: u64,
+    /// The device's queue had them.
+    pub submitted: u64,
+    /// The device was done, and its result was read.
+    pub end: u64,
+}
+
+/// A moment on the device's clock, between two on the host's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClockLink {
+    /// Host nanoseconds before.
+    pub before: u64,
+    /// Device nanoseconds.
+    pub device: u64,
+    /// Host nanoseconds after.
+    pub after: u64,
+}
+
+impl ClockLink {
+    /// Host nanoseconds of a moment on the device's clock; the truth lies within [`ClockLink::uncertainty`] of it.
+    pub fn to_host(&self, device: u64) -> f64 {
+        let middle = (self.before as f64 + self.after as f64) / 2.0;
+        middle + (device as f64 - self.device as f64)
+    }
+
+    /// Half the time between the two host moments, in nanoseconds.
+    pub fn uncertainty(&self) -> f64 {
+        self.after.saturating_sub(self.before) as f64 / 2.0
+    }
+}
+
+/// One timed run.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct RunTiming {
+    /// What the host did.
+    pub host: HostMarks,
+    /// Begin and end of each launch in nanoseconds of the device's clock; none where the device left no time.
+    pub launches: Vec<Option<[u64; 2]>>,
+}
+
+/// How long the driver took to make one pipeline.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Compilation {
+    /// Kernel, entry point and override values.
+    pub pipeline: String,
+    /// Nanoseconds; a browser may compile later than it answers.
+    pub nanoseconds: u64,
+}

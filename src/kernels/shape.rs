@@ -1,0 +1,24 @@
+//! The sizes of a launch in words, for people to read.
+
+use super::{Dispatch, Kernel};
+
+impl Dispatch {
+    /// The sizes of one picture's work, such as `14×14×96 → 14×14×576`. Channels are counted with their padding.
+    pub fn shape(&self) -> String {
+        match self.kernel {
+            Kernel::Assemble => super::assemble::shape(self),
+            Kernel::Controller => super::controller::shape(self),
+            Kernel::ConvDense | Kernel::ConvDenseSubgroup | Kernel::ConvDenseWide => super::conv_dense::shape(self),
+            Kernel::ConvDepthwise => super::conv_depthwise::shape(self),
+            Kernel::ConvPointwise | Kernel::ConvPointwiseSubgroup | Kernel::ConvPointwiseWide => {
+                super::conv_pointwise::shape(self)
+            }
+            Kernel::Latent | Kernel::LatentSubgroup => super::latent::shape(self),
+            Kernel::Linear => super::linear::shape(self),
+            Kernel::Pool => super::pool::shape(self),
+            Kernel::Resize => super::resize::shape(self),
+            Kernel::Roof => super::roof::shape(self),
+            Kernel::TopK => super::top_k::shape(self),
+        }
+    }
+}

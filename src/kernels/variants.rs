@@ -1,0 +1,92 @@
+//! Other launches that compute the same from the same memory, to be tried against the one that ships.
+
+use super::{Dispatch, Kernel};
+
+/// Sides of workgroups that are tried.
+const SIDES: [u32; 9] = [1, 2, 4, 8, 16, 32, 64, 128, 256];
+/// Invocations of a workgroup that are tried. All devices allow the most.
+const INVOCATIONS: std::ops::RangeInclusive<u32> = 32..=256;
+
+/// A launch with the name that tells it from its like.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Variant {
+    /// Such as `8×8`, after the size of its workgroups.
+    pub name: String,
+    /// The launch.
+    pub dispatch: Dispatch,
+}
+
+impl Dispatch {
+    /// The variants of this launch, itself among them.
+    pub fn variants(&self) -> Vec<Variant> {
+        // Subgroups hang together in the shape that ships.
+        if self.kernel.spec().subgroups {
+            return vec![Variant { name: "shipped".into(), dispatch: self.clone() }];
+        }
+        let axes = ["WORKGROUP_X", "WORKGROUP_Y"].map(|name| self.override_value(name));
+        match axes {
+            [Some(x), Some(y)] => {
+                let sizes = SIDES.iter().flat_map(|x| SIDES.map(|y| [*x, y]));
+                let sizes = sizes.filter(|[x, y]| INVOCATIONS.contains(&(x * y)));
+                sizes.map(|size| self.with_workgroup([x, y], size)).collect()
+            }
+            [Some(x), None] => {
+                let sizes = SIDES.iter().filter(|x| INVOCATIONS.contains(x));
+                sizes.map(|size| self.with_workgroup([x, 1], [*size, 1])).collect()
+            }
+            _ => vec![Variant { name: "shipped".into(), dispatch: self.clone() }],
+        }
+    }
+
+    /// The name of this launch among its variants.
+    pub fn variant_name(&self) -> String {
+        let own = self.variants().into_iter().find(|variant| variant.dispatch == *self);
+        own.map_or("shipped".into(), |variant| variant.name)
+    }
+
+    /// This launch with workgroups of another size.
+    fn with_workgroup(&self, [old_x, old_y]: [u32; 2], [x, y]: [u32; 2]) -> Variant {
+        let mut dispatch = self.clone();
+        for (name, value) in &mut dispatch.overrides {
+            match *name {
+                "WORKGROUP_X" => *value = x,
+                "WORKGROUP_Y" => *value = y,
+                // The controller's sums: one for each lane, and room for the hidden vector.
+                "SUMS" => *value = x.max(self.override_value("SQUEEZE").unwrap_or(1)),
+                _ => {}
+            }
+        }
+        // The workgroups of these kernels go through their work in steps of their own size.
+        let in_steps = matches!(self.kernel, Kernel::Assemble | Kernel::Controller | Kernel::TopK);
+        if !in_steps && [x, y] != [old_x, old_y] {
+            let [across, down] = self.workgroups;
+            dispatch.workgroups = [(across * old_x).div_ceil(x), (down * old_y).div_ceil(y)];
+        }
+        let two_axes = self.override_value("WORKGROUP_Y").is_some();
+        Variant { name: if two_axes { format!("{x}×{y}") } else { x.to_string() }, dispatch }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::kernels::conv_pointwise::{Shape, Weights, dispatch};
+    use crate::kernels::{Epilogue, Tile, top_k};
+
+    #[test]
+    fn variants_cover_the_work_and_hold_what_ships() {
+        let shape = Shape { height: 14, width: 14, in_groups: 16, out_groups: 24 };
+        let shipped = dispatch(shape, Weights::Static, Epilogue::default(), Tile::Small);
+        let variants = shipped.variants();
+        assert!(variants.iter().any(|variant| variant.dispatch == shipped), "{variants:?}");
+        assert_eq!(shipped.variant_name(), "8×8");
+        let invocations =
+            |d: &crate::kernels::Dispatch, axis: usize, name| d.workgroups[axis] * d.override_value(name).unwrap();
+        for variant in &variants {
+            // 12 pairs of groups, 49 tiles of pixels.
+            assert!(invocations(&variant.dispatch, 0, "WORKGROUP_X") >= 12, "{variant:?}");
+            assert!(invocations(&variant.dispatch, 1, "WORKGROUP_Y") >= 49, "{variant:?}");
+        }
+        let names: Vec<_> = top_k::top_k(1000, 5).variants().into_iter().map(|variant| variant.name).collect();
+        assert_eq!(names, ["32", "64", "128", "256"]);
+    }
+}

@@ -1,0 +1,188 @@
+//! The commands that measure shaders, as their users run them.
+#![cfg(all(feature = "cli", feature = "gpu", not(target_arch = "wasm32")))]
+
+mod common;
+#[allow(dead_code, reason = "the tests of the other commands use the rest of it")]
+#[path = "common/program.rs"]
+mod program;
+
+use program::Place;
+use serde_json::Value;
+
+/// Few runs and no roof: what is looked at here is what is said, not how long anything takes.
+const QUICK: [&str; 8] = ["profile", "-m", "tiny.safetensors", "--no-roof", "--repeats", "3", "--warm-up", "0"];
+
+fn json_of(place: &Place, name: &str) -> Value {
+    serde_json::from_slice(&std::fs::read(place.path(name)).unwrap()).unwrap()
+}
+
+#[test]
+fn a_profile_is_shown_and_written_in_every_form() {
+    let place = Place::with_tiny_model();
+    let files = ["--json", "p.json", "--html", "p.html", "--trace", "t.json"];
+    let shown = place.run(&[&QUICK[..], &files].concat()).succeeded();
+    for part in
+        ["controller", "plain run", "timed run", "bubble", "first run", "pipelines", "clock resolution", "software"]
+    {
+        assert!(shown.out.contains(part), "expected {part:?} in\n{}", shown.out);
+    }
+    let profile = json_of(&place, "p.json");
+    let dispatches = profile["dispatches"].as_array().unwrap();
+    assert_eq!(profile["schema"], 1);
+    assert!(dispatches.len() > 50 && dispatches.iter().all(|dispatch| dispatch["time"]["n"] == 3), "{profile}");
+    let slices = json_of(&place, "t.json");
+    let on_device = |event: &&Value| event["ph"] == "X" && event["tid"] == 2;
+    assert_eq!(slices["traceEvents"].as_array().unwrap().iter().filter(on_device).count(), dispatches.len());
+    assert!(std::fs::read_to_string(place.path("p.html")).unwrap().starts_with("<!doctype html>"));
+
+    // What was written can be shown again, in any view.
+    for view in ["dispatch", "layer", "block", "kernel", "part"] {
+        let again = place.run(&["profile", "--read", "p.json", "--by", view]).succeeded().out;
+        let rows = again.lines().take_while(|line| !line.is_empty()).count() - 1;
+        assert!(rows >= 3 && (view == "dispatch") == (rows == dispatches.len()), "{view}: {rows} rows");
+    }
+    let printed = place.run(&["profile", "--read", "p.json", "--json"]).succeeded().json();
+    assert_eq!(printed[0], profile);
+
+    let cpu =
+        place.run(&[&QUICK[..], &["--device", "cpu", "--batch", "2", "--form", "branch"]].concat()).succeeded().out;
+    assert!(cpu.contains("the host's clock around each twin") && cpu.contains("2 picture(s)"), "{cpu}");
+    let refused = [&QUICK[..], &["--device", "cpu", "--html", "none/p.html"]].concat();
+    assert!(place.run(&refused).error().starts_with("none/p.html: cannot be written"));
+}
+
+#[test]
+fn two_profiles_are_compared_and_judged() {
+    let place = Place::with_tiny_model();
+    place.run(&[&QUICK[..], &["--json", "a.json"]].concat()).succeeded();
+    let mut value = json_of(&place, "a.json");
+    // Every launch of one layer takes longer by a second, and so does the run.
+    let longer = |samples: &mut Value| {
+        for sample in samples["values"].as_array_mut().unwrap() {
+            *sample = (sample.as_i64().unwrap() + 1_000_000_000).into();
+        }
+    };
+    for dispatch in value["dispatches"].as_array_mut().unwrap() {
+        if dispatch["layer"] == "features.2.conv.0" {
+            longer(&mut dispatch["time"]);
+        }
+    }
+    longer(&mut value["runs"]["plain"]);
+    place.write("b.json", value.to_string());
+
+    let same = place.run(&["compare", "a.json", "a.json", "--fail-above", "0%", "--each"]).succeeded();
+    assert!(!same.out.contains("slower") && same.out.contains("+0.0 %"), "{same:#?}");
+    let found = place.run(&["compare", "a.json", "b.json", "--fail-above", "5%"]).with_code(1);
+    let first = found.out.lines().nth(3).unwrap();
+    assert!(first.starts_with("features.2.conv.0 ") && first.ends_with("slower"), "{found:#?}");
+    assert!(found.err.contains("plain run is slower by more than 5.0 %"), "{found:#?}");
+    assert!(!found.err.contains("features.2.conv.0"), "rows are judged only when that is asked for: {found:#?}");
+    let each = place.run(&["compare", "a.json", "b.json", "--fail-above", "5", "--each"]).with_code(1);
+    assert!(each.err.contains("features.2.conv.0 is slower"), "{each:#?}");
+    place.run(&["compare", "b.json", "a.json", "--fail-above", "5%", "--each"]).succeeded();
+    let json = place.run(&["compare", "a.json", "b.json", "--by", "block", "--json"]).succeeded().json();
+    assert_eq!(json[0]["rows"][0]["name"], "features.2");
+
+    value["dispatches"][0]["layer"] = "new".into();
+    value["network"] = "another\x1b[2J".into();
+    place.write("c.json", value.to_string());
+    let other = place.run(&["compare", "a.json", "c.json"]).succeeded();
+    assert!(other.err.contains("note: network: tiny_zip before, another\\u{1b}[2J after"), "{other:#?}");
+    let gone = other.out.lines().find(|line| line.starts_with("new ")).unwrap();
+    assert!(gone.contains('–'), "{gone}");
+}
+
+#[test]
+fn files_that_are_no_profiles_are_refused_by_name() {
+    let place = Place::new();
+    place.write("broken.json", "{\"schema\": 1");
+    place.write("other.json", "{\"schema\": 99}");
+    place.write("array.json", "[]");
+    place.write("fields.json", "{\"schema\": 1}");
+    place.write("binary.json", b"\xff\xfe\x00");
+    for (file, part) in [
+        ("broken.json", "expected the JSON of a profile"),
+        ("other.json", "expected a profile of schema 1, found schema 99"),
+        ("array.json", "no field `schema`"),
+        ("fields.json", "missing field"),
+        ("binary.json", "UTF-8"),
+        ("none.json", "No such file"),
+    ] {
+        for arguments in [&["compare", file, file][..], &["profile", "--read", file]] {
+            let error = place.run(arguments).error();
+            assert!(error.starts_with(&format!("{file}: ")) && error.contains(part), "{error}");
+        }
+    }
+    for threshold in ["x", "-1%", "nan"] {
+        place.run(&["compare", "a", "b", &format!("--fail-above={threshold}")]).with_code(2);
+    }
+    place.run(&["compare", "a", "b", "--each"]).with_code(2);
+    place.run(&["profile", "--read", "a", "--batch", "2"]).with_code(2);
+}
+
+#[test]
+fn shaders_are_written_in_every_language() {
+    let place = Place::with_tiny_model();
+    let shaders = |more: &[&str]| place.run(&[&["shaders", "-m", "tiny.safetensors"], more].concat());
+    for (language, part) in [
+        ("wgsl", "@compute @workgroup_size("),
+        ("msl", "kernel void plain("),
+        ("hlsl", "[numthreads("),
+        ("glsl", "#version 310 es"),
+    ] {
+        let text = shaders(&["--pass", "0", "--emit", language]).succeeded().out;
+        assert!(text.contains(part), "{language}: {text}");
+    }
+    shaders(&["--emit", "spirv", "--out", "spirv"]).succeeded();
+    let files: Vec<_> = std::fs::read_dir(place.path("spirv")).unwrap().map(|file| file.unwrap().path()).collect();
+    assert!(files.len() > 10, "{files:?}");
+    for file in files {
+        assert_eq!(std::fs::read(&file).unwrap()[..4], 0x0723_0203u32.to_le_bytes(), "{file:?}");
+    }
+    assert!(shaders(&["--emit", "msl"]).error().contains("--pass N"));
+    assert!(shaders(&["--pass", "9999"]).error().contains("there is no launch 9999"));
+}
+
+#[test]
+fn variants_and_shaders_of_ones_own_are_tried() {
+    let place = Place::with_tiny_model();
+    let ab = |more: &[&str]| {
+        place.run(&[&["ab", "-m", "tiny.safetensors", "--repeats", "2", "--layer", "features.1.conv.0"], more].concat())
+    };
+    assert!(ab(&[]).error().contains("The variants of features.1.conv.0 are "));
+    assert!(ab(&["--variant", "9x9"]).error().contains("no variant of features.1.conv.0 is called `9x9`; there are "));
+    assert!(ab(&["--kernel", "pool", "--variant", "64"]).error().contains("it has conv_depthwise"));
+    assert!(ab(&["--device", "cpu", "--variant", "8x8"]).error().contains("the CPU does not run"));
+    let elsewhere = ["ab", "-m", "tiny.safetensors", "--layer", "none", "--variant", "8x8"];
+    assert!(place.run(&elsewhere).error().contains("no layer is called `none`; there are features.0.0, "));
+    let shown = ab(&["--variant", "8x8", "--variant", "1x64"]).succeeded().out;
+    assert!(shown.contains("8×8") && shown.contains("the second: ") && shown.contains("output: all "), "{shown}");
+
+    let text = place.run(&["shaders", "-m", "tiny.safetensors", "--pass", "1"]).succeeded().out;
+    place.write("same.wgsl", &text);
+    let same = ab(&["--shader", "same.wgsl", "--json"]).succeeded().json();
+    assert_eq!((&same[0]["outputs"][0]["differing"], &same[0]["names"][1]), (&0.into(), &"same.wgsl".into()));
+    assert_eq!(same[0]["times"][0]["n"], 2);
+    place.write(
+        "wrong.wgsl",
+        text.replacen("let left = i32(column * STRIDE) - i32(params.pad_left);", "let left = i32(column * STRIDE);", 1),
+    );
+    let wrong = ab(&["--shader", "wrong.wgsl"]).succeeded().out;
+    assert!(wrong.contains("values differ, by at most "), "{wrong}");
+
+    let line = 1 + text.lines().position(|line| line.contains("fn rolling(")).unwrap();
+    let refused = |right: &str, wrong: &str, part: &str| {
+        assert!(text.contains(right), "{right}");
+        place.write("bad.wgsl", text.replace(right, wrong));
+        let ended = ab(&["--shader", "bad.wgsl"]).with_code(2);
+        assert!(ended.err.contains(part), "expected {part:?} in {ended:#?}");
+    };
+    refused("fn rolling(", "fn rolling(;", &format!("error: bad.wgsl:{line}: "));
+    refused("fn rolling(", "fn roling(", "expected the entry point `rolling`");
+    refused("@binding(1) var<storage, read>", "@binding(9) var<storage, read>", "where the kernel binds nothing");
+    refused("var<storage, read> input", "var<storage, read_write> input", "expected storage StorageAccess(LOAD)");
+    refused("KERNEL", "CORNEL", "expected an override `KERNEL`, which the launch sets to 3");
+    let size = "@workgroup_size(WORKGROUP_X, WORKGROUP_Y)";
+    refused(size, "@workgroup_size(32)", "expected workgroups of 64 invocations, found 32");
+    assert!(ab(&["--shader", "none.wgsl"]).error().starts_with("none.wgsl: "));
+}
