@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::cases::{convolution, dynamic, roof, vector};
+use common::cases::{convolution, dynamic, vector};
 use common::suite::{BATCH, Case, Runtime, failures, plan};
 use dynaconv::exec::cpu::CpuExecutor;
 use dynaconv::plan::{Memory, View};
@@ -17,7 +17,8 @@ fn cases_of(cases: fn() -> Vec<Case>, entry: &str) -> Vec<Case> {
 /// Faults in the WGSL that a device compiles.
 #[cfg(feature = "gpu")]
 mod shader_faults {
-    use super::{BATCH, Case, cases_of, convolution, dynamic, failures, plan, roof, vector};
+    use super::{BATCH, Case, cases_of, convolution, dynamic, failures, plan, vector};
+    use crate::common::cases::roof;
     use crate::common::suite::gpu;
     use dynaconv::kernels::{Kernel, wgsl};
 
