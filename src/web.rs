@@ -165,6 +165,10 @@ impl Engine {
 
     /// Profiles the network; gives a promise of the profile as JSON. On a GPU it is made ready a second time for that, so
     /// that pictures are answered meanwhile.
+    #[expect(
+        clippy::await_holding_refcell_ref,
+        reason = "the CPU's profile never waits, so nobody else asks meanwhile"
+    )]
     pub fn profile(&self, repeats: u32, warm_up: u32, roof: bool) -> Promise {
         let profiler = Profiler { warm_up, repeats, roof };
         let classifier = Rc::clone(&self.classifier);
@@ -173,7 +177,6 @@ impl Engine {
         future_to_promise(async move {
             let profile = match second {
                 Some(second) => second.await.map_err(|error| thrown(&error))?.profile(&profiler, 1).await,
-                // The CPU computes at once, so nobody else asks for the classifier meanwhile.
                 None => classifier.borrow_mut().profile(&profiler, 1).await,
             };
             let json = serde_json::to_string(&profile.map_err(|error| thrown(&error))?);
