@@ -81,12 +81,13 @@ mod shader_faults {
                 (
                     "wrong gate constant",
                     "controller",
-                    "split_sum(group) + 3.0, vec4<f32>(0.0), vec4<f32>(6.0)",
-                    "split_sum(group) + 3.0, vec4<f32>(0.0), vec4<f32>(3.0)",
+                    "vectors[hidden_at() + result] * relu6(total + 3.0)",
+                    "vectors[hidden_at() + result] * relu6(total + 2.0)",
                 ),
-                ("mean over the wrong rows", "controller", "(params.height + POOL_BINS - 1u)", "params.height"),
-                ("last head forgotten", "controller", "head < last;", "head + 1u < last;"),
-                ("slots of another picture", "controller", "(picture * params.slots + slot)", "slot"),
+                ("mean over the wrong pixels", "controller", "f32(params.bin_pixels)", "f32(params.bin_pixels + 1u)"),
+                ("last head forgotten", "controller", "min(last - base,", "min(last - base - 1u,"),
+                ("last share forgotten", "controller", "share < shares;", "share + 1u < shares;"),
+                ("slots of another picture", "controller", "(picture * params.slots + term)", "term"),
             ],
         );
     }
@@ -319,7 +320,7 @@ fn wrong_params_are_caught() {
         (convolution::depthwise, "plain", 5, |stride| stride.max(2) - 1),
         (convolution::pointwise, "branch", 7, |_lambda_offset| 0),
         (dynamic::latent, "latent_map", 2, |_heads_stride| 0),
-        (dynamic::controller, "controller", 1, |width| width + 4),
+        (dynamic::controller, "controller", 0, |bin_pixels| bin_pixels + 4),
         (vector::linear, "branch", 3, |_lambda_offset| 0),
         (vector::pool, "finish", 0, |height| height + 2),
         (vector::top_k, "top_k", 0, |classes| classes.max(2) - 1),

@@ -4,7 +4,7 @@ use bytemuck::{Pod, Zeroable};
 use rayon::prelude::*;
 
 use super::epilogue::add_product;
-use super::pool::means_of;
+use super::pool::{bin_pixels, means_of};
 use super::{Access, Arguments, Cost, Dispatch, Kernel, Pooling, Scalar, Spec, vec4_bytes};
 
 /// The kernel's specification.
@@ -14,23 +14,23 @@ pub const SPEC: Spec = Spec {
     params_bytes: size_of::<Params>(),
     bindings: &[("partials", Access::Read), ("weights", Access::Read), ("heads", Access::Write)],
     entries: &[("controller", &["partials", "weights", "heads"])],
-    overrides: &["POOL_BINS", "WORKGROUP_X", "POOLED", "SQUEEZE", "SUMS"],
+    overrides: &["WORKGROUP_X", "VECTORS"],
     workgroup: &["WORKGROUP_X"],
-    workgroup_memory: &[(16, &["POOLED"]), (16, &["SQUEEZE"]), (16, &["SUMS"])],
+    workgroup_memory: &[(16, &["VECTORS"]), (16, &["WORKGROUP_X"])],
     subgroups: false,
 };
 
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
 struct Params {
-    height: u32,
-    width: u32,
-    in_groups: u32,
+    bin_pixels: u32,
+    pooled_groups: u32,
     slots: u32,
     squeeze_groups: u32,
     latent_groups: u32,
     out_groups: u32,
     heads_per_workgroup: u32,
+    unused: u32,
 }
 
 const _: () = assert!(size_of::<Params>() == 32);
@@ -73,54 +73,62 @@ impl Shape {
     }
 }
 
+/// Invocations of a workgroup.
+const LANES: u32 = 256;
+
+/// Vectors of a workgroup's memory: enough for any usual layer, so that all of them share one pipeline. With the sums of the
+/// invocations that makes 12 KiB.
+const VECTORS: u32 = 512;
+
 /// The launch of a controller.
 ///
 /// Every workgroup makes the hidden vector again, so a second one pays only where the heads are the larger part.
 pub fn dispatch(shape: Shape) -> Dispatch {
-    let Shape { height, width, in_groups, slots, pooling, squeeze_groups, latent_groups, out_groups } = shape;
-    let large = shape.weight_vec4s().max(slots * shape.pooled_groups()) > 4096;
-    let lanes: u32 = if large { 256 } else { 64 };
-    let workgroups = (shape.head_groups() / (2 * lanes)).clamp(1, 8);
-    let heads_per_workgroup = shape.head_groups().div_ceil(workgroups);
-    let params =
-        Params { height, width, in_groups, slots, squeeze_groups, latent_groups, out_groups, heads_per_workgroup };
+    let Shape { height, width, slots, pooling, squeeze_groups, latent_groups, out_groups, .. } = shape;
+    let pooled_groups = shape.pooled_groups();
+    let workgroups = (shape.head_groups() / (2 * LANES)).clamp(1, 8);
+    let params = Params {
+        bin_pixels: bin_pixels([height, width], pooling.bins()),
+        pooled_groups,
+        slots,
+        squeeze_groups,
+        latent_groups,
+        out_groups,
+        heads_per_workgroup: shape.head_groups().div_ceil(workgroups),
+        unused: 0,
+    };
     let products = 32 * u64::from(squeeze_groups);
-    let hidden = products * u64::from(shape.pooled_groups() + squeeze_groups);
-    let pool = 4 * u64::from(shape.pooled_groups()) * u64::from(slots + 1);
+    let hidden = products * u64::from(pooled_groups + squeeze_groups);
+    let pool = 4 * u64::from(pooled_groups) * u64::from(slots + 1);
     // The hidden vector's gate, M's diagonal and λ's gate.
     let gates = 8 * u64::from(squeeze_groups) + 4 * u64::from(latent_groups + out_groups);
     Dispatch {
         kernel: Kernel::Controller,
         entry: "controller",
         overrides: vec![
-            ("POOL_BINS", pooling.bins()),
-            ("WORKGROUP_X", lanes),
-            ("POOLED", shape.pooled_groups()),
-            ("SQUEEZE", squeeze_groups),
-            ("SUMS", lanes.max(squeeze_groups)),
+            ("WORKGROUP_X", LANES),
+            ("VECTORS", (pooled_groups.max(squeeze_groups) + squeeze_groups).max(VECTORS)),
         ],
         params: bytemuck::bytes_of(&params).to_vec(),
         workgroups: [workgroups, 1],
         cost: Cost {
             flops: pool + hidden + gates + products * u64::from(shape.head_groups()),
-            bytes_read: vec4_bytes(slots * shape.pooled_groups() + shape.weight_vec4s()),
+            bytes_read: vec4_bytes(slots * pooled_groups + shape.weight_vec4s()),
             bytes_written: vec4_bytes(shape.head_groups()),
         },
     }
 }
 
 pub(super) fn shape(dispatch: &Dispatch) -> String {
-    let Params { in_groups, slots, squeeze_groups, latent_groups, out_groups, .. } = dispatch.params_as();
-    let bins = dispatch.override_value("POOL_BINS").unwrap_or(1);
-    let (pooled, squeeze) = (4 * bins * bins * in_groups, 4 * squeeze_groups);
+    let Params { pooled_groups, slots, squeeze_groups, latent_groups, out_groups, .. } = dispatch.params_as();
+    let (pooled, squeeze) = (4 * pooled_groups, 4 * squeeze_groups);
     let latent = 4 * latent_groups;
     format!("{slots} sums of {pooled} → {squeeze} → {latent}×{latent} + {}", 4 * out_groups)
 }
 
 pub(super) fn twin<S: Scalar>(dispatch: &Dispatch, mut arguments: Arguments<'_, S>) {
     let params: Params = dispatch.params_as();
-    let bins = dispatch.override_value("POOL_BINS").unwrap_or(1);
-    let pooled_groups = (bins * bins * params.in_groups) as usize;
+    let pooled_groups = params.pooled_groups as usize;
     let (squeeze, latent_groups) = (params.squeeze_groups as usize, params.latent_groups as usize);
     let matrix_groups = 4 * latent_groups * latent_groups;
     let head_groups = matrix_groups + params.out_groups as usize;
@@ -131,7 +139,7 @@ pub(super) fn twin<S: Scalar>(dispatch: &Dispatch, mut arguments: Arguments<'_, 
     heads.par_chunks_exact_mut(head_groups).take(arguments.pictures).enumerate().for_each(|(picture, heads)| {
         let mut pooled = vec![[S::ZERO; 4]; pooled_groups];
         let sums = &partials[picture * slots * pooled_groups..];
-        means_of([params.height, params.width], bins, slots, sums, &mut pooled);
+        means_of(params.bin_pixels, slots, sums, &mut pooled);
 
         let mut hidden = vec![[S::ZERO; 4]; squeeze];
         multiply(&mut hidden, &pooled, weights);

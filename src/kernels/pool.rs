@@ -99,20 +99,19 @@ pub(super) fn twin<S: Scalar>(dispatch: &Dispatch, mut arguments: Arguments<'_, 
     let (partials, means) = (arguments.input("partials"), arguments.output("means"));
     let sums = (bins * bins) as usize * groups;
     let slots = params.slots as usize;
+    let pixels = bin_pixels([params.height, params.width], bins);
     for (picture, means) in means.chunks_exact_mut(sums).take(arguments.pictures).enumerate() {
-        means_of([params.height, params.width], bins, slots, &partials[picture * slots * sums..], means);
+        means_of(pixels, slots, &partials[picture * slots * sums..], means);
     }
 }
 
+/// Pixels of one bin of a map; those of one axis all have the same length.
+pub(super) const fn bin_pixels([height, width]: [u32; 2], bins: u32) -> u32 {
+    height.div_ceil(bins) * width.div_ceil(bins)
+}
+
 /// The means of all bins and groups from `slots` partial sums of each.
-pub(super) fn means_of<S: Scalar>(
-    [height, width]: [u32; 2],
-    bins: u32,
-    slots: usize,
-    partials: &[[S; 4]],
-    means: &mut [[S; 4]],
-) {
-    let pixels = (height.div_ceil(bins) * width.div_ceil(bins)) as f32;
+pub(super) fn means_of<S: Scalar>(bin_pixels: u32, slots: usize, partials: &[[S; 4]], means: &mut [[S; 4]]) {
     means.fill([S::ZERO; 4]);
     for slot in partials.chunks_exact(means.len()).take(slots) {
         for (total, part) in means.iter_mut().zip(slot) {
@@ -120,6 +119,6 @@ pub(super) fn means_of<S: Scalar>(
         }
     }
     for mean in means {
-        *mean = mean.map(|v| v / pixels.into());
+        *mean = mean.map(|v| v / (bin_pixels as f32).into());
     }
 }

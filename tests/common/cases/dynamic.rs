@@ -97,8 +97,8 @@ pub fn controller() -> Vec<Case> {
             }
         }
     }
-    cases.push(controller_case(&mut sampler, 4, Pooling::TwoByTwo, 40));
-    cases.push(controller_case(&mut sampler, 4, Pooling::Global, 39));
+    cases.push(controller_case(&mut sampler, 4, Pooling::TwoByTwo, 64));
+    cases.push(controller_case(&mut sampler, 4, Pooling::Global, 63));
     assert!(cases.iter().filter(|case| case.dispatch.workgroups[0] > 1).count() >= 2, "several workgroups of heads");
     cases
 }
