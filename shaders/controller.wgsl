@@ -27,9 +27,9 @@ struct Params {
 @group(0) @binding(2) var<storage, read> weights: array<vec4<f32>>;
 @group(0) @binding(3) var<storage, read_write> heads: array<vec4<f32>>;
 
-override WORKGROUP_X: u32 = 256u;
+override WORKGROUP_X: u32 = 128u;
 // At least max(pooled_groups, squeeze_groups) + squeeze_groups.
-override VECTORS: u32 = 512u;
+override VECTORS: u32 = 384u;
 
 // p and then the gated y; from `hidden_at` on, y before its gate.
 var<workgroup> vectors: array<vec4<f32>, VECTORS>;
@@ -80,11 +80,13 @@ fn controller(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invoca
             let shares = WORKGROUP_X / width;
             let result = base + lane % width;
             var total = vec4<f32>(0.0);
-            for (var term = lane / width; term < terms; term += shares) {
-                if turn == POOL {
-                    total += partials[(picture * params.slots + term) * pooled + result];
-                } else {
-                    total += weight_rows(matrix_at + 4u * term * results + result, results) * vectors[source + term];
+            if turn == POOL {
+                for (var slot = lane / width; slot < terms; slot += shares) {
+                    total += partials[(picture * terms + slot) * pooled + result];
+                }
+            } else {
+                for (var k = lane / width; k < terms; k += shares) {
+                    total += weight_rows(matrix_at + 4u * k * results + result, results) * vectors[source + k];
                 }
             }
             sums[lane] = total;

@@ -107,17 +107,18 @@ fn store_pool_sums(id: vec3<u32>) {
 var<private> x: array<vec4<f32>, 9>;
 var<private> taps: array<vec4<f32>, 9>;
 
-// Loads the columns that four outputs of a row need. Addresses are clamped, so that no invocation waits for another.
+// Loads the columns that four outputs of a row need. Addresses are clamped, so that no invocation waits for another, and `&`
+// is used, because `&&` is a branch, over many of which some compilers take minutes.
 fn load_row(picture: u32, row: i32, left: i32, group: u32) {
     let bottom = i32(params.in_height) - 1;
     let right = i32(params.in_width) - 1;
     let first = (picture * params.in_height + u32(clamp(row, 0, bottom))) * params.in_width;
-    let inside = row >= 0 && row <= bottom;
+    let inside = (row >= 0) & (row <= bottom);
 #repeat c = 0..9
     if $cu < 3u * STRIDE + 3u {
         let column = left + $c;
         let value = input[(first + u32(clamp(column, 0, right))) * params.groups + group];
-        x[$c] = select(vec4<f32>(0.0), value, inside && column >= 0 && column <= right);
+        x[$c] = select(vec4<f32>(0.0), value, inside & (column >= 0) & (column <= right));
     }
 #end
 }

@@ -87,7 +87,7 @@ mod shader_faults {
                 ("mean over the wrong pixels", "controller", "f32(params.bin_pixels)", "f32(params.bin_pixels + 1u)"),
                 ("last head forgotten", "controller", "min(last - base,", "min(last - base - 1u,"),
                 ("last share forgotten", "controller", "share < shares;", "share + 1u < shares;"),
-                ("slots of another picture", "controller", "(picture * params.slots + term)", "term"),
+                ("slots of another picture", "controller", "(picture * terms + slot)", "slot"),
             ],
         );
     }
@@ -95,7 +95,7 @@ mod shader_faults {
     /// Faults of the shared text, which any variant shows.
     const DENSE: [Fault; 5] = [
         ("stride forgotten between columns", "plain", "(column + offset) * params.stride + j", "(column + offset) + j"),
-        ("left bound dropped", "plain", "y <= bottom && x >= 0 &&", "y <= bottom &&"),
+        ("left bound dropped", "plain", "(y <= bottom) & (x >= 0) &", "(y <= bottom) &"),
         (
             "row and column swapped",
             "plain",
@@ -146,8 +146,8 @@ mod shader_faults {
                 (
                     "right bound dropped",
                     "rolling",
-                    "x[4] = select(vec4<f32>(0.0), value, inside && column >= 0 && column <= right);",
-                    "x[4] = select(vec4<f32>(0.0), value, inside && column >= 0);",
+                    "x[4] = select(vec4<f32>(0.0), value, inside & (column >= 0) & (column <= right));",
+                    "x[4] = select(vec4<f32>(0.0), value, inside & (column >= 0));",
                 ),
                 ("middle row forgotten at stride 2", "rolling", "next_0 += kernel_row_1(0u);", ""),
                 ("top row forgotten at stride 1", "rolling", "next_1 = second_1 + ", "next_1 = "),

@@ -65,14 +65,14 @@ fn group_at(offset: u32) -> u32 {
 }
 
 // The input under tap (i, j) of the tile's column `offset`; zero outside. The address is clamped, so that no invocation
-// waits for another.
+// waits for another, and `&` is used, because `&&` is a branch, over many of which some compilers take minutes.
 fn load(offset: u32, i: u32, j: u32, k: u32) -> vec4<f32> {
     let y = i32(row * params.stride + i) - i32(params.pad_top);
     let x = i32((column + offset) * params.stride + j) - i32(params.pad_left);
     let bottom = i32(params.in_height) - 1;
     let right = i32(params.in_width) - 1;
     let pixel = (picture * params.in_height + u32(clamp(y, 0, bottom))) * params.in_width + u32(clamp(x, 0, right));
-    let inside = y >= 0 && y <= bottom && x >= 0 && x <= right;
+    let inside = (y >= 0) & (y <= bottom) & (x >= 0) & (x <= right);
     return select(vec4<f32>(0.0), input[pixel * params.in_groups + k], inside);
 }
 

@@ -74,11 +74,11 @@ impl Shape {
 }
 
 /// Invocations of a workgroup.
-const LANES: u32 = 256;
+const LANES: u32 = 128;
 
 /// Vectors of a workgroup's memory: enough for any usual layer, so that all of them share one pipeline. With the sums of the
-/// invocations that makes 12 KiB.
-const VECTORS: u32 = 512;
+/// invocations that makes 8 KiB.
+const VECTORS: u32 = 384;
 
 /// The launch of a controller.
 ///
