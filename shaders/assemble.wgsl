@@ -22,17 +22,18 @@ struct Params {
 @group(0) @binding(3) var<storage, read_write> assembled: array<vec4<f32>>;
 
 override WORKGROUP_X: u32 = 64u;
-// 4·latent_groups.
-override LATENT: u32 = 4u;
+// At least 4·latent_groups.
+override MOST_LATENT: u32 = 64u;
 
-var<workgroup> product: array<vec4<f32>, LATENT>;
+var<workgroup> product: array<vec4<f32>, MOST_LATENT>;
 
+fn latent_width() -> u32 { return 4u * params.latent_groups; }
 fn bias_at() -> u32 { return 4u * params.in_groups * params.out_groups; }
 fn p_at() -> u32 { return bias_at() + params.out_groups; }
-fn q_at() -> u32 { return p_at() + LATENT * params.out_groups; }
-fn q_offset_at() -> u32 { return q_at() + LATENT * params.in_groups; }
-fn heads_at(picture: u32) -> u32 { return picture * (LATENT * params.latent_groups + params.out_groups); }
-fn lambda_at(picture: u32) -> u32 { return heads_at(picture) + LATENT * params.latent_groups; }
+fn q_at() -> u32 { return p_at() + latent_width() * params.out_groups; }
+fn q_offset_at() -> u32 { return q_at() + latent_width() * params.in_groups; }
+fn heads_at(picture: u32) -> u32 { return picture * (latent_width() * params.latent_groups + params.out_groups); }
+fn lambda_at(picture: u32) -> u32 { return heads_at(picture) + latent_width() * params.latent_groups; }
 fn assembled_at(picture: u32) -> u32 { return picture * (4u * params.in_groups + 1u) * params.out_groups; }
 
 // For fewer inputs than outputs. A workgroup makes four rows of W (one input group); the last one makes b.
@@ -40,9 +41,10 @@ fn assembled_at(picture: u32) -> u32 { return picture * (4u * params.in_groups +
 fn rows(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let group = workgroup.x;
     let picture = workgroup.z;
+    let latent = latent_width();
     let makes_bias = group == params.in_groups;
     // product[l] = row l of M·Q at the four inputs; for the bias, M·q_offset + latent_offset in lane x.
-    for (var l = lane; l < LATENT; l += WORKGROUP_X) {
+    for (var l = lane; l < latent; l += WORKGROUP_X) {
         let row = heads_at(picture) + l * params.latent_groups;
         var total = vec4<f32>(0.0);
         if makes_bias {
@@ -67,7 +69,7 @@ fn rows(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         var sum1 = vec4<f32>(0.0);
         var sum2 = vec4<f32>(0.0);
         var sum3 = vec4<f32>(0.0);
-        for (var l = 0u; l < LATENT; l++) {
+        for (var l = 0u; l < latent; l++) {
             let p = weights[p_at() + l * params.out_groups + n];
             let t = product[l];
             sum0 += p * t.x;
@@ -94,10 +96,11 @@ fn rows(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
 fn columns(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let n = workgroup.x;
     let picture = workgroup.z;
+    let latent = latent_width();
     // product[j] = column j of P·M at the four outputs.
-    for (var j = lane; j < LATENT; j += WORKGROUP_X) {
+    for (var j = lane; j < latent; j += WORKGROUP_X) {
         var total = vec4<f32>(0.0);
-        for (var l = 0u; l < LATENT; l++) {
+        for (var l = 0u; l < latent; l++) {
             let m = heads[heads_at(picture) + l * params.latent_groups + j / 4u][j % 4u];
             total += weights[p_at() + l * params.out_groups + n] * m;
         }
@@ -111,7 +114,7 @@ fn columns(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocatio
         var sum1 = vec4<f32>(0.0);
         var sum2 = vec4<f32>(0.0);
         var sum3 = vec4<f32>(0.0);
-        for (var j = 0u; j < LATENT; j++) {
+        for (var j = 0u; j < latent; j++) {
             let t = product[j];
             let q = weights[q_at() + j * params.in_groups + k];
             sum0 += t * q.x;
@@ -129,7 +132,7 @@ fn columns(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocatio
 
     if lane == 0u {
         var total = weights[bias_at() + n];
-        for (var j = 0u; j < LATENT; j++) {
+        for (var j = 0u; j < latent; j++) {
             total += product[j] * weights[q_offset_at() + j / 4u][j % 4u];
             let offset = weights[q_offset_at() + params.latent_groups + j / 4u][j % 4u];
             total += weights[p_at() + j * params.out_groups + n] * offset;

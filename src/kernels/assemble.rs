@@ -13,9 +13,9 @@ pub const SPEC: Spec = Spec {
     params_bytes: size_of::<Params>(),
     bindings: &[("weights", Access::Read), ("heads", Access::Read), ("assembled", Access::Write)],
     entries: &[("rows", &["weights", "heads", "assembled"]), ("columns", &["weights", "heads", "assembled"])],
-    overrides: &["WORKGROUP_X", "LATENT"],
+    overrides: &["WORKGROUP_X", "MOST_LATENT"],
     workgroup: &["WORKGROUP_X"],
-    workgroup_memory: &[(16, &["LATENT"])],
+    workgroup_memory: &[(16, &["MOST_LATENT"])],
     subgroups: false,
 };
 
@@ -53,6 +53,9 @@ impl Shape {
     }
 }
 
+/// Latent channels for which a workgroup has memory: enough for any usual layer, so that all of them share their pipelines.
+const MOST_LATENT: u32 = 64;
+
 /// The launch of an assembly.
 pub fn dispatch(shape: Shape) -> Dispatch {
     let Shape { in_groups, out_groups, latent_groups } = shape;
@@ -67,7 +70,7 @@ pub fn dispatch(shape: Shape) -> Dispatch {
     Dispatch {
         kernel: Kernel::Assemble,
         entry: if by_rows { "rows" } else { "columns" },
-        overrides: vec![("WORKGROUP_X", 64), ("LATENT", 4 * latent_groups)],
+        overrides: vec![("WORKGROUP_X", 64), ("MOST_LATENT", (4 * latent_groups).max(MOST_LATENT))],
         params: bytemuck::bytes_of(&Params { in_groups, out_groups, latent_groups, unused: 0 }).to_vec(),
         workgroups: [if by_rows { in_groups + 1 } else { out_groups }, 1],
         cost: Cost {
