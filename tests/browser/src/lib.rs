@@ -15,7 +15,7 @@ mod common {
 
 use std::collections::{HashMap, HashSet};
 
-use common::cases::{convolution, dynamic, vector};
+use common::cases::{convolution, dynamic, roof, vector};
 use common::generator;
 use common::suite::{BATCH, Case, Word, judge, outputs, plan, poisoned};
 use dynaconv::exec::gpu::{Gpu, GpuChoice, GpuExecutor};
@@ -34,21 +34,27 @@ fn cases_of(kernel: &str) -> Result<Vec<Case>, JsError> {
         "assemble" => dynamic::assemble(),
         "controller" => dynamic::controller(),
         "conv_dense" => convolution::dense(),
+        "conv_dense_wide" => convolution::dense_wide(),
         "conv_depthwise" => convolution::depthwise(),
         "conv_pointwise" => convolution::pointwise(),
+        "conv_pointwise_wide" => convolution::pointwise_wide(),
         "latent" => dynamic::latent(),
         "linear" => vector::linear(),
         "pool" => vector::pool(),
+        "roof" => roof::roof(),
         "top_k" => vector::top_k(),
         other => return Err(JsError::new(&format!("no cases for `{other}`"))),
     })
 }
 
-/// The stem and final text of every kernel, as JSON.
+/// The stem and final text of every kernel, and whether it needs subgroups, as JSON. In a browser no plan has one that does.
 #[wasm_bindgen]
 pub fn kernels() -> String {
-    let pairs = Kernel::ALL.into_iter().map(|kernel| json!({ "stem": kernel.spec().stem, "wgsl": wgsl(kernel) }));
-    json!(pairs.collect::<Vec<_>>()).to_string()
+    let describe = |kernel: Kernel| {
+        let spec = kernel.spec();
+        json!({ "stem": spec.stem, "wgsl": wgsl(kernel), "subgroups": spec.subgroups })
+    };
+    json!(Kernel::ALL.map(describe)).to_string()
 }
 
 /// Runs a kernel's cases on the page's GPU: on the whole batch, on a part of it, and on the whole again. With `fault`, a
@@ -87,8 +93,8 @@ pub async fn check(kernel: String, fault: Vec<String>) -> Result<String, JsError
     Ok(json!({ "cases": cases.len(), "failures": failures }).to_string())
 }
 
-/// Every distinct pipeline of whole networks in each form, and of the preparation of pictures: stem, entry point and the
-/// values of its overrides, as JSON.
+/// Every distinct pipeline of whole networks in each form, on hardware and in software, and of the preparation of pictures:
+/// stem, entry point and the values of its overrides, as JSON.
 ///
 /// # Errors
 /// When a network cannot be planned.
@@ -110,8 +116,11 @@ pub fn pipelines() -> Result<String, JsError> {
     for (architecture, form) in networks {
         let graph = architecture.build()?;
         let folded = fold(&graph, &generator::weights(&graph))?;
-        let plan = lower("network", &folded, Options { form, ..Options::default() }, Limits::default())?;
-        dispatches.extend(plan.passes.into_iter().map(|pass| pass.dispatch));
+        for software in [false, true] {
+            let limits = Limits { software, ..Limits::default() };
+            let plan = lower("network", &folded, Options { form, ..Options::default() }, limits)?;
+            dispatches.extend(plan.passes.into_iter().map(|pass| pass.dispatch));
+        }
     }
     for filter in [Filter::Bilinear, Filter::Bicubic] {
         let preprocess = Preprocess { filter, ..Preprocess::imagenet(224) };
