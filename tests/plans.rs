@@ -41,12 +41,18 @@ fn plans_are_those_in_git() {
 
     let dynamic = folded(&dynamic_network());
     let auto = plan_of("mobilenet_v2_dcd", &dynamic, FormChoice::Auto);
-    insta::assert_snapshot!("mobilenet_v2_dcd_auto", auto);
+    insta::assert_snapshot!("mobilenet_v2_dcd_auto", &auto);
     let software = Limits { subgroup: Some(8), software: true, ..Limits::default() };
     let on_software = lower("mobilenet_v2_dcd", &dynamic, Options::default(), software).expect("it lowers");
     insta::assert_snapshot!("mobilenet_v2_dcd_software", on_software);
     insta::assert_snapshot!("mobilenet_v2_dcd_assemble", plan_of("mobilenet_v2_dcd", &dynamic, ASSEMBLE));
     insta::assert_snapshot!("mobilenet_v2_dcd_branch", plan_of("mobilenet_v2_dcd", &dynamic, BRANCH));
+    // One pipeline for all controllers: each costs load time.
+    let controllers = auto.passes.iter().filter(|pass| pass.dispatch.kernel == Kernel::Controller);
+    let mut overrides: Vec<_> = controllers.map(|pass| &pass.dispatch.overrides).collect();
+    assert_eq!(overrides.len(), 33);
+    overrides.dedup();
+    assert_eq!(overrides.len(), 1, "{overrides:?}");
     // With the two launches that prepare a picture that makes at most 130.
     assert!(auto.passes.len() <= 128, "{} launches", auto.passes.len());
 }

@@ -51,8 +51,6 @@ impl Dispatch {
             match *name {
                 "WORKGROUP_X" => *value = x,
                 "WORKGROUP_Y" => *value = y,
-                // The controller's sums: one for each lane, and room for the hidden vector.
-                "SUMS" => *value = x.max(self.override_value("SQUEEZE").unwrap_or(1)),
                 _ => {}
             }
         }
