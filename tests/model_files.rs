@@ -212,7 +212,7 @@ fn the_description_must_be_there_and_right() {
     assert!(changed(|d| d["preprocess"]["resize"] = 8.into()).contains("`preprocess.resize`"));
     assert!(changed(|d| d["preprocess"]["resize"] = 20000.into()).contains("`preprocess.resize`"));
     assert!(changed(|d| d["preprocess"]["std"][0] = 0.into()).contains("`preprocess.std`"));
-    assert!(changed(|d| d["preprocess"]["mean"][0] = 1e300.into()).contains("`preprocess.mean`"));
+    assert!(changed(|d| d["preprocess"]["mean"][0] = 1e300.into()).contains("description: number out of range"));
     assert!(changed(|d| d["preprocess"]["filter"] = "nearest".into()).contains("unknown variant `nearest`"));
     assert!(changed(|d| d["architecture"]["kind"] = "vgg".into()).contains("unknown variant `vgg`"));
     assert!(changed(|d| d["architecture"]["input_size"] = 0.into()).contains("`architecture`: node `input`"));
