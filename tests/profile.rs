@@ -20,10 +20,14 @@ const PROFILER: Profiler = Profiler { warm_up: 1, repeats: 5, roof: false };
 
 /// A small dynamic network for two pictures, in the kernels that every device takes.
 fn plan(gpu: &Gpu, form: FormChoice) -> Plan {
+    plan_for(Limits { subgroup: None, software: false, ..gpu.limits() }, form)
+}
+
+/// The same network in the kernels that suit these limits.
+fn plan_for(limits: Limits, form: FormChoice) -> Plan {
     let base = MobileNetV2 { width: 0.1, classes: 10, input_size: 32, stem_stride: 2 };
     let graph = Architecture::MobileNetV2Dcd { base, fc_squeeze: 16 }.build().expect("a network");
     let folded = fold(&graph, &generator::weights(&graph)).expect("it folds");
-    let limits = Limits { subgroup: None, software: false, ..gpu.limits() };
     lower("small", &folded, Options { batch: 2, form, ..Options::default() }, limits).expect("it lowers")
 }
 
@@ -233,8 +237,8 @@ fn variants_write_the_same_and_a_wrong_shader_shows() {
     let gpu = gpu::open();
     let plan = plan(&gpu, FormChoice::Auto);
     let input = noise(&plan, 2);
-    let run = |launch: usize, candidates: [Candidate; 2]| {
-        pollster::block_on(ab(&gpu, &plan, launch, candidates, &input, 1)).expect("a trial")
+    let run = |plan: &Plan, launch: usize, candidates: [Candidate; 2]| {
+        pollster::block_on(ab(&gpu, plan, launch, candidates, &input, 1)).expect("a trial")
     };
     let candidate = |dispatch: &dynaconv::kernels::Dispatch, text| Candidate {
         name: String::new(),
@@ -242,7 +246,9 @@ fn variants_write_the_same_and_a_wrong_shader_shows() {
         text,
     };
     let mut kernels = Vec::new();
-    for (launch, pass) in plan.passes.iter().enumerate() {
+    let own = plan_for(gpu.limits(), FormChoice::Auto);
+    let launches = [&plan, &own].into_iter().flat_map(|plan| plan.passes.iter().enumerate().map(move |l| (plan, l)));
+    for (plan, (launch, pass)) in launches {
         let shipped = &pass.dispatch;
         if kernels.contains(&(shipped.kernel, shipped.entry)) {
             continue;
@@ -251,7 +257,7 @@ fn variants_write_the_same_and_a_wrong_shader_shows() {
         let variants = shipped.variants();
         assert!(variants.iter().any(|variant| variant.dispatch == *shipped), "{shipped:?}");
         for variant in [&variants[0], &variants[variants.len() - 1]] {
-            let trial = run(launch, [candidate(shipped, None), candidate(&variant.dispatch, None)]);
+            let trial = run(plan, launch, [candidate(shipped, None), candidate(&variant.dispatch, None)]);
             assert!(!trial.outputs.is_empty() && trial.times.is_some());
             for output in trial.outputs {
                 let close = output.largest.is_some_and(|apart| apart <= 1e-4 * output.scale);
@@ -264,11 +270,11 @@ fn variants_write_the_same_and_a_wrong_shader_shows() {
     let launch = plan.passes.iter().position(|pass| pass.dispatch.kernel == Kernel::ConvDense).expect("a stem");
     let shipped = &plan.passes[launch].dispatch;
     let text = wgsl(Kernel::ConvDense);
-    let same = run(launch, [candidate(shipped, None), candidate(shipped, Some(text.clone()))]);
+    let same = run(&plan, launch, [candidate(shipped, None), candidate(shipped, Some(text.clone()))]);
     assert_eq!(same.outputs[0].differing, 0);
     let wrong = text.replacen(" - i32(params.pad_left)", "", 1);
     assert_ne!(wrong, text);
-    let wrong = run(launch, [candidate(shipped, None), candidate(shipped, Some(wrong))]);
+    let wrong = run(&plan, launch, [candidate(shipped, None), candidate(shipped, Some(wrong))]);
     assert!(wrong.outputs[0].differing > 0 && wrong.outputs[0].largest.is_some_and(|apart| apart > 0.0));
     let none = candidate(shipped, None);
     let missing = ab(&gpu, &plan, plan.passes.len(), [none.clone(), none], &input, 1);

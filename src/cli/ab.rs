@@ -24,10 +24,10 @@ use super::table::{Side, Table};
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
-  dynaconv ab --layer features.3.conv.0                           lists the variants
-  dynaconv ab --layer features.3.conv.0 --variant 8×8 --variant 16×4
+  dynaconv ab --layer features.3.conv.3                           lists the variants
+  dynaconv ab --layer features.3.conv.3 --variant 8×8 --variant 16×4
   dynaconv ab --layer features.3.conv.0 --kernel assemble --variant 64 --variant 128
-  dynaconv ab --layer features.3.conv.0 --shader my.wgsl          the one that ships against your own")]
+  dynaconv ab --layer features.3.conv.3 --shader my.wgsl          the one that ships against your own")]
 pub struct Arguments {
     #[command(flatten)]
     model: ModelArguments,

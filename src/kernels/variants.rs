@@ -19,12 +19,15 @@ pub struct Variant {
 impl Dispatch {
     /// The variants of this launch, itself among them.
     pub fn variants(&self) -> Vec<Variant> {
-        // Subgroups hang together in the shape that ships.
-        if self.kernel.spec().subgroups {
-            return vec![Variant { name: "shipped".into(), dispatch: self.clone() }];
-        }
         let axes = ["WORKGROUP_X", "WORKGROUP_Y"].map(|name| self.override_value(name));
+        // What a subgroup shares hangs on rows of its size: they may only be put side by side.
+        let in_rows = self.kernel.spec().subgroups;
         match axes {
+            [Some(x), y] if in_rows => {
+                let own = [x, y.unwrap_or(1)];
+                let sizes = SIDES.iter().filter(|side| side.is_multiple_of(x)).map(|side| [*side, own[1]]);
+                sizes.map(|size| self.with_workgroup(own, size)).collect()
+            }
             [Some(x), Some(y)] => {
                 let sizes = SIDES.iter().flat_map(|x| SIDES.map(|y| [*x, y]));
                 let sizes = sizes.filter(|[x, y]| INVOCATIONS.contains(&(x * y)));
@@ -84,6 +87,10 @@ mod tests {
             assert!(invocations(&variant.dispatch, 0, "WORKGROUP_X") >= 12, "{variant:?}");
             assert!(invocations(&variant.dispatch, 1, "WORKGROUP_Y") >= 49, "{variant:?}");
         }
+        let in_rows = dispatch(shape, Weights::Static, Epilogue::default(), Tile::Subgroup(16));
+        let names: Vec<_> = in_rows.variants().into_iter().map(|variant| variant.name).collect();
+        assert_eq!(names, ["16×1", "32×1", "64×1", "128×1", "256×1"]);
+        assert_eq!(in_rows.variant_name(), "16×1");
         let names: Vec<_> = top_k::top_k(1000, 5).variants().into_iter().map(|variant| variant.name).collect();
         assert_eq!(names, ["32", "64", "128", "256"]);
     }
