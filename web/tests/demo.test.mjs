@@ -62,6 +62,8 @@ describe("a visit, on the CPU", { timeout: 4 * PATIENCE }, () => {
     assert.match(await page.locator("#layer h3").textContent(), /Block 5 expand/);
     assert.match(await page.locator(".map.difference figcaption").textContent(), /Difference: \d+\.\d % of ‖Φ‖/);
     await page.getByText("All layers in numbers").click();
+    // The table is filled when it has opened.
+    await page.locator("#table tbody tr").nth(32).waitFor();
     assert.equal(await page.locator("#table tbody tr").count(), 33);
     await shoot(page, "whole", { fullPage: true });
     await page.getByText("All layers in numbers").click();
