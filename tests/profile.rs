@@ -192,6 +192,30 @@ fn profiles_survive_their_files_and_files_that_are_none_are_refused() {
     }
 }
 
+/// A file may say the largest numbers there are, in every field.
+#[test]
+fn profiles_of_absurd_numbers_are_shown_all_the_same() {
+    let mut profile = profile(&gpu::open());
+    for (index, dispatch) in profile.dispatches.iter_mut().enumerate() {
+        (dispatch.flops, dispatch.bytes_read, dispatch.bytes_written) = (u64::MAX, u64::MAX, u64::MAX);
+        dispatch.time = Samples::new(vec![if index % 2 == 0 { i64::MAX } else { i64::MIN }; 3]);
+    }
+    for compilation in &mut profile.compilations {
+        compilation.nanoseconds = u64::MAX;
+    }
+    profile.runs.plain = Samples::new(vec![i64::MAX, i64::MIN]).unwrap();
+    let timeline = profile.timeline.as_mut().expect("a timeline");
+    timeline.run.host.end = u64::MAX;
+    timeline.run.launches.fill(Some([0, u64::MAX]));
+    let profile = Profile::from_json(&serde_json::to_string(&profile).unwrap()).expect("it fits together");
+    for view in [View::Dispatch, View::Layer, View::Block, View::Kernel, View::Part] {
+        let groups = profile.groups(view);
+        assert!(groups.iter().all(|group| group.flops == u64::MAX && group.bytes == u64::MAX), "{groups:?}");
+        assert_eq!(Comparison::new(&profile, &profile, view).rows.len(), groups.len());
+    }
+    assert!(profile.to_trace().is_some() && profile.to_html().is_ok());
+}
+
 #[test]
 fn the_page_and_the_trace_have_every_launch() {
     let mut profile = profile(&gpu::open());

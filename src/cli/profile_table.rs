@@ -150,11 +150,11 @@ fn whole_runs(profile: &Profile, out: &mut impl Write) -> Result<()> {
         let details = details.map(|(name, samples)| format!("{name} {}", duration(samples.median())));
         writeln!(out, "             {}", details.join(", "))?;
     }
-    let compiled: u64 = profile.compilations.iter().map(|compilation| compilation.nanoseconds).sum();
+    let compiled: f64 = profile.compilations.iter().map(|compilation| compilation.nanoseconds as f64).sum();
     let count = profile.compilations.len();
     writeln!(out, "first run    {}", duration(runs.first as f64))?;
     if let Some(slowest) = profile.compilations.iter().max_by_key(|compilation| compilation.nanoseconds) {
-        let (all, most) = (duration(compiled as f64), duration(slowest.nanoseconds as f64));
+        let (all, most) = (duration(compiled), duration(slowest.nanoseconds as f64));
         writeln!(out, "compilation  {count} pipelines in {all}, longest {} in {most}", printable(&slowest.pipeline))?;
     }
     Ok(())

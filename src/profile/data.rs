@@ -192,7 +192,7 @@ impl DispatchProfile {
 
     /// Bytes read and written.
     pub fn bytes(&self) -> u64 {
-        self.bytes_read + self.bytes_written
+        self.bytes_read.saturating_add(self.bytes_written)
     }
 }
 

@@ -80,13 +80,17 @@ fn group(name: String, members: &[&DispatchProfile], total: Option<f64>, roof: O
     let at_roof = |roof: &Roof| -> f64 {
         members.iter().filter_map(|member| roof.share(member.flops, member.bytes(), 1.0)).sum()
     };
+    // A file may hold any number.
+    let total_of = |amount: fn(&DispatchProfile) -> u64| {
+        members.iter().fold(0, |total: u64, member| total.saturating_add(amount(member)))
+    };
     let resolved = median.filter(|median| *median > 0.0);
     Group {
         name,
         launches: members.len(),
         share: median.zip(total).filter(|(_, total)| *total > 0.0).map(|(median, total)| median / total),
-        flops: members.iter().map(|member| member.flops).sum(),
-        bytes: members.iter().map(|member| member.bytes()).sum(),
+        flops: total_of(|member| member.flops),
+        bytes: total_of(DispatchProfile::bytes),
         roof_share: roof.zip(resolved).map(|(roof, nanoseconds)| at_roof(roof) / nanoseconds),
         time,
     }
