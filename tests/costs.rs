@@ -11,7 +11,7 @@ use std::ops::{Add, AddAssign, Div, Mul, Sub};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
-use common::cases::{convolution, dynamic, roof, vector};
+use common::cases;
 use common::suite::{BATCH, Case};
 use dynaconv::kernels::{Access, Arguments, Cost, Kernel, Scalar, run_twin};
 
@@ -179,28 +179,11 @@ fn count(case: &Case) -> Cost {
 #[test]
 fn costs_are_what_the_twins_do() {
     let _one_at_a_time = COUNTING.lock();
-    let all = [
-        dynamic::assemble(),
-        dynamic::controller(),
-        convolution::dense(),
-        convolution::dense_subgroup(),
-        convolution::dense_wide(),
-        convolution::depthwise(),
-        convolution::pointwise(),
-        convolution::pointwise_subgroup(),
-        convolution::pointwise_wide(),
-        dynamic::latent(),
-        dynamic::latent_subgroup(),
-        vector::linear(),
-        vector::pool(),
-        vector::top_k(),
-        roof::roof(),
-    ];
     let mut checked: BTreeMap<(&str, &str), usize> = BTreeMap::new();
     let mut wrong = Vec::new();
-    for case in all.iter().flatten() {
+    for case in Kernel::ALL.into_iter().flat_map(cases::of) {
         let dispatch = &case.dispatch;
-        let counted = count(case);
+        let counted = count(&case);
         if counted != dispatch.cost {
             wrong.push(format!("{} {}: planned {:?}, counted {counted:?}", case.name, dispatch.entry, dispatch.cost));
         }
@@ -219,7 +202,7 @@ fn costs_are_what_the_twins_do() {
 #[test]
 fn a_wrong_cost_is_seen() {
     let _one_at_a_time = COUNTING.lock();
-    let case = vector::linear().into_iter().next().expect("a case");
+    let case = cases::of(Kernel::Linear).into_iter().next().expect("a case");
     let counted = count(&case);
     let Cost { flops, bytes_read, bytes_written } = case.dispatch.cost;
     assert_eq!(counted, case.dispatch.cost);

@@ -2,13 +2,15 @@
 
 mod common;
 
-use common::cases::{convolution, dynamic, roof, vector};
+use common::cases;
 use common::suite::{BATCH, Case, failures, plan};
 use dynaconv::exec::cpu::CpuExecutor;
+use dynaconv::kernels::Kernel;
 
-/// Runs cases on both runtimes: on the whole batch, on a part of it, and on the whole again.
-fn check(cases: &[Case]) {
-    let plan = plan(cases);
+/// Runs a kernel's cases on both runtimes: on the whole batch, on a part of it, and on the whole again.
+fn check(kernel: Kernel) {
+    let cases = cases::of(kernel);
+    let plan = plan(&cases);
     let twin = CpuExecutor::new(plan.clone()).expect("the plan is valid");
     let mut runtimes: Vec<(&str, Box<dyn common::suite::Runtime>)> = vec![("twin", Box::new(twin))];
     #[cfg(feature = "gpu")]
@@ -16,7 +18,7 @@ fn check(cases: &[Case]) {
         use common::suite::gpu;
         let gpu = gpu::open();
         // No plan for a device without subgroups has a kernel that needs them.
-        if gpu.limits().subgroup.is_some() || !cases[0].dispatch.kernel.spec().subgroups {
+        if gpu.limits().subgroup.is_some() || !kernel.spec().subgroups {
             let executor = gpu::executor(&gpu, plan.clone(), &dynaconv::kernels::wgsl);
             runtimes.push(("GPU", Box::new(executor)));
         }
@@ -24,7 +26,7 @@ fn check(cases: &[Case]) {
     let mut all = Vec::new();
     for (name, runtime) in &mut runtimes {
         for pictures in [BATCH, 1, BATCH - 1, BATCH] {
-            let failed = failures(cases, &plan, runtime.as_mut(), pictures);
+            let failed = failures(&cases, &plan, runtime.as_mut(), pictures);
             all.extend(failed.into_iter().map(|failure| format!("{name}: {failure}")));
         }
     }
@@ -40,25 +42,8 @@ fn check(cases: &[Case]) {
 /// The sampler draws at random, so this makes sure that nothing is left out.
 #[test]
 fn cases_meet_every_choice() {
-    let all = [
-        dynamic::assemble(),
-        dynamic::controller(),
-        convolution::dense(),
-        convolution::dense_subgroup(),
-        convolution::dense_wide(),
-        convolution::depthwise(),
-        convolution::pointwise(),
-        convolution::pointwise_subgroup(),
-        convolution::pointwise_wide(),
-        dynamic::latent(),
-        dynamic::latent_subgroup(),
-        vector::linear(),
-        vector::pool(),
-        vector::top_k(),
-        roof::roof(),
-    ];
-    for cases in all {
-        let spec = cases[0].dispatch.kernel.spec();
+    for kernel in Kernel::ALL.into_iter().filter(|kernel| *kernel != Kernel::Resize) {
+        let (spec, cases) = (kernel.spec(), cases::of(kernel));
         let met = |test: &dyn Fn(&Case) -> bool| cases.iter().any(test);
         for (entry, _) in spec.entries {
             assert!(met(&|case| case.dispatch.entry == *entry), "{} {entry}", spec.stem);
@@ -75,75 +60,75 @@ fn cases_meet_every_choice() {
 
 #[test]
 fn assemble() {
-    check(&dynamic::assemble());
+    check(Kernel::Assemble);
 }
 
 #[test]
 fn controller() {
-    check(&dynamic::controller());
+    check(Kernel::Controller);
 }
 
 #[test]
 fn conv_dense() {
-    check(&convolution::dense());
+    check(Kernel::ConvDense);
 }
 
 #[test]
 fn conv_dense_subgroup() {
-    check(&convolution::dense_subgroup());
+    check(Kernel::ConvDenseSubgroup);
 }
 
 #[test]
 fn conv_dense_wide() {
-    check(&convolution::dense_wide());
+    check(Kernel::ConvDenseWide);
 }
 
 #[test]
 fn conv_depthwise() {
-    check(&convolution::depthwise());
+    check(Kernel::ConvDepthwise);
 }
 
 #[test]
 fn conv_pointwise() {
-    check(&convolution::pointwise());
+    check(Kernel::ConvPointwise);
 }
 
 #[test]
 fn conv_pointwise_subgroup() {
-    check(&convolution::pointwise_subgroup());
+    check(Kernel::ConvPointwiseSubgroup);
 }
 
 #[test]
 fn conv_pointwise_wide() {
-    check(&convolution::pointwise_wide());
+    check(Kernel::ConvPointwiseWide);
 }
 
 #[test]
 fn latent() {
-    check(&dynamic::latent());
+    check(Kernel::Latent);
 }
 
 #[test]
 fn latent_subgroup() {
-    check(&dynamic::latent_subgroup());
+    check(Kernel::LatentSubgroup);
 }
 
 #[test]
 fn linear() {
-    check(&vector::linear());
+    check(Kernel::Linear);
 }
 
 #[test]
 fn pool() {
-    check(&vector::pool());
+    check(Kernel::Pool);
 }
 
 #[test]
 fn top_k() {
-    check(&vector::top_k());
+    check(Kernel::TopK);
 }
 
 #[test]
 fn roof() {
-    check(&roof::roof());
+    check(Kernel::Roof);
 }

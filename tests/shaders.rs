@@ -4,7 +4,7 @@ mod common;
 
 use std::collections::BTreeSet;
 
-use common::cases::{convolution, dynamic, roof, vector};
+use common::cases;
 use dynaconv::kernels::resize::Resize;
 use dynaconv::kernels::{Access, Dispatch, Kernel, wgsl};
 use dynaconv::picture::{Filter, Preprocess};
@@ -37,28 +37,11 @@ fn binding_of(variable: &GlobalVariable) -> Option<(u32, &str)> {
 
 /// Every dispatch of the suite's cases, and those of the picture preparation; each distinct pipeline once.
 fn dispatches() -> Vec<Dispatch> {
-    let cases = [
-        dynamic::assemble(),
-        dynamic::controller(),
-        convolution::dense(),
-        convolution::dense_subgroup(),
-        convolution::dense_wide(),
-        convolution::depthwise(),
-        convolution::pointwise(),
-        convolution::pointwise_subgroup(),
-        convolution::pointwise_wide(),
-        dynamic::latent(),
-        dynamic::latent_subgroup(),
-        vector::linear(),
-        vector::pool(),
-        vector::top_k(),
-        roof::roof(),
-    ];
     let resizes = [Filter::Bilinear, Filter::Bicubic]
         .into_iter()
         .flat_map(|filter| Resize::new(451, 300, &Preprocess { filter, ..Preprocess::imagenet(224) }, 0).dispatches());
     let mut seen = BTreeSet::new();
-    let all = cases.into_iter().flatten().map(|case| case.dispatch).chain(resizes);
+    let all = Kernel::ALL.into_iter().flat_map(cases::of).map(|case| case.dispatch).chain(resizes);
     all.filter(|d| seen.insert((d.kernel, d.entry, d.overrides.clone()))).collect()
 }
 

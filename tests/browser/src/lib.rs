@@ -15,9 +15,9 @@ mod common {
 
 use std::collections::{HashMap, HashSet};
 
-use common::cases::{convolution, dynamic, roof, vector};
+use common::cases;
 use common::generator;
-use common::suite::{BATCH, Case, Word, judge, outputs, plan, poisoned};
+use common::suite::{BATCH, Word, judge, outputs, plan, poisoned};
 use dynaconv::exec::gpu::{Gpu, GpuChoice, GpuExecutor};
 use dynaconv::graph::fold;
 use dynaconv::graph::networks::{Architecture, MobileNetV2};
@@ -28,24 +28,6 @@ use dynaconv::picture::{Filter, Preprocess};
 use dynaconv::plan::Limits;
 use serde_json::json;
 use wasm_bindgen::prelude::{JsError, wasm_bindgen};
-
-fn cases_of(kernel: &str) -> Result<Vec<Case>, JsError> {
-    Ok(match kernel {
-        "assemble" => dynamic::assemble(),
-        "controller" => dynamic::controller(),
-        "conv_dense" => convolution::dense(),
-        "conv_dense_wide" => convolution::dense_wide(),
-        "conv_depthwise" => convolution::depthwise(),
-        "conv_pointwise" => convolution::pointwise(),
-        "conv_pointwise_wide" => convolution::pointwise_wide(),
-        "latent" => dynamic::latent(),
-        "linear" => vector::linear(),
-        "pool" => vector::pool(),
-        "roof" => roof::roof(),
-        "top_k" => vector::top_k(),
-        other => return Err(JsError::new(&format!("no cases for `{other}`"))),
-    })
-}
 
 /// The stem and final text of every kernel, and whether it needs subgroups, as JSON. In a browser no plan has one that does.
 #[wasm_bindgen]
@@ -64,7 +46,8 @@ pub fn kernels() -> String {
 /// When there is no GPU, or it fails.
 #[wasm_bindgen]
 pub async fn check(kernel: String, fault: Vec<String>) -> Result<String, JsError> {
-    let mut cases = cases_of(&kernel)?;
+    let found = Kernel::ALL.into_iter().find(|known| known.spec().stem == kernel);
+    let mut cases = found.map(cases::of).ok_or_else(|| JsError::new(&format!("there is no kernel `{kernel}`")))?;
     // WGSL lets a compiler assume that there are no infinities and nothing that is not a number, and Chromium's does.
     for word in cases.iter_mut().flat_map(|case| &mut case.outputs).flat_map(|output| &mut output.words) {
         if matches!(word, Word::NotANumber) {

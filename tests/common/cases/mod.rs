@@ -5,13 +5,13 @@ pub mod dynamic;
 pub mod roof;
 pub mod vector;
 
-use dynaconv::kernels::{Nonlinearity, Pooling};
+use dynaconv::kernels::{Kernel, Nonlinearity, Pooling};
 
 use super::array::{Array, pack, round_up};
 use super::generator::uniform;
 use super::real::Real;
 use super::reference::{Maps, pool_sums};
-use super::suite::{Output, Word};
+use super::suite::{Case, Output, Word};
 
 /// Changing it changes every shape and value. A case's name starts with it and says all its sizes.
 const SEED: &str = "seed 1:";
@@ -21,6 +21,30 @@ const CHANNELS: [usize; 9] = [1, 3, 4, 5, 8, 13, 16, 33, 40];
 const ACTIVATIONS: [Nonlinearity; 4] =
     [Nonlinearity::Identity, Nonlinearity::Relu, Nonlinearity::Relu6, Nonlinearity::Gate];
 const POOLINGS: [Option<Pooling>; 3] = [None, Some(Pooling::Global), Some(Pooling::TwoByTwo)];
+
+/// A kernel's cases.
+///
+/// The preparation of pictures has none: its sizes follow from the picture, and no plan launches it.
+pub fn of(kernel: Kernel) -> Vec<Case> {
+    match kernel {
+        Kernel::Assemble => dynamic::assemble(),
+        Kernel::Controller => dynamic::controller(),
+        Kernel::ConvDense => convolution::dense(),
+        Kernel::ConvDenseSubgroup => convolution::dense_subgroup(),
+        Kernel::ConvDenseWide => convolution::dense_wide(),
+        Kernel::ConvDepthwise => convolution::depthwise(),
+        Kernel::ConvPointwise => convolution::pointwise(),
+        Kernel::ConvPointwiseSubgroup => convolution::pointwise_subgroup(),
+        Kernel::ConvPointwiseWide => convolution::pointwise_wide(),
+        Kernel::Latent => dynamic::latent(),
+        Kernel::LatentSubgroup => dynamic::latent_subgroup(),
+        Kernel::Linear => vector::linear(),
+        Kernel::Pool => vector::pool(),
+        Kernel::Resize => Vec::new(),
+        Kernel::Roof => roof::roof(),
+        Kernel::TopK => vector::top_k(),
+    }
+}
 
 /// Draws sizes.
 struct Sampler {
