@@ -7,7 +7,8 @@ use anyhow::{Context, Result};
 use clap::Args;
 use dynaconv::classifier::{Classifier, block_on};
 use dynaconv::plan::Plan;
-use dynaconv::tensor::Tensor;
+use dynaconv::profile::{Samples, noise};
+use dynaconv::tensor::{Tensor, nchw_from_channels_last};
 use serde::Serialize;
 
 use super::Outcome;
@@ -105,17 +106,17 @@ pub fn run(arguments: &Arguments) -> Result<Outcome> {
     for (index, &batch) in arguments.batch.iter().enumerate() {
         let start = Instant::now();
         let model = arguments.model.load()?;
-        let read_ms = milliseconds(start);
+        let read_ms = milliseconds(start.elapsed());
         let mut classifier = arguments.device.prepare(&model, batch, 1)?;
-        let prepare_ms = milliseconds(start) - read_ms;
+        let prepare_ms = milliseconds(start.elapsed()) - read_ms;
         if index == 0 && !arguments.json {
             introduce(&classifier);
         }
-        let input = noise(classifier.plan());
-        let run_ms = time_run(&mut classifier, &input)?;
+        let input = input(classifier.plan())?;
+        let run_ms = milliseconds(time_run(&mut classifier, &input)?);
         let first_answer = FirstAnswer { read_ms, prepare_ms, run_ms, total_ms: read_ms + prepare_ms + run_ms };
         let times = measure(arguments, &mut classifier, &input)?;
-        let report = report(&classifier, first_answer, times);
+        let report = report(&classifier, first_answer, &times);
         if arguments.json {
             writeln!(out, "{}", serde_json::to_string(&report)?).context("standard output")?;
         } else {
@@ -129,7 +130,7 @@ pub fn run(arguments: &Arguments) -> Result<Outcome> {
 }
 
 /// Warms up and times runs until enough is known.
-fn measure(arguments: &Arguments, classifier: &mut Classifier, input: &Tensor) -> Result<Vec<f64>> {
+fn measure(arguments: &Arguments, classifier: &mut Classifier, input: &Tensor) -> Result<Samples> {
     let (runs, time) = WARM_UP;
     let start = Instant::now();
     let mut warm_up = 0;
@@ -139,51 +140,50 @@ fn measure(arguments: &Arguments, classifier: &mut Classifier, input: &Tensor) -
     }
     let mut times = Vec::new();
     let start = Instant::now();
-    while !is_enough(&times, arguments, start.elapsed()) {
-        times.push(time_run(classifier, input)?);
-    }
-    Ok(times)
-}
-
-fn is_enough(times: &[f64], Arguments { runs, seconds, .. }: &Arguments, elapsed: Duration) -> bool {
-    match runs {
-        Some(runs) => times.len() >= *runs as usize,
-        None if times.len() < FEWEST_RUNS => false,
-        None => elapsed.as_secs() >= u64::from(*seconds) || is_precise(times),
+    loop {
+        times.push(time_run(classifier, input)?.as_nanos() as i64);
+        if let Some(samples) = enough(&times, arguments, start.elapsed()) {
+            return Ok(samples);
+        }
     }
 }
 
-fn is_precise(times: &[f64]) -> bool {
-    let sorted = sorted(times);
-    let (median, [low, high]) = (quantile(&sorted, 0.5), median_within(&sorted));
-    high - low <= 2.0 * PRECISION * median
+/// The samples, once they are as many or as good as they must be.
+fn enough(times: &[i64], Arguments { runs, seconds, .. }: &Arguments, elapsed: Duration) -> Option<Samples> {
+    let fewest = runs.map_or(FEWEST_RUNS, |runs| runs as usize);
+    if times.len() < fewest {
+        return None;
+    }
+    let samples = Samples::new(times.to_vec())?;
+    let is_over = runs.is_some() || elapsed.as_secs() >= u64::from(*seconds) || is_precise(&samples);
+    is_over.then_some(samples)
 }
 
-fn time_run(classifier: &mut Classifier, input: &Tensor) -> Result<f64> {
+fn is_precise(times: &Samples) -> bool {
+    let [low, high] = times.median_within();
+    high - low <= 2.0 * PRECISION * times.median()
+}
+
+fn time_run(classifier: &mut Classifier, input: &Tensor) -> Result<Duration> {
     let start = Instant::now();
     block_on(classifier.scores(input))?;
-    Ok(milliseconds(start))
+    Ok(start.elapsed())
 }
 
-fn milliseconds(since: Instant) -> f64 {
-    since.elapsed().as_secs_f64() * 1e3
+fn milliseconds(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
 }
 
-/// Prepared pictures for a whole batch: evenly spread from -2 to 2, the same at each call.
-fn noise(plan: &Plan) -> Tensor {
+/// Prepared pictures of noise for a whole batch.
+fn input(plan: &Plan) -> Result<Tensor> {
     let map = plan.input.map;
-    let mut input = Tensor::filled(vec![plan.batch as usize, map.channels, map.height, map.width], 0.0);
-    for (value, index) in input.data_mut().iter_mut().zip(0u32..) {
-        // The multiples of the golden ratio spread over all 32-bit numbers.
-        *value = index.wrapping_mul(0x9E37_79B9) as f32 / 2f32.powi(30) - 2.0;
-    }
-    input
+    let values = nchw_from_channels_last(map, &noise(plan, plan.batch));
+    Ok(Tensor::new(vec![plan.batch as usize, map.channels, map.height, map.width], values)?)
 }
 
-fn report(classifier: &Classifier, first_answer: FirstAnswer, times_ms: Vec<f64>) -> Report<'_> {
+fn report<'a>(classifier: &'a Classifier, first_answer: FirstAnswer, times: &Samples) -> Report<'a> {
     let plan = classifier.plan();
-    let sorted = sorted(&times_ms);
-    let median_ms = quantile(&sorted, 0.5);
+    let [p10_ms, median_ms, p90_ms] = [0.1, 0.5, 0.9].map(|q| times.quantile(q) / 1e6);
     Report {
         version: env!("CARGO_PKG_VERSION"),
         model: classifier.name(),
@@ -195,11 +195,11 @@ fn report(classifier: &Classifier, first_answer: FirstAnswer, times_ms: Vec<f64>
         activation_bytes: plan.activation_bytes(),
         first_answer,
         median_ms,
-        p10_ms: quantile(&sorted, 0.1),
-        p90_ms: quantile(&sorted, 0.9),
-        median_within_ms: median_within(&sorted),
+        p10_ms,
+        p90_ms,
+        median_within_ms: times.median_within().map(|bound| bound / 1e6),
         pictures_per_second: if median_ms > 0.0 { f64::from(plan.batch) * 1e3 / median_ms } else { 0.0 },
-        times_ms,
+        times_ms: times.values().iter().map(|time| *time as f64 / 1e6).collect(),
     }
 }
 
@@ -217,50 +217,9 @@ fn row(report: &Report<'_>) -> [String; 9] {
     ]
 }
 
-fn sorted(times: &[f64]) -> Vec<f64> {
-    let mut sorted = times.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    sorted
-}
-
-/// The quantile of sorted values, in proportion between two of them.
-fn quantile(sorted: &[f64], q: f64) -> f64 {
-    let place = q * sorted.len().saturating_sub(1) as f64;
-    let low = place as usize;
-    let value = |index: usize| sorted.get(index).copied().unwrap_or(f64::NAN);
-    let (low, high) = (value(low), value((low + 1).min(sorted.len().saturating_sub(1))));
-    low + (high - low) * place.fract()
-}
-
-/// The 95 % confidence interval of the median of sorted values, whatever their distribution: each of n values lies below the
-/// true median with probability 1/2, so the ranks spread by √n/2 around n/2.
-fn median_within(sorted: &[f64]) -> [f64; 2] {
-    let count = sorted.len() as f64;
-    let half = 0.98 * count.sqrt();
-    let low = (count / 2.0 - half).floor().max(0.0) as usize;
-    let high = ((count / 2.0 + half).ceil() as usize).min(sorted.len().saturating_sub(1));
-    [low, high].map(|rank| sorted.get(rank).copied().unwrap_or(f64::NAN))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn quantiles_lie_between_values_in_proportion() {
-        assert_eq!([0.0, 0.1, 0.5, 1.0].map(|q| quantile(&[1.0, 2.0, 4.0], q)), [1.0, 1.2, 2.0, 4.0]);
-        assert_eq!(quantile(&[3.0], 0.9), 3.0);
-        assert!(quantile(&[], 0.5).is_nan());
-    }
-
-    #[test]
-    fn the_median_is_surer_the_more_runs_there_are() {
-        let ramp = |count: u32| (0..count).map(|index| f64::from(index) / f64::from(count)).collect::<Vec<_>>();
-        assert_eq!(median_within(&ramp(100)), [0.4, 0.6]);
-        assert_eq!(median_within(&ramp(10_000)), [0.4902, 0.5098]);
-        assert_eq!(median_within(&ramp(3)), [0.0, 2.0 / 3.0]);
-        assert!(median_within(&[]).iter().all(|bound| bound.is_nan()));
-    }
 
     #[test]
     fn runs_end_when_the_median_is_known_or_the_time_is_over() {
@@ -273,15 +232,17 @@ mod tests {
             }
             Bench::parse_from(text.split(' ')).arguments
         };
-        let (steady, wild) = (vec![5.0; 10], (1..=10).map(f64::from).collect::<Vec<_>>());
+        let is_enough = |times: &[i64], arguments: &Arguments, seconds| {
+            enough(times, arguments, Duration::from_secs(seconds)).is_some()
+        };
+        let (steady, wild) = ([5; 10], (1..=10).collect::<Vec<_>>());
         let open = arguments("bench --seconds 10");
-        assert!(!is_enough(&steady[..9], &open, Duration::from_secs(99)));
-        assert!(is_enough(&steady, &open, Duration::ZERO));
-        assert!(!is_enough(&wild, &open, Duration::from_secs(9)));
-        assert!(is_enough(&wild, &open, Duration::from_secs(10)));
+        assert!(!is_enough(&steady[..9], &open, 99));
+        assert!(is_enough(&steady, &open, 0));
+        assert!(!is_enough(&wild, &open, 9));
+        assert!(is_enough(&wild, &open, 10));
         let exact = arguments("bench --runs 11 --seconds 1");
-        assert!(!is_enough(&steady, &exact, Duration::from_secs(99)));
-        assert!(is_enough(&[5.0; 11], &exact, Duration::ZERO));
-        assert!(!is_precise(&[f64::NAN; 20]));
+        assert!(!is_enough(&steady, &exact, 99));
+        assert!(is_enough(&[5; 11], &exact, 0));
     }
 }

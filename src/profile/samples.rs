@@ -51,6 +51,16 @@ impl Samples {
         self.quantile(0.5)
     }
 
+    /// The interval that holds the true median at 95 % confidence, in nanoseconds, whatever the distribution: each of n
+    /// samples lies below it with probability 1/2, so the ranks spread by √n/2 around n/2.
+    pub fn median_within(&self) -> [f64; 2] {
+        let count = self.sorted.len() as f64;
+        let half = 0.98 * count.sqrt();
+        let low = (count / 2.0 - half).floor().max(0.0) as usize;
+        let high = ((count / 2.0 + half).ceil() as usize).min(self.sorted.len() - 1);
+        [low, high].map(|rank| self.sorted[rank] as f64)
+    }
+
     /// Sums with the samples of the same runs of something else.
     #[must_use]
     pub fn plus(&self, other: &Self) -> Self {
@@ -149,6 +159,15 @@ mod tests {
         assert_eq!(samples(&[7]).quantile(0.9), 7.0);
         assert!(Samples::new(vec![]).is_none());
         assert_eq!(of.plus(&samples(&[1, 2, 3, 4, 5])).values(), [51, 12, 43, 24, 35]);
+    }
+
+    #[test]
+    fn the_median_is_surer_the_more_samples_there_are() {
+        let ramp = |count: i64| samples(&(0..count).collect::<Vec<_>>());
+        assert_eq!(ramp(100).median_within(), [40.0, 60.0]);
+        assert_eq!(ramp(10_000).median_within(), [4902.0, 5098.0]);
+        assert_eq!(ramp(3).median_within(), [0.0, 2.0]);
+        assert_eq!(ramp(1).median_within(), [0.0, 0.0]);
     }
 
     #[test]
