@@ -10,11 +10,12 @@
 //! ```
 //! use dynaconv::graph::networks::{Architecture, MobileNetV2};
 //! use dynaconv::lower::{FormChoice, multiply_adds};
+//! use dynaconv::plan::Limits;
 //!
 //! let base = MobileNetV2::imagenet(1.0);
 //! let network = Architecture::MobileNetV2Dcd { base, fc_squeeze: 16 }.build()?;
 //! assert_eq!(network.parameter_count(), 5_720_028);
-//! assert_eq!(multiply_adds(&network, FormChoice::Auto), 326_371_068);
+//! assert_eq!(multiply_adds(&network, FormChoice::Auto, &Limits::default()), 326_371_068);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 

@@ -59,7 +59,7 @@ fn plans_are_those_in_git() {
 
 #[test]
 fn multiply_adds_are_those_of_the_papers_networks() {
-    let millions = |graph: &Graph, form| (multiply_adds(graph, form) as f64 / 1e4).round() / 100.0;
+    let millions = |graph: &Graph, form| (multiply_adds(graph, form, &Limits::default()) as f64 / 1e4).round() / 100.0;
     let (fixed, dynamic) = (static_network().build().unwrap(), dynamic_network().build().unwrap());
     assert_eq!(millions(&fixed, FormChoice::Auto), 300.77);
     assert_eq!(millions(&dynamic, ASSEMBLE), 353.14);

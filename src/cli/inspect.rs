@@ -4,13 +4,13 @@ use std::io::Write;
 
 use anyhow::Result;
 use clap::Args;
-use dynaconv::graph::{Graph, Node, Op, Role, fold};
-use dynaconv::lower::{Form, FormChoice, Options, form_of, lower, multiply_adds};
+use dynaconv::graph::{Graph, Node, Op, Role};
+use dynaconv::lower::{Form, FormChoice, form_of, multiply_adds};
 use dynaconv::model::Model;
 use dynaconv::plan::{Limits, Plan};
 use serde::Serialize;
 
-use super::settings::{FormArguments, ModelArguments};
+use super::settings::{ModelArguments, Target, TargetArguments};
 use super::show::{bytes, millions, printable, thousands};
 use super::table::{Side, Table};
 use super::{Outcome, describe};
@@ -22,12 +22,13 @@ Examples:
   dynaconv inspect
   dynaconv inspect --model mobilenet.safetensors --form branch
   dynaconv inspect --plan                        every launch, with its kernel, sizes and memory
+  dynaconv inspect --plan --device gpu           the same as this machine's GPU runs it
   dynaconv inspect --json")]
 pub struct Arguments {
     #[command(flatten)]
     model: ModelArguments,
     #[command(flatten)]
-    form: FormArguments,
+    target: TargetArguments,
     /// Print the plan, launch by launch, and nothing else
     #[arg(long, conflicts_with = "json")]
     plan: bool,
@@ -90,14 +91,14 @@ struct DynamicPart {
 /// Shows the model.
 pub fn run(arguments: &Arguments) -> Result<Outcome> {
     let model = arguments.model.load()?;
-    let choice = arguments.form.choice(&model);
-    let plan = plan(&model, choice)?;
+    let target = arguments.target.target(&model)?;
+    let plan = target.plan(&model)?;
     let mut out = anstream::stdout().lock();
     if arguments.plan {
         write!(out, "{plan}")?;
         return Ok(Outcome::Success);
     }
-    let report = report(&model, &plan, choice);
+    let report = report(&model, &plan, &target);
     if arguments.json {
         writeln!(out, "{}", serde_json::to_string(&report)?)?;
     } else {
@@ -106,21 +107,16 @@ pub fn run(arguments: &Arguments) -> Result<Outcome> {
     Ok(Outcome::Success)
 }
 
-/// The plan for one picture on a device that allows what every WebGPU device does.
-fn plan(model: &Model, form: FormChoice) -> Result<Plan> {
-    let folded = fold(model.graph(), model.weights())?;
-    Ok(lower(&model.description().name, &folded, Options { form, ..Options::default() }, Limits::default())?)
-}
-
-fn report(model: &Model, plan: &Plan, choice: FormChoice) -> Report {
+fn report(model: &Model, plan: &Plan, target: &Target) -> Report {
     let (graph, description) = (model.graph(), model.description());
-    let total = |choice| multiply_adds(graph, choice);
+    // Where all limits are the default ones, the best form is that of the fewest multiply-adds.
+    let total = |choice| multiply_adds(graph, choice, &Limits::default());
     let multiply_adds = Totals {
         r#static: graph.nodes().iter().map(|node| graph.static_multiply_adds(node)).sum(),
         assemble: total(FormChoice::Always(Form::Assemble)),
         branch: total(FormChoice::Always(Form::Branch)),
         best: total(FormChoice::Auto),
-        chosen: total(choice),
+        chosen: multiply_adds(graph, target.form, &target.limits),
     };
     Report {
         name: description.name.clone(),
@@ -131,32 +127,33 @@ fn report(model: &Model, plan: &Plan, choice: FormChoice) -> Report {
         submits: SUBMITS,
         weight_bytes: size_of_val(plan.weights.as_slice()) as u64,
         activation_bytes: plan.activation_bytes(),
-        layers: layers(graph, choice),
+        layers: layers(graph, target),
     }
 }
 
 /// The network's layers; norms and activations belong to the layer before them, as they do when it is computed.
-fn layers(graph: &Graph, choice: FormChoice) -> Vec<Layer> {
+fn layers(graph: &Graph, target: &Target) -> Vec<Layer> {
     let mut layers: Vec<Layer> = Vec::new();
     for node in graph.nodes() {
         let parameters = learnt(graph, node);
         match (&node.op, layers.last_mut()) {
             (Op::BatchNorm { .. } | Op::Activation(_), Some(layer)) => layer.parameters += parameters,
-            _ => layers.push(layer(graph, node, parameters, choice)),
+            _ => layers.push(layer(graph, node, parameters, target)),
         }
     }
     layers
 }
 
-fn layer(graph: &Graph, node: &Node, parameters: u64, choice: FormChoice) -> Layer {
+fn layer(graph: &Graph, node: &Node, parameters: u64, target: &Target) -> Layer {
+    let form = |choice| form_of(graph, node, choice, &target.limits);
     let static_multiply_adds = graph.static_multiply_adds(node);
-    let dynamic = graph.dynamic_cost_of(node).zip(form_of(graph, node, choice)).map(|(cost, form)| {
+    let dynamic = graph.dynamic_cost_of(node).zip(form(target.form)).map(|(cost, chosen)| {
         let assemble = static_multiply_adds + cost.controller + cost.assemble;
         let branch = static_multiply_adds + cost.controller + cost.branch;
         // What has one form alone, the classifier, costs the same whatever is asked for.
-        let always = |form| form_of(graph, node, FormChoice::Always(form));
-        let assemble = if always(Form::Assemble) == Some(Form::Assemble) { assemble } else { branch };
-        DynamicPart { assemble_multiply_adds: assemble, branch_multiply_adds: branch, form }
+        let assembles = form(FormChoice::Always(Form::Assemble)) == Some(Form::Assemble);
+        let assemble = if assembles { assemble } else { branch };
+        DynamicPart { assemble_multiply_adds: assemble, branch_multiply_adds: branch, form: chosen }
     });
     Layer {
         name: node.name.clone(),

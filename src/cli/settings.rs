@@ -6,9 +6,11 @@ use anyhow::Result;
 use clap::{Args, ValueEnum};
 use dynaconv::classifier::{Classifier, Device, block_on};
 #[cfg(feature = "gpu")]
-use dynaconv::exec::gpu::GpuChoice;
-use dynaconv::lower::{Form, FormChoice, Options};
+use dynaconv::exec::gpu::{Gpu, GpuChoice};
+use dynaconv::graph::fold;
+use dynaconv::lower::{Form, FormChoice, Options, lower};
 use dynaconv::model::Model;
+use dynaconv::plan::{Limits, Plan};
 
 use super::{failure, find_model};
 
@@ -37,7 +39,7 @@ pub struct FormArguments {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum FormName {
-    /// For each layer the form with fewer multiply-adds
+    /// For each layer the form that costs less on the device
     Auto,
     /// W(x) is assembled, then one convolution is run
     Assemble,
@@ -74,19 +76,58 @@ impl DeviceArguments {
     /// Prepares the model on its device, for `batch` pictures a run and the `top` best classes of each.
     pub fn prepare(&self, model: &Model, batch: u32, top: u32) -> Result<Classifier> {
         let options = Options { batch, form: self.form.choice(model), top, ..Options::default() };
-        let classifier = block_on(Classifier::new(model, &self.device()?, options))?;
+        let classifier = block_on(Classifier::new(model, &device(self.device.as_deref())?, options))?;
         if let Some(notice) = classifier.notice() {
             failure::note(notice);
         }
         Ok(classifier)
     }
+}
 
-    fn device(&self) -> Result<Device> {
-        match self.device.as_deref().map(str::to_lowercase).as_deref() {
-            None => Ok(Device::Best),
-            Some("cpu") => Ok(Device::Cpu),
-            Some(other) => gpu(other),
-        }
+fn device(name: Option<&str>) -> Result<Device> {
+    match name.map(str::to_lowercase).as_deref() {
+        None => Ok(Device::Best),
+        Some("cpu") => Ok(Device::Cpu),
+        Some(other) => gpu(other),
+    }
+}
+
+/// What a network is planned for where it is not run.
+#[derive(Args)]
+pub struct TargetArguments {
+    /// Plan for this device of the machine, named as elsewhere [default: what every device with WebGPU allows]
+    #[arg(long, short, value_name = "DEVICE")]
+    device: Option<String>,
+    #[command(flatten)]
+    form: FormArguments,
+}
+
+/// What plans depend on beside the network.
+pub struct Target {
+    /// The form of the dynamic layers.
+    pub form: FormChoice,
+    /// What the device allows.
+    pub limits: Limits,
+}
+
+impl TargetArguments {
+    /// Asks the device, where one is named, what it allows.
+    pub fn target(&self, model: &Model) -> Result<Target> {
+        let limits = match device(self.device.as_deref())? {
+            Device::Best | Device::Cpu => Limits::default(),
+            #[cfg(feature = "gpu")]
+            Device::Gpu(choice) => block_on(Gpu::open(&choice))?.limits(),
+        };
+        Ok(Target { form: self.form.choice(model), limits })
+    }
+}
+
+impl Target {
+    /// The plan for one picture.
+    pub fn plan(&self, model: &Model) -> Result<Plan> {
+        let folded = fold(model.graph(), model.weights())?;
+        let options = Options { form: self.form, ..Options::default() };
+        Ok(lower(&model.description().name, &folded, options, self.limits)?)
     }
 }
 

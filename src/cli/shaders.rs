@@ -7,11 +7,9 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
-use dynaconv::graph::fold;
-use dynaconv::lower::{Options, lower};
-use dynaconv::plan::{Limits, Pass, Plan};
+use dynaconv::plan::{Pass, Plan};
 
-use super::settings::{FormArguments, ModelArguments};
+use super::settings::{ModelArguments, TargetArguments};
 use super::shader_text::{Language, emit};
 use super::show::printable;
 use super::write_whole::write_whole;
@@ -26,12 +24,12 @@ Examples:
   dynaconv shaders --pass 5                      WGSL of launch 5 of `dynaconv inspect --plan`
   dynaconv shaders --pass 5 --emit msl           what Metal compiles
   dynaconv shaders --emit hlsl --out shaders/    every pipeline of the network, a file for each
-  dynaconv shaders --pass 5 > my.wgsl            to change, and try with `dynaconv ab --shader`")]
+  dynaconv shaders --pass 5 --device gpu > my.wgsl    what this GPU runs: to change, and try with `dynaconv ab --shader`")]
 pub struct Arguments {
     #[command(flatten)]
     model: ModelArguments,
     #[command(flatten)]
-    form: FormArguments,
+    target: TargetArguments,
     /// Which launch, by its number in the plan [default: all, which need --out]
     #[arg(long, value_name = "N")]
     pass: Option<usize>,
@@ -46,9 +44,7 @@ pub struct Arguments {
 /// Writes the shaders.
 pub fn run(arguments: &Arguments) -> Result<Outcome> {
     let model = arguments.model.load()?;
-    let folded = fold(model.graph(), model.weights())?;
-    let options = Options { form: arguments.form.choice(&model), ..Options::default() };
-    let plan = lower(&model.description().name, &folded, options, Limits::default())?;
+    let plan = arguments.target.target(&model)?.plan(&model)?;
     let passes = match arguments.pass {
         Some(pass) => vec![find(&plan, pass)?],
         None => plan.passes.iter().collect(),

@@ -53,22 +53,22 @@ pub fn choose_form(choice: FormChoice, sizes: &Dynamic, inputs: usize, pixels: u
     }
 }
 
-/// The form that a node of a network takes on a device of default limits; nothing for a static node.
-pub fn form_of(graph: &Graph, node: &Node, choice: FormChoice) -> Option<Form> {
+/// The form that a node of a network takes on a device of these limits; nothing for a static node.
+pub fn form_of(graph: &Graph, node: &Node, choice: FormChoice, limits: &Limits) -> Option<Form> {
     match &node.op {
         Op::DynamicConvolution(sizes) => {
             let x = graph.node(*node.inputs.first()?).output;
-            Some(choose_form(choice, sizes, x.channels, x.pixels(), &Limits::default()))
+            Some(choose_form(choice, sizes, x.channels, x.pixels(), limits))
         }
         Op::DynamicLinear(_) => Some(Form::Branch),
         _ => None,
     }
 }
 
-/// Multiply-adds of a whole network for one picture, with its dynamic layers in the forms chosen.
-pub fn multiply_adds(graph: &Graph, choice: FormChoice) -> u64 {
+/// Multiply-adds of a whole network for one picture, with its dynamic layers in the forms chosen on a device of these limits.
+pub fn multiply_adds(graph: &Graph, choice: FormChoice, limits: &Limits) -> u64 {
     let of_node = |node: &Node| {
-        let beyond = graph.dynamic_cost_of(node).zip(form_of(graph, node, choice)).map_or(0, |(cost, form)| {
+        let beyond = graph.dynamic_cost_of(node).zip(form_of(graph, node, choice, limits)).map_or(0, |(cost, form)| {
             cost.controller + if form == Form::Assemble { cost.assemble } else { cost.branch }
         });
         graph.static_multiply_adds(node) + beyond
@@ -86,7 +86,8 @@ mod tests {
         let base = MobileNetV2::imagenet(1.0);
         let plain = Architecture::MobileNetV2(base.clone()).build().unwrap();
         let dynamic = Architecture::MobileNetV2Dcd { base, fc_squeeze: 16 }.build().unwrap();
-        let millions = |graph: &Graph, choice| (multiply_adds(graph, choice) as f64 / 1e4).round() / 100.0;
+        let millions =
+            |graph: &Graph, choice| (multiply_adds(graph, choice, &Limits::default()) as f64 / 1e4).round() / 100.0;
         assert_eq!(millions(&plain, FormChoice::Auto), 300.77);
         assert_eq!(millions(&dynamic, FormChoice::Always(Form::Assemble)), 353.14);
         assert_eq!(millions(&dynamic, FormChoice::Always(Form::Branch)), 402.10);
