@@ -229,10 +229,7 @@ impl Classifier {
     /// # Errors
     /// When there are no pictures or more than the batch, the network's result is not finite, or the device fails.
     pub async fn classify(&mut self, pictures: &[&Picture]) -> Result<Vec<Vec<Guess>>, ClassifierError> {
-        let batch = self.plan().batch;
-        if pictures.is_empty() || pictures.len() > batch as usize {
-            return Err(ClassifierError::Batch { found: pictures.len(), batch });
-        }
+        self.check_batch(pictures.len())?;
         let best = match &mut self.executor {
             Executor::Cpu(executor) => {
                 prepare_on_cpu(&self.preprocess, pictures, executor.input_mut());
@@ -304,6 +301,7 @@ impl Classifier {
     /// # Errors
     /// When there are no pictures or more than the batch, or the device fails.
     pub async fn profile(&mut self, profiler: &Profiler, pictures: u32) -> Result<Profile, ClassifierError> {
+        self.check_batch(pictures as usize)?;
         let input = noise(self.plan(), pictures);
         let profile = match &mut self.executor {
             Executor::Cpu(executor) => profiler.cpu(executor, pictures, &input).await,
@@ -311,6 +309,11 @@ impl Classifier {
             Executor::Gpu(executor) => profiler.gpu(executor, pictures, &input).await,
         };
         Ok(profile?)
+    }
+
+    fn check_batch(&self, found: usize) -> Result<(), ClassifierError> {
+        let batch = self.plan().batch;
+        if (1..=batch as usize).contains(&found) { Ok(()) } else { Err(ClassifierError::Batch { found, batch }) }
     }
 
     fn shape_error(&self, input: &Tensor) -> ClassifierError {
