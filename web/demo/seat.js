@@ -102,7 +102,7 @@ export class Seat {
       this.#find(`.stack .${part}`).style.setProperty("flex-grow", (Math.max(timing[part], 0) / sum).toFixed(4));
       write(this.#find(`dl .${part} dd`), `${milliseconds(timing[part])} ms`);
     }
-    write(this.#find(".clock"), timing.source === "timestamps" ? "by the GPU's clock" : "by the page's clock");
+    write(this.#find(".clock"), "by the page's clock");
     if (!live) return;
     const now = performance.now();
     if (this.#last > 0) {

@@ -34,18 +34,16 @@ export interface DynamicLayer {
   phi: Float32Array;
 }
 
-/** Milliseconds of the last `classify`. */
+/** Milliseconds of the last `classify`, by the page's clock. */
 export interface Timing {
-  /** Handing the picture over and starting the run; with `timestamps`, resizing it on the GPU. 0 on the CPU. */
+  /** Handing the picture over and starting the run. 0 on the CPU. */
   prepare: number;
-  /** The network; on the CPU with all before it. */
+  /** Resizing the picture on the GPU, and the network; on the CPU with all before it. */
   network: number;
   /** From the network's end to the answer. */
   readback: number;
   /** From the call to the answer, without waiting for earlier pictures. */
   total: number;
-  /** What measured `prepare` and `network`: the GPU's timestamps or the page's clock. */
-  source: "timestamps" | "wall";
 }
 
 /** What is known once a model is loaded. */

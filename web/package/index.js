@@ -119,11 +119,11 @@ export class Classifier {
       const pairs = await answer;
       const end = performance.now();
       const done = Math.min((await computed) ?? end, end);
-      this.#timing = { prepare: started - begin, network: done - started, readback: end - done, total: end - begin, source: "wall" };
+      this.#timing = { prepare: started - begin, network: done - started, readback: end - done, total: end - begin };
       this.#seen = true;
       return Array.from({ length: pairs.length / 2 }, (_, index) => {
         const [number, probability] = pairs.subarray(2 * index);
-        return { class: number, label: this.#info.labels[number] ?? "", probability };
+        return { class: number, label: this.#info.labels[number] ?? `class ${number}`, probability };
       });
     });
   }
