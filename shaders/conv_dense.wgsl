@@ -1,6 +1,6 @@
 // Dense convolution, any kernel size, stride and padding: the stem of the networks.
 //
-// Small tiles, for hardware that hides its loads and lacks registers.
+// Small tiles, of the fewest registers: for hardware.
 
 #import dense
 

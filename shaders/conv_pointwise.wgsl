@@ -1,6 +1,6 @@
 // Pointwise (1×1) convolution of stride 1: a matrix product of pixels × input channels with input × output channels.
 //
-// Small tiles, for hardware that hides its loads and lacks registers.
+// Small tiles, of the fewest registers: for hardware.
 
 #import pointwise
 

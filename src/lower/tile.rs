@@ -6,7 +6,7 @@ use crate::plan::Limits;
 /// The tile of pointwise and dense convolutions on a device.
 ///
 /// Measured on software with 784 pixels and 192 × 192 channels: lavapipe computes 12, 18 and 40 GFLOP/s with small, wide and
-/// subgroup tiles, SwiftShader 2.9 and 4.1 with small and wide ones. Hardware lacks the registers that the larger ones need.
+/// subgroup tiles, SwiftShader 2.9 and 4.1 with small and wide ones. No hardware was measured; it gets the tile of the fewest registers.
 pub const fn convolution_tile(limits: &Limits) -> Tile {
     match limits.subgroup {
         Some(size) if limits.software => Tile::Subgroup(size),
@@ -15,8 +15,8 @@ pub const fn convolution_tile(limits: &Limits) -> Tile {
     }
 }
 
-/// Rows of a depthwise tile for maps of `height` rows. The taller, the more often a loaded row is used again; hardware needs
-/// invocations enough first.
+/// Rows of a depthwise tile for maps of `height` rows. The taller, the more often a loaded row is used again, but the fewer
+/// invocations there are: hardware, which was not measured, gets more of those.
 pub const fn depthwise_rows(limits: &Limits, height: u32) -> u32 {
     match limits.software {
         true => 14,
