@@ -1,23 +1,23 @@
 #!/usr/bin/env bash
-# Makes the networks that engines are compared on, in benches/work/models: ONNX files, checkpoints, and dynaconv's model files.
+# Makes the networks that engines are compared on, in benches/made/models: ONNX files, checkpoints, and dynaconv's model files.
 # What is there already is kept. Usage: benches/models.sh
 #   DYNACONV   the program [default: target/release/dynaconv, built if it is not there]
 #   PYTHON     the Python that makes the environments [default: python3]
 set -euo pipefail
 cd "$(dirname "$0")/.."
-work=benches/work
+made=benches/made
 dynaconv=${DYNACONV:-target/release/dynaconv}
 
-if [ ! -e "$work/torch/ready" ]; then
+if [ ! -e "$made/torch/ready" ]; then
     echo "== Installing PyTorch and the native engines"
-    "${PYTHON:-python3}" -m venv "$work/torch"
-    "$work/torch/bin/pip" install --quiet -r training/requirements.txt -r benches/peers/requirements.txt
-    touch "$work/torch/ready"
+    "${PYTHON:-python3}" -m venv "$made/torch"
+    "$made/torch/bin/pip" install --quiet -r training/requirements.txt -r benches/peers/requirements.txt
+    touch "$made/torch/ready"
 fi
 
-if [ ! -e "$work/models/mobilenet-v2-dcd.scores.npy" ]; then
+if [ ! -e "$made/models/mobilenet-v2-dcd.scores.npy" ]; then
     echo "== Writing the networks"
-    "$work/torch/bin/python" training/export_onnx.py --out "$work/models"
+    "$made/torch/bin/python" training/export_onnx.py --out "$made/models"
 fi
 
 if [ ! -x "$dynaconv" ] && [ -z "${DYNACONV:-}" ]; then
@@ -26,8 +26,8 @@ if [ ! -x "$dynaconv" ] && [ -z "${DYNACONV:-}" ]; then
 fi
 
 for network in mobilenet-v2 mobilenet-v2-dcd; do
-    model=$work/models/$network.safetensors
-    if [ ! -e "$model" ] || [ "$work/models/$network.pth.tar" -nt "$model" ]; then
-        "$dynaconv" import "$work/models/$network.pth.tar" --input-size 224 --output "$model"
+    model=$made/models/$network.safetensors
+    if [ ! -e "$model" ] || [ "$made/models/$network.pth.tar" -nt "$model" ]; then
+        "$dynaconv" import "$made/models/$network.pth.tar" --input-size 224 --output "$model"
     fi
 done

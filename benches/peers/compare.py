@@ -1,6 +1,6 @@
 """Runs dynaconv and native engines on the same networks, in turns, and prints how they compare.
 
-    python compare.py --work ../work --dynaconv ../../target/release/dynaconv [--rounds 3] [--runs 10] [--json FILE]
+    python compare.py --made ../made --dynaconv ../../target/release/dynaconv [--rounds 3] [--runs 10] [--json FILE]
 
 A turn is a process of its own that loads the network, answers, warms up and times its runs, so no engine disturbs another, and the way
 to the first answer is measured in every turn. Nobody is timed whose answer is not PyTorch's.
@@ -80,7 +80,7 @@ def measure(options: argparse.Namespace) -> tuple[dict[tuple[str, str], list[Tur
             network, engine = pair
             try:
                 take_turn = python_turn if engine in PYTHON_ENGINES else dynaconv_turn
-                turn = take_turn(engine, options.work / "models" / network, options)
+                turn = take_turn(engine, options.made / "models" / network, options)
                 if not turn["difference"] <= TOLERANCE:
                     raise EngineError(f"a wrong answer: it differs from PyTorch's by {turn['difference']:.2g} of the largest score")
             except EngineError as error:
@@ -159,7 +159,7 @@ def cpu_name() -> str:
 def main() -> None:
     names = lambda known: lambda text: [name for name in text.split(",") if name in known or sys.exit(f"'{name}' is none of {known}")]  # noqa: E731
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--work", type=Path, default=HERE.parent / "work", help="where models.sh has put the networks")
+    parser.add_argument("--made", type=Path, default=HERE.parent / "made", help="where models.sh has put the networks")
     parser.add_argument("--dynaconv", type=Path, default=HERE.parent.parent / "target/release/dynaconv")
     parser.add_argument("--device", default="gpu", help="dynaconv's GPU; must be the one that ncnn takes")
     parser.add_argument("--vulkan-device", type=int, default=0, help="ncnn's GPU, by its index")

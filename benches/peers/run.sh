@@ -2,20 +2,20 @@
 # Installs native engines and runs them beside dynaconv on the same networks. Usage: benches/peers/run.sh [options of compare.py]
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-work=benches/work
+made=benches/made
 
 benches/models.sh
 
 # ncnn's own format, from the ONNX files, by ncnn's converter. What one engine lacks must not stop the others.
 for network in mobilenet-v2 mobilenet-v2-dcd; do
-    files=$work/models/$network
+    files=$made/models/$network
     if [ ! -e "$files.ncnn.bin" ]; then
         echo "== Converting $network for ncnn"
-        "$work/torch/bin/pnnx" "$files.onnx" "inputshape=[1,3,224,224]" fp16=0 \
+        "$made/torch/bin/pnnx" "$files.onnx" "inputshape=[1,3,224,224]" fp16=0 \
             ncnnparam="$files.ncnn.param" ncnnbin="$files.ncnn.bin" ncnnpy="$files.ncnn.py" pnnxparam="$files.pnnx.param" \
             pnnxbin="$files.pnnx.bin" pnnxpy="$files.pnnx.py" pnnxonnx="$files.pnnx.onnx" >/dev/null ||
             echo "pnnx cannot convert $network: ncnn is left out"
     fi
 done
 
-exec "$work/torch/bin/python" benches/peers/compare.py --dynaconv "${DYNACONV:-target/release/dynaconv}" "$@"
+exec "$made/torch/bin/python" benches/peers/compare.py --dynaconv "${DYNACONV:-target/release/dynaconv}" "$@"

@@ -18,7 +18,7 @@ const HELP = `Usage: node bench.mjs [options]
   --first N         fresh browsers in which the way to the first answer is timed   [default: 1]
   --json FILE       also write everything as JSON (- for standard output instead of the table)
   --flags LIST      further flags for Chromium, such as --use-angle=vulkan
-  --work FOLDER     where the models are                                           [default: ../work]
+  --made FOLDER     where the models are                                           [default: ../made]
   --help`;
 
 const HERE = path.dirname(fileURLToPath(import.meta.url));
@@ -40,7 +40,7 @@ function options() {
   const { values } = parseArgs({
     options: {
       engines: string(ENGINES.join()), networks: string(NETWORKS.join()), rounds: string('3'), runs: string('2'), first: string('1'),
-      json: { type: 'string' }, flags: string(''), work: string(path.join(HERE, '../work')), help: { type: 'boolean' },
+      json: { type: 'string' }, flags: string(''), made: string(path.join(HERE, '../made')), help: { type: 'boolean' },
     },
   });
   if (values.help) {
@@ -58,7 +58,7 @@ function options() {
   };
   return {
     engines: list(values.engines, ENGINES), networks: list(values.networks, NETWORKS), rounds: count('rounds', 1), runs: count('runs', 1),
-    first: count('first', 1), json: values.json, flags: values.flags.split(',').filter(Boolean), work: values.work,
+    first: count('first', 1), json: values.json, flags: values.flags.split(',').filter(Boolean), made: values.made,
   };
 }
 
@@ -107,11 +107,11 @@ function within(promise, what) {
 }
 
 /** Sizes of what was fetched until the first answer: the model, and all the rest. */
-function bytesOf(files, work) {
+function bytesOf(files, made) {
   const sum = { code: 0, code_gzip: 0, model: 0, model_gzip: 0 };
   for (const file of files) {
     const { plain, gzip } = sizeOf(file);
-    const part = file.startsWith(path.resolve(work, 'models')) ? 'model' : 'code';
+    const part = file.startsWith(path.resolve(made, 'models')) ? 'model' : 'code';
     sum[part] += plain;
     sum[`${part}_gzip`] += gzip;
   }
@@ -129,9 +129,9 @@ const reason = (error) => String(error.message ?? error).split('\n')[0].replace(
 
 async function main() {
   const chosen = options();
-  const bundles = path.join(chosen.work, 'bundles');
+  const bundles = path.join(chosen.made, 'bundles');
   const server = await serve({
-    '/': HERE, '/bundle/': bundles, '/models/': path.resolve(chosen.work, 'models'), '/pkg/': path.join(HERE, '../../web/pkg'),
+    '/': HERE, '/bundle/': bundles, '/models/': path.resolve(chosen.made, 'models'), '/pkg/': path.join(HERE, '../../web/pkg'),
     '/onnxruntime/': path.join(HERE, 'node_modules/onnxruntime-web/dist'), '/litert/': path.join(HERE, 'node_modules/@litertjs/core/wasm'),
   });
   const started = { date: new Date().toISOString(), load_before: os.loadavg() };
@@ -177,7 +177,7 @@ async function main() {
         if (!adapter) throw new Error('this browser has no WebGPU adapter');
         const first = await begin(page, result.engine, result.network);
         result.first.push(first);
-        result.bytes = bytesOf(server.fetched, chosen.work);
+        result.bytes = bytesOf(server.fetched, chosen.made);
         say(`first answer of ${result.engine} on ${result.network}: ${first.total_ms.toFixed(0)} ms, right to ${first.difference.toExponential(1)}`);
       } finally {
         await browser.close();

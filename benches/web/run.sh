@@ -4,7 +4,7 @@
 #   DYNACONV, PYTHON   as in benches/models.sh
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-work=benches/work
+made=benches/made
 
 command -v node >/dev/null || { echo "error: node is needed (version 20 or later)" >&2; exit 2; }
 [ -x "${CHROMIUM:-/usr/bin/chromium}" ] || { echo "error: Chromium is needed: apt-get install chromium, or set CHROMIUM" >&2; exit 2; }
@@ -17,21 +17,20 @@ fi
 benches/models.sh
 
 # Without the converted models LiteRT.js and TensorFlow.js fail by name, and the others go on.
-if [ ! -e "$work/models/mobilenet-v2-dcd.tfjs/model.json" ]; then
+if [ ! -e "$made/models/mobilenet-v2-dcd.tfjs/model.json" ]; then
     echo "== Converting for LiteRT.js and TensorFlow.js"
-    if [ ! -e "$work/tensorflow/ready" ]; then
-        "${PYTHON:-python3}" -m venv "$work/tensorflow" &&
-            "$work/tensorflow/bin/pip" install --quiet -r benches/web/requirements.txt &&
-            touch "$work/tensorflow/ready" ||
+    if [ ! -e "$made/tensorflow/ready" ]; then
+        "${PYTHON:-python3}" -m venv "$made/tensorflow" &&
+            "$made/tensorflow/bin/pip" install --quiet -r benches/web/requirements.txt &&
+            touch "$made/tensorflow/ready" ||
             echo "TensorFlow cannot be installed: LiteRT.js and TensorFlow.js are left out" >&2
     fi
-    "$work/tensorflow/bin/python" benches/web/convert_tensorflow.py "$work/models" ||
+    "$made/tensorflow/bin/python" benches/web/convert_tensorflow.py "$made/models" ||
         echo "the conversion fails: LiteRT.js and TensorFlow.js are left out" >&2
 fi
 
-if [ ! -e web/pkg/index.js ] && [ -x scripts/build-web.sh ]; then
-    echo "== Building dynaconv's package"
-    scripts/build-web.sh || echo "the package cannot be built: dynaconv is left out" >&2
-fi
+# Always: what is measured is the library as it stands.
+echo "== Building dynaconv's package"
+scripts/build-web.sh || echo "the package cannot be built: dynaconv is left out" >&2
 
 exec node benches/web/bench.mjs "$@"
