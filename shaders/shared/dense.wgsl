@@ -32,19 +32,12 @@ struct Params {
 @group(0) @binding(3) var<storage, read_write> output: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read_write> partials: array<vec4<f32>>;
 
-override WORKGROUP_X: u32 = 8u;
-override WORKGROUP_Y: u32 = 8u;
+#import tile
 
-var<private> picture: u32;
-// The tile's number, its place in the output, and the first of its output groups.
+// The tile's number, and its place in the output.
 var<private> slot: u32;
 var<private> row: u32;
 var<private> column: u32;
-var<private> group: u32;
-// The sums of each column by output group.
-#repeat p = 0..TILE_PIXELS
-var<private> sums_$p: array<vec4<f32>, TILE_GROUPS>;
-#end
 
 fn set_place(tile: u32, first_group: u32, of_picture: u32) {
     let tiles_across = (params.out_width + TILE_PIXELS - 1u) / TILE_PIXELS;
@@ -53,15 +46,6 @@ fn set_place(tile: u32, first_group: u32, of_picture: u32) {
     row = tile / tiles_across;
     column = TILE_PIXELS * (tile % tiles_across);
     group = first_group;
-}
-
-// Whether the tile has this output group; a group past the last stands for the last one.
-fn has_group(offset: u32) -> bool {
-    return group + offset < params.out_groups;
-}
-
-fn group_at(offset: u32) -> u32 {
-    return min(group + offset, params.out_groups - 1u);
 }
 
 // The input under tap (i, j) of the tile's column `offset`; zero outside. The address is clamped, so that no invocation
@@ -76,14 +60,8 @@ fn load(offset: u32, i: u32, j: u32, k: u32) -> vec4<f32> {
     return select(vec4<f32>(0.0), input[pixel * params.in_groups + k], inside);
 }
 
-fn bias_and_activate() {
-    let bias = params.kernel * params.kernel * 4u * params.in_groups * params.out_groups;
-#repeat g = 0..TILE_GROUPS
-    let bias_$g = weights[bias + group_at($gu)];
-#repeat p = 0..TILE_PIXELS
-    sums_$p[$g] = activate(sums_$p[$g] + bias_$g);
-#end
-#end
+fn bias_at() -> u32 {
+    return params.kernel * params.kernel * 4u * params.in_groups * params.out_groups;
 }
 
 fn store() {
@@ -122,7 +100,7 @@ fn store_pool_sums() {
 fn plain(invocation: Invocation) {
     if !locate(invocation) { return; }
     accumulate();
-    bias_and_activate();
+    bias_and_activate(bias_at());
     store();
 }
 
@@ -130,7 +108,7 @@ fn plain(invocation: Invocation) {
 fn plain_pooled(invocation: Invocation) {
     if !locate(invocation) { return; }
     accumulate();
-    bias_and_activate();
+    bias_and_activate(bias_at());
     store();
     store_pool_sums();
 }

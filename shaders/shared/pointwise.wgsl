@@ -36,31 +36,19 @@ struct Params {
 @group(0) @binding(6) var<storage, read_write> output: array<vec4<f32>>;
 @group(0) @binding(7) var<storage, read_write> partials: array<vec4<f32>>;
 
-override WORKGROUP_X: u32 = 8u;
-override WORKGROUP_Y: u32 = 8u;
+#import tile
 
-var<private> picture: u32;
 var<private> pixels: u32;
-// The first of the invocation's pixels and of its output groups.
+// The first of the invocation's pixels.
 var<private> pixel: u32;
-var<private> group: u32;
-// The sums of each pixel by output group.
-#repeat p = 0..TILE_PIXELS
-var<private> sums_$p: array<vec4<f32>, TILE_GROUPS>;
-#end
-
-// Whether the tile has this output group; a group past the last stands for the last one.
-fn has_group(offset: u32) -> bool {
-    return group + offset < params.out_groups;
-}
-
-fn group_at(offset: u32) -> u32 {
-    return min(group + offset, params.out_groups - 1u);
-}
 
 // A pixel's place in a map of `groups` groups; past the end, that of the last pixel.
 fn place(offset: u32, groups: u32) -> u32 {
     return (picture * pixels + min(pixel + offset, pixels - 1u)) * groups;
+}
+
+fn bias_at() -> u32 {
+    return picture * params.weight_stride + 4u * params.in_groups * params.out_groups;
 }
 
 // λ on what is summed so far, then the low-rank branch.
@@ -73,16 +61,6 @@ fn accumulate_branch() {
 #end
 #end
     accumulate_latent((4u * params.in_groups + 1u) * params.out_groups, params.latent_groups);
-}
-
-fn bias_and_activate() {
-    let bias = picture * params.weight_stride + 4u * params.in_groups * params.out_groups;
-#repeat g = 0..TILE_GROUPS
-    let bias_$g = weights[bias + group_at($gu)];
-#repeat p = 0..TILE_PIXELS
-    sums_$p[$g] = activate(sums_$p[$g] + bias_$g);
-#end
-#end
 }
 
 fn add_residual() {
@@ -128,7 +106,7 @@ fn store_pool_sums() {
 fn plain(invocation: Invocation) {
     if !locate(invocation) { return; }
     accumulate_input(picture * params.weight_stride, params.in_groups);
-    bias_and_activate();
+    bias_and_activate(bias_at());
     store();
 }
 
@@ -136,7 +114,7 @@ fn plain(invocation: Invocation) {
 fn plain_pooled(invocation: Invocation) {
     if !locate(invocation) { return; }
     accumulate_input(picture * params.weight_stride, params.in_groups);
-    bias_and_activate();
+    bias_and_activate(bias_at());
     store();
     store_pool_sums();
 }
@@ -145,7 +123,7 @@ fn plain_pooled(invocation: Invocation) {
 fn residual_sum(invocation: Invocation) {
     if !locate(invocation) { return; }
     accumulate_input(picture * params.weight_stride, params.in_groups);
-    bias_and_activate();
+    bias_and_activate(bias_at());
     add_residual();
     store();
 }
@@ -154,7 +132,7 @@ fn residual_sum(invocation: Invocation) {
 fn residual_sum_pooled(invocation: Invocation) {
     if !locate(invocation) { return; }
     accumulate_input(picture * params.weight_stride, params.in_groups);
-    bias_and_activate();
+    bias_and_activate(bias_at());
     add_residual();
     store();
     store_pool_sums();
@@ -165,7 +143,7 @@ fn branch(invocation: Invocation) {
     if !locate(invocation) { return; }
     accumulate_input(picture * params.weight_stride, params.in_groups);
     accumulate_branch();
-    bias_and_activate();
+    bias_and_activate(bias_at());
     store();
 }
 
@@ -174,7 +152,7 @@ fn branch_pooled(invocation: Invocation) {
     if !locate(invocation) { return; }
     accumulate_input(picture * params.weight_stride, params.in_groups);
     accumulate_branch();
-    bias_and_activate();
+    bias_and_activate(bias_at());
     store();
     store_pool_sums();
 }
@@ -184,7 +162,7 @@ fn branch_residual_sum(invocation: Invocation) {
     if !locate(invocation) { return; }
     accumulate_input(picture * params.weight_stride, params.in_groups);
     accumulate_branch();
-    bias_and_activate();
+    bias_and_activate(bias_at());
     add_residual();
     store();
 }
@@ -194,7 +172,7 @@ fn branch_residual_sum_pooled(invocation: Invocation) {
     if !locate(invocation) { return; }
     accumulate_input(picture * params.weight_stride, params.in_groups);
     accumulate_branch();
-    bias_and_activate();
+    bias_and_activate(bias_at());
     add_residual();
     store();
     store_pool_sums();

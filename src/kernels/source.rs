@@ -8,13 +8,14 @@
 use super::Kernel;
 
 /// The files that kernels may import, by name.
-const SHARED: [(&str, &str); 6] = [
+const SHARED: [(&str, &str); 7] = [
     ("activation", include_str!("../../shaders/shared/activation.wgsl")),
     ("dense", include_str!("../../shaders/shared/dense.wgsl")),
     ("dense_plain", include_str!("../../shaders/shared/dense_plain.wgsl")),
     ("pointwise", include_str!("../../shaders/shared/pointwise.wgsl")),
     ("pointwise_plain", include_str!("../../shaders/shared/pointwise_plain.wgsl")),
     ("pool_sums", include_str!("../../shaders/shared/pool_sums.wgsl")),
+    ("tile", include_str!("../../shaders/shared/tile.wgsl")),
 ];
 
 /// The text that every backend compiles. What cannot be resolved stays as it is, which no WGSL compiler accepts.

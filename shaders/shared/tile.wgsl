@@ -1,0 +1,31 @@
+// What kernels have in common that compute TILE_PIXELS pixels of TILE_GROUPS output groups an invocation.
+
+override WORKGROUP_X: u32 = 8u;
+override WORKGROUP_Y: u32 = 8u;
+
+var<private> picture: u32;
+// The first of the invocation's output groups.
+var<private> group: u32;
+// The sums of each pixel by output group.
+#repeat p = 0..TILE_PIXELS
+var<private> sums_$p: array<vec4<f32>, TILE_GROUPS>;
+#end
+
+// Whether the tile has this output group; a group past the last stands for the last one.
+fn has_group(offset: u32) -> bool {
+    return group + offset < params.out_groups;
+}
+
+fn group_at(offset: u32) -> u32 {
+    return min(group + offset, params.out_groups - 1u);
+}
+
+// Bias, which begins at this place of the weights, and activation.
+fn bias_and_activate(bias: u32) {
+#repeat g = 0..TILE_GROUPS
+    let bias_$g = weights[bias + group_at($gu)];
+#repeat p = 0..TILE_PIXELS
+    sums_$p[$g] = activate(sums_$p[$g] + bias_$g);
+#end
+#end
+}
