@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes the networks that engines are compared on, in benches/made/models: ONNX files, checkpoints, and dynaconv's model files.
 # What is there already is kept. Usage: benches/models.sh
-#   DYNACONV   the program [default: target/release/dynaconv, built if it is not there]
+#   DYNACONV   the program [default: target/release/dynaconv, which is built]
 #   PYTHON     the Python that makes the environments [default: python3]
 set -euo pipefail
 cd "$(dirname "$0")/.."

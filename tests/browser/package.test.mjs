@@ -3,6 +3,9 @@
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { ROOT, launch, serve } from "./chromium.mjs";
 
@@ -295,6 +298,39 @@ describe("the package", { timeout: 600_000 }, () => {
       video: "bad-input", short: "bad-input", array: "bad-input", early: "bad-input", disposed: "disposed",
     });
     assert.match(errors.small.message, /needs \d+ bytes in one buffer, the device allows 65536/);
+  });
+
+  test("profiles the network on the GPU and the CPU, in the form that the program reads", async () => {
+    const found = await inPage(async () => {
+      const options = { repeats: 2, warmUp: 0, roof: false };
+      const results = {};
+      for (const device of ["gpu", "cpu"]) {
+        const classifier = await Classifier.load(MODEL, { device });
+        const before = await classifier.classify(await bitmap("pictures/cat.jpg"));
+        const profile = await classifier.profile(options);
+        const after = await classifier.classify(await bitmap("pictures/cat.jpg"));
+        const page = await Classifier.profilePage(profile);
+        const kinds = [await kindOf(classifier.profile({ repeats: 0 })), await kindOf(Classifier.profilePage({ schema: 1 }))];
+        results[device] = { profile, page, kinds, launches: classifier.info.launches, same: before[0].class === after[0].class };
+        classifier.dispose();
+      }
+      return results;
+    });
+    const folder = mkdtempSync(join(tmpdir(), "dynaconv-"));
+    for (const [device, { profile, page, kinds, launches, same }] of Object.entries(found)) {
+      assert.equal(profile.dispatches.length, launches);
+      assert.ok(profile.dispatches.every(({ flops, bytes_read, time }) => flops > 0 && bytes_read > 0 && time.n === 2), device);
+      assert.ok(profile.runs.plain.median > 0 && page.startsWith("<!doctype html>") && page.includes(profile.network) && same, device);
+      assert.deepEqual(kinds.map(({ kind }) => kind), ["bad-input", "bad-input"]);
+      const file = join(folder, `${device}.json`);
+      writeFileSync(file, JSON.stringify(profile));
+      const table = execFileSync(PROGRAM, ["profile", "--read", file, "--by", "dispatch"], { cwd: ROOT, encoding: "utf8" });
+      assert.ok(table.includes("features.0.0") && table.includes(device === "gpu" ? "webgpu" : "cpu"), table);
+    }
+    rmSync(folder, { recursive: true });
+    // A software adapter gets the kernels for software in a page, too.
+    assert.ok(found.gpu.profile.device.software && found.gpu.profile.dispatches.some(({ kernel }) => kernel === "conv_pointwise_wide"));
+    assert.equal(found.gpu.profile.method.timing, "pass_boundaries");
   });
 
   test("refuses a picture of another site, and goes on", async () => {
