@@ -170,6 +170,22 @@ fn variants_and_shaders_of_ones_own_are_tried() {
     let wrong = ab(&["--shader", "wrong.wgsl"]).succeeded().out;
     assert!(wrong.contains("values differ, by at most "), "{wrong}");
 
+    // The stem's kernel differs from device to device: what `shaders --device` writes is what this one runs.
+    let stem = place.run(&["shaders", "-m", "tiny.safetensors", "--pass", "0", "--device", "gpu"]).succeeded().out;
+    place.write("stem.wgsl", stem);
+    let stem = ["ab", "-m", "tiny.safetensors", "--layer", "features.0.0", "--repeats", "1", "--json", "--shader"];
+    let same = place.run(&[&stem[..], &["stem.wgsl"]].concat()).succeeded().json();
+    assert_eq!(same[0]["outputs"][0]["differing"], 0);
+    let planned = place.run(&["inspect", "-m", "tiny.safetensors", "--plan", "--device", "gpu"]).succeeded().out;
+    let kernel = same[0]["kernel"].as_str().unwrap();
+    assert!(planned.contains(&format!("features.0.0 | {kernel}")), "{kernel} in {planned}");
+    assert!(
+        place
+            .run(&["shaders", "--pass", "0", "--device", "no such adapter"])
+            .error()
+            .contains("no GPU adapter matches")
+    );
+
     let line = 1 + text.lines().position(|line| line.contains("fn rolling(")).unwrap();
     let refused = |right: &str, wrong: &str, part: &str| {
         assert!(text.contains(right), "{right}");
