@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
+from pathlib import Path
 
 import torch
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from data import enlarge
@@ -18,6 +20,15 @@ ABLATIONS = {"phi=0": "fc_phi", "lambda=1": "fc_scale"}
 def build(kind: str, classes: int = len(CLASSES)) -> MobileNetV2:
     """``dcd`` by the official layer rules (fc_squeeze 16) or its ``static`` twin, both at width 1."""
     return MobileNetV2DCD(classes, 1.0, 16) if kind == "dcd" else MobileNetV2(classes, 1.0)
+
+
+def load_static(path: Path) -> MobileNetV2:
+    """A trained static network: the averaged weights of a ``latest.pt``, or a model file of dynaconv."""
+    model = build("static")
+    state = load_file(path) if path.suffix == ".safetensors" else torch.load(path)["mean"]
+    counters = {name: value for name, value in model.state_dict().items() if name.endswith("num_batches_tracked")}
+    model.load_state_dict(counters | {name: value.float() for name, value in state.items()})
+    return model
 
 
 def ablated(model: nn.Module, head: str) -> nn.Module:

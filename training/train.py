@@ -1,7 +1,8 @@
 """Train MobileNetV2-DCD or its static twin on CIFAR-10 with one recipe; resumes by itself from its last checkpoint.
 
-Sizes progress: the first pictures are seen at a small size, where a step is cheap, the rest at the final size. The learning rate
-depends on the number of pictures seen alone, so that both networks get the same schedule whatever their speed.
+Sizes progress: the first pictures are seen at a small size, where a step is cheap, the last at the final size. From the second size
+on the first blocks, whose large maps cost most of a step, stay as they are. The learning rate depends on the number of pictures seen
+alone, so that both networks get the same schedule whatever their speed.
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ from torch import Tensor, nn
 
 from data import augment, enlarge, load_cached, photograph, split_held_out
 from imagenet_start import start, start_from_static
-from networks import ABLATIONS, CLASSES, ablated, build, logits, top1, true_statistics
+from networks import ABLATIONS, CLASSES, ablated, build, load_static, logits, top1, true_statistics
+
+FROZEN = 7  # leading entries of `features` that rest after the first size: the stem and the blocks down to an eighth of the picture
 
 
 def arguments() -> argparse.Namespace:
@@ -29,18 +32,18 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--kind", choices=["dcd", "static"], required=True)
     parser.add_argument("--cifar", type=Path, required=True, help="folder with train/<class>/*.jpg")
     parser.add_argument("--tflite", type=Path, required=True, help="ImageNet start weights")
-    parser.add_argument("--parent", type=Path, help="latest.pt of a static run to continue instead (the schedule goes on from its pictures)")
+    parser.add_argument("--parent", type=Path, help="trained static network to continue instead: a latest.pt or a model file of dynaconv")
     parser.add_argument("--run", type=Path, required=True, help="folder for checkpoints and log")
     parser.add_argument("--photo", type=Path, help="a photograph to classify at every evaluation")
-    parser.add_argument("--pictures", type=int, default=200_000, help="length of the schedule, in pictures seen")
-    parser.add_argument("--small-pictures", type=int, default=48_000, help="how many of them at the small size")
-    parser.add_argument("--sizes", type=int, nargs=2, default=(64, 96))
-    parser.add_argument("--light-after", type=int, default=120_000, help="pictures after which augmentation is light")
+    parser.add_argument("--pictures", type=int, default=600_000, help="length of the schedule, in pictures seen")
+    parser.add_argument("--sizes", type=int, nargs=3, default=(64, 96, 128), help="input sizes, one after the other")
+    parser.add_argument("--grow-at", type=int, nargs=2, default=(60_000, 360_000), help="pictures after which the size grows")
+    parser.add_argument("--light-after", type=int, default=500_000, help="pictures after which augmentation is light")
     parser.add_argument("--batch", type=int, default=64)
-    parser.add_argument("--rate", type=float, default=6e-4)
+    parser.add_argument("--rate", type=float, default=1e-3)
     parser.add_argument("--decay", type=float, default=0.02)
     parser.add_argument("--ema", type=float, default=0.998)
-    parser.add_argument("--evaluate-every", type=int, default=40_000)
+    parser.add_argument("--evaluate-every", type=int, default=60_000)
     parser.add_argument("--save-seconds", type=float, default=240)
     parser.add_argument("--stop-after", type=int, help="end early, the schedule unchanged (for trials)")
     parser.add_argument("--seed", type=int, default=1)
@@ -72,6 +75,19 @@ def save(path: Path, state: dict) -> None:
     """Atomic: a process killed while writing leaves the previous checkpoint whole."""
     torch.save(state, path.with_suffix(".tmp"))
     os.replace(path.with_suffix(".tmp"), path)
+
+
+def size_at(seen: int, options: argparse.Namespace) -> int:
+    """The input size of a batch, in pixels a side."""
+    return options.sizes[sum(seen >= pictures for pictures in options.grow_at)]
+
+
+def rest(model: nn.Module) -> None:
+    """Freeze the first blocks, their batch norms included."""
+    for block in model.features[:FROZEN]:
+        block.eval()
+        for parameter in block.parameters():
+            parameter.requires_grad_(False)
 
 
 class Log:
@@ -112,23 +128,19 @@ def main() -> None:
     latest = options.run / "latest.pt"
     images, labels = load_cached(options.cifar / "train", options.run.parent / "train-cache.pt")
     kept, held = split_held_out(labels)
-    small, final = options.sizes
+    final = options.sizes[-1]
 
     model = build(options.kind)
     generator = torch.Generator().manual_seed(options.seed)
     seen = step = 0
-    first = 0  # pictures that a parent had seen
+    pick = kept[torch.randperm(len(kept), generator=torch.Generator().manual_seed(0))]
     if not latest.exists():
-        pick = kept[torch.randperm(len(kept), generator=torch.Generator().manual_seed(0))]
         if options.parent:
-            parent = torch.load(options.parent)
-            static = build("static").to(memory_format=torch.channels_last)
-            static.load_state_dict(parent["mean"])
-            true_statistics(static, images[pick[:1024]], final)
-            start_from_static(model, static, enlarge(images[pick[:512]], final))
-            seen = first = parent["seen"]
+            static = load_static(options.parent).to(memory_format=torch.channels_last)
+            true_statistics(static, images[pick[:1024]], options.sizes[0])
+            start_from_static(model, static, enlarge(images[pick[:512]], options.sizes[0]))
         else:
-            start(model, options.tflite, enlarge(images[pick[:512]], small))
+            start(model, options.tflite, enlarge(images[pick[:512]], options.sizes[0]))
     model = model.to(memory_format=torch.channels_last)
     mean = copy.deepcopy(model)
     optimiser = torch.optim.AdamW(groups(model, options.decay), lr=options.rate, betas=(0.9, 0.99), foreach=True)
@@ -138,12 +150,12 @@ def main() -> None:
         mean.load_state_dict(state["mean"])
         optimiser.load_state_dict(state["optimiser"])
         generator.set_state(state["generator"])
-        seen, step, first = state["seen"], state["step"], state.get("first", 0)
+        seen, step = state["seen"], state["step"]
     log(event="start", seen=seen, options={k: str(v) for k, v in vars(options).items() if not isinstance(v, Path)})
 
     def checkpoint() -> None:
         save(latest, {"model": model.state_dict(), "mean": mean.state_dict(), "optimiser": optimiser.state_dict(),
-                      "generator": generator.get_state(), "seen": seen, "step": step, "first": first})
+                      "generator": generator.get_state(), "seen": seen, "step": step})
 
     stopping = False
 
@@ -157,18 +169,25 @@ def main() -> None:
     saved = logged = time.time()
     window: list[tuple[float, float]] = []
     window_seen = seen
-    model.train()
+    size, forward = 0, model
     while seen < options.pictures and not stopping and not (options.stop_after and seen >= options.stop_after):
         epoch, offset = divmod(seen, per_epoch)
         if epoch != order_epoch:
             shuffle = torch.Generator().manual_seed(1000 * options.seed + epoch)
             order, order_epoch = kept[torch.randperm(len(kept), generator=shuffle)], epoch
         chosen = order[offset : offset + options.batch]
-        size = small if seen < options.small_pictures else final
-        rate = rate_at(seen - first, options.pictures - first, options.rate)
+        if size != size_at(seen, options):
+            size = size_at(seen, options)
+            if size > options.sizes[0]:
+                true_statistics(model, images[pick[:1024]], size)  # those of the blocks that rest stay so
+                forward = torch.compile(model, dynamic=False)
+            model.train()
+            if size > options.sizes[0]:
+                rest(model)
+        rate = rate_at(seen, options.pictures, options.rate)
         for group in optimiser.param_groups:
             group["lr"] = rate
-        outputs = model(augment(images[chosen], size, generator, seen >= options.light_after))
+        outputs = forward(augment(images[chosen], size, generator, seen >= options.light_after))
         loss = F.cross_entropy(outputs, labels[chosen], label_smoothing=0.1)
         optimiser.zero_grad()
         loss.backward()
@@ -184,15 +203,14 @@ def main() -> None:
                 train_top1=round(sum(hits) / len(hits), 4), per_second=round((seen - window_seen) / (time.time() - logged), 1))
             window, window_seen, logged = [], seen, time.time()
         if seen // options.evaluate_every != before // options.evaluate_every:
-            log(event="evaluate", seen=seen, size=final, **measure(mean, images, kept, held, labels, final, options.photo))
+            log(event="evaluate", seen=seen, size=size, **measure(mean, images, kept, held, labels, size, options.photo))
             window, window_seen, logged = [], seen, time.time()
         if time.time() - saved > options.save_seconds:
             checkpoint()
             saved = time.time()
     checkpoint()
     if seen >= options.pictures:
-        pick = torch.randperm(len(kept), generator=torch.Generator().manual_seed(0))[:4096]
-        true_statistics(mean, images[kept[pick]], final)
+        true_statistics(mean, images[pick[:4096]], final)
         save(options.run / "final.pt", {"kind": options.kind, "state_dict": mean.state_dict(), "seen": seen, "size": final})
         log(event="finished", seen=seen, **measure(mean, images, kept, held, labels, final, options.photo))
 
