@@ -3,6 +3,7 @@
 use bytemuck::{Pod, Zeroable};
 use rayon::prelude::*;
 
+use super::multiply::multiply;
 use super::scalar::sum;
 use super::{Access, Arguments, Cost, Dispatch, Kernel, Scalar, Spec, vec4_bytes};
 
@@ -139,16 +140,13 @@ fn rows<S: Scalar>(
     b: &mut [[S; 4]],
 ) {
     let out_groups = lambda.len();
-    let q = parts.q.as_flattened();
-    let inputs = q.len() / latent;
-    w.par_chunks_exact_mut(out_groups).enumerate().for_each(|(k, row)| {
-        for ((out, w0), scale) in row.iter_mut().zip(&parts.w0[k * out_groups..]).zip(lambda) {
-            *out = std::array::from_fn(|c| scale[c] * w0[c]);
-        }
-        for l in 0..latent {
-            let t = sum((0..latent).map(|j| matrix[l * latent + j] * q[j * inputs + k]));
-            add_scaled(row, &parts.p[l * out_groups..], t);
-        }
+    let transposed: Vec<S> = (0..latent * latent).map(|at| matrix[at % latent * latent + at / latent]).collect();
+    w.par_chunks_mut(TWIN_ROWS * out_groups).enumerate().for_each(|(block, w)| {
+        let q = parts.q_rows(block, w.len() / out_groups, latent);
+        let mut mixed = vec![[S::ZERO; 4]; q.len()];
+        multiply(&mut mixed, &q, transposed.as_chunks().0, latent / 4);
+        parts.scale(block, lambda, w);
+        multiply(w, &mixed, parts.p, out_groups);
     });
     b.copy_from_slice(parts.bias);
     for l in 0..latent {
@@ -167,26 +165,42 @@ fn columns<S: Scalar>(
     b: &mut [[S; 4]],
 ) {
     let out_groups = lambda.len();
-    let q = parts.q.as_flattened();
-    let inputs = q.len() / latent;
     let mut product = vec![[S::ZERO; 4]; latent * out_groups];
     for (j, row) in product.chunks_exact_mut(out_groups).enumerate() {
         for l in 0..latent {
             add_scaled(row, &parts.p[l * out_groups..], matrix[l * latent + j]);
         }
     }
-    w.par_chunks_exact_mut(out_groups).enumerate().for_each(|(k, row)| {
-        for ((out, w0), scale) in row.iter_mut().zip(&parts.w0[k * out_groups..]).zip(lambda) {
-            *out = std::array::from_fn(|c| scale[c] * w0[c]);
-        }
-        for (j, column) in product.chunks_exact(out_groups).enumerate() {
-            add_scaled(row, column, q[j * inputs + k]);
-        }
+    w.par_chunks_mut(TWIN_ROWS * out_groups).enumerate().for_each(|(block, w)| {
+        let q = parts.q_rows(block, w.len() / out_groups, latent);
+        parts.scale(block, lambda, w);
+        multiply(w, &q, &product, out_groups);
     });
     b.copy_from_slice(parts.bias);
     for (j, column) in product.chunks_exact(out_groups).enumerate() {
         add_scaled(b, column, parts.q_offset[j]);
         add_scaled(b, &parts.p[j * out_groups..], parts.latent_offset[j]);
+    }
+}
+
+/// Rows of W that one task of the twin computes.
+const TWIN_ROWS: usize = 16;
+
+impl<S: Scalar> Parts<'_, S> {
+    /// Q transposed, for the rows of one block of W: one row of latent values each.
+    fn q_rows(&self, block: usize, rows: usize, latent: usize) -> Vec<[S; 4]> {
+        let q = self.q.as_flattened();
+        let (inputs, first) = (q.len() / latent, block * TWIN_ROWS);
+        let row = |k: usize| (0..latent / 4).map(move |group| std::array::from_fn(|c| q[(4 * group + c) * inputs + k]));
+        (first..first + rows).flat_map(row).collect()
+    }
+
+    /// λ ⊙ W₀ for the rows of one block.
+    fn scale(&self, block: usize, lambda: &[[S; 4]], w: &mut [[S; 4]]) {
+        let w0 = &self.w0[block * TWIN_ROWS * lambda.len()..];
+        for ((out, w0), scale) in w.iter_mut().zip(w0).zip(lambda.iter().cycle()) {
+            *out = std::array::from_fn(|c| scale[c] * w0[c]);
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use bytemuck::{Pod, Zeroable};
 use rayon::prelude::*;
 
-use super::epilogue::add_product;
+use super::multiply::multiply;
 use super::pool::{bin_pixels, means_of};
 use super::{Access, Arguments, Cost, Dispatch, Kernel, Pooling, Scalar, Spec, vec4_bytes};
 
@@ -142,15 +142,16 @@ pub(super) fn twin<S: Scalar>(dispatch: &Dispatch, mut arguments: Arguments<'_, 
         means_of(params.bin_pixels, slots, sums, &mut pooled);
 
         let mut hidden = vec![[S::ZERO; 4]; squeeze];
-        multiply(&mut hidden, &pooled, weights);
+        multiply(&mut hidden, &pooled, weights, squeeze);
         let gate = 4 * pooled_groups * squeeze;
         let mut gates = vec![[S::ZERO; 4]; squeeze];
-        multiply(&mut gates, &hidden, &weights[gate..]);
+        multiply(&mut gates, &hidden, &weights[gate..], squeeze);
         for (y, g) in hidden.iter_mut().zip(gates) {
             *y = std::array::from_fn(|c| y[c] * (g[c] + 3.0.into()).clamp(0.0, 6.0));
         }
 
-        multiply(heads, &hidden, &weights[gate + 4 * squeeze * squeeze..]);
+        heads.fill([S::ZERO; 4]);
+        multiply(heads, &hidden, &weights[gate + 4 * squeeze * squeeze..], head_groups);
         let (matrix, lambda) = heads.split_at_mut(matrix_groups);
         for (row, values) in matrix.chunks_exact_mut(latent_groups.max(1)).enumerate() {
             values[row / 4][row % 4] += 1.0.into();
@@ -159,16 +160,4 @@ pub(super) fn twin<S: Scalar>(dispatch: &Dispatch, mut arguments: Arguments<'_, 
             *value = value.map(|v| (v + 3.0.into()).clamp(0.0, 6.0));
         }
     });
-}
-
-/// out = x · weights, with weights `[4·x.len()][out.len()]`.
-fn multiply<S: Scalar>(out: &mut [[S; 4]], x: &[[S; 4]], weights: &[[S; 4]]) {
-    let step = out.len();
-    out.fill([S::ZERO; 4]);
-    for (k, x) in x.iter().enumerate() {
-        for (group, sum) in out.iter_mut().enumerate() {
-            let at = 4 * k * step + group;
-            add_product(sum, std::array::from_fn(|lane| weights[at + lane * step]), *x);
-        }
-    }
 }

@@ -5,7 +5,7 @@ use rayon::prelude::*;
 
 use super::axis::Axis;
 use super::conv_depthwise::sum_tiles;
-use super::epilogue::add_product;
+use super::multiply::multiply;
 use super::{Access, Arguments, Cost, Dispatch, Epilogue, Kernel, Nonlinearity, Scalar, Spec, Tile, tile, vec4_bytes};
 
 /// The specification of small tiles.
@@ -154,26 +154,18 @@ pub(super) fn twin<S: Scalar>(dispatch: &Dispatch, mut arguments: Arguments<'_, 
         for (column, out) in out.chunks_exact_mut(out_groups).enumerate() {
             let left = (column * params.stride as usize) as isize - params.pad_left as isize;
             out.copy_from_slice(bias);
-            for i in 0..kernel {
-                for j in 0..kernel {
-                    let (y, x) = (top + i as isize, left + j as isize);
-                    if y < 0 || x < 0 || y >= in_height || x >= in_width {
-                        continue;
-                    }
-                    let pixel = ((picture as isize * in_height + y) * in_width + x) as usize;
-                    for k in 0..in_groups {
-                        let first = ((i * kernel + j) * in_groups + k) * 4 * out_groups;
-                        for (group, sum) in out.iter_mut().enumerate() {
-                            let at = first + group;
-                            let rows = std::array::from_fn(|lane| weights[at + lane * out_groups]);
-                            add_product(sum, rows, input[pixel * in_groups + k]);
-                        }
-                    }
+            // The columns that a row of the kernel covers lie side by side, as do its weights.
+            let covered = 0.max(-left)..(in_width - left).clamp(0, kernel as isize);
+            let count = covered.end.saturating_sub(covered.start).max(0) as usize * in_groups;
+            for i in (0..kernel).filter(|_| count > 0) {
+                let y = top + i as isize;
+                if (0..in_height).contains(&y) {
+                    let pixel = (picture as isize * in_height + y) * in_width + left + covered.start;
+                    let first = (i * kernel + covered.start as usize) * in_groups * 4 * out_groups;
+                    multiply(out, &input[pixel as usize * in_groups..][..count], &weights[first..], out_groups);
                 }
             }
-            for sum in out {
-                *sum = nonlinearity.apply(*sum);
-            }
+            nonlinearity.apply(out);
         }
     });
 

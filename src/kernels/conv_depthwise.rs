@@ -4,7 +4,8 @@ use bytemuck::{Pod, Zeroable};
 use rayon::prelude::*;
 
 use super::axis::Axis;
-use super::epilogue::BinSums;
+use super::epilogue::add_to_bins;
+use super::vectors::{Loops, widest};
 use super::{
     Access, Arguments, Cost, Dispatch, Epilogue, Kernel, Nonlinearity, Scalar, Spec, split_workgroup, vec4_bytes,
 };
@@ -147,26 +148,19 @@ pub(super) fn twin<S: Scalar>(dispatch: &Dispatch, mut arguments: Arguments<'_, 
     rows.for_each(|(index, out)| {
         let (picture, row) = (index / out_height, index % out_height);
         let top = (row * params.stride as usize) as isize - params.pad_top as isize;
+        let mut taps: Vec<(&[S], &[S])> = Vec::with_capacity(kernel * kernel);
         for (column, out) in out.chunks_exact_mut(groups).enumerate() {
             let left = (column * params.stride as usize) as isize - params.pad_left as isize;
-            out.copy_from_slice(&weights[kernel * kernel * groups..][..groups]);
-            for i in 0..kernel {
-                for j in 0..kernel {
-                    let (y, x) = (top + i as isize, left + j as isize);
-                    if y < 0 || x < 0 || y >= in_height || x >= in_width {
-                        continue;
-                    }
-                    let pixel = (picture as isize * in_height + y) * in_width + x;
-                    let source = &input[pixel as usize * groups..][..groups];
-                    let weight = &weights[(i * kernel + j) * groups..][..groups];
-                    for ((sum, w), v) in out.iter_mut().zip(weight).zip(source) {
-                        *sum = std::array::from_fn(|c| sum[c] + w[c] * v[c]);
-                    }
-                }
-            }
-            for sum in out {
-                *sum = nonlinearity.apply(*sum);
-            }
+            taps.clear();
+            taps.extend((0..kernel * kernel).filter_map(|tap| {
+                let (y, x) = (top + (tap / kernel) as isize, left + (tap % kernel) as isize);
+                let inside = (0..in_height).contains(&y) && (0..in_width).contains(&x);
+                let pixel = (picture as isize * in_height + y) * in_width + x;
+                inside.then(|| (channels(weights, tap, groups), channels(input, pixel as usize, groups)))
+            }));
+            let bias = channels(weights, kernel * kernel, groups);
+            widest(Taps { out: out.as_flattened_mut(), bias, taps: &taps });
+            nonlinearity.apply(out);
         }
     });
 
@@ -176,6 +170,45 @@ pub(super) fn twin<S: Scalar>(dispatch: &Dispatch, mut arguments: Arguments<'_, 
         let partials = arguments.output("partials");
         sum_tiles(output, partials, [out_height, out_width, groups], tile, bins, arguments.pictures);
     }
+}
+
+/// All channels at one place of a map or of the weights.
+fn channels<S: Scalar>(memory: &[[S; 4]], place: usize, groups: usize) -> &[S] {
+    memory[place * groups..][..groups].as_flattened()
+}
+
+/// One output pixel: the bias, and weight · value for each tap, channel by channel.
+struct Taps<'a, S> {
+    out: &'a mut [S],
+    bias: &'a [S],
+    taps: &'a [(&'a [S], &'a [S])],
+}
+
+impl<S: Scalar> Loops for Taps<'_, S> {
+    #[inline(always)]
+    fn run<const ROWS: usize, const COLUMNS: usize>(self) {
+        let (blocks, rest) = self.out.as_chunks_mut::<COLUMNS>();
+        let whole = blocks.len() * COLUMNS;
+        for (index, block) in blocks.iter_mut().enumerate() {
+            sum_taps(block, index * COLUMNS, self.bias, self.taps);
+        }
+        for (index, block) in rest.as_chunks_mut::<4>().0.iter_mut().enumerate() {
+            sum_taps(block, whole + 4 * index, self.bias, self.taps);
+        }
+    }
+}
+
+/// The sums of N channels from `first` on.
+#[inline(always)]
+fn sum_taps<S: Scalar, const N: usize>(out: &mut [S; N], first: usize, bias: &[S], taps: &[(&[S], &[S])]) {
+    let mut sums: [S; N] = std::array::from_fn(|c| bias[first + c]);
+    for (weights, values) in taps {
+        let (weights, values) = (&weights[first..][..N], &values[first..][..N]);
+        for ((sum, weight), value) in sums.iter_mut().zip(weights).zip(values) {
+            *sum += *weight * *value;
+        }
+    }
+    *out = sums;
 }
 
 /// The partial sums of tiles of `tile` rows and columns, in the order of the tiles.
@@ -194,16 +227,11 @@ pub(super) fn sum_tiles<S: Scalar>(
     by_slot.for_each(|(index, partials)| {
         let (picture, slot) = (index / slots, index % slots);
         let (top, left) = (slot / across * tile[0], slot % across * tile[1]);
-        for group in 0..groups {
-            let mut sums = BinSums::new(bins);
-            for row in top..height.min(top + tile[0]) {
-                for column in left..width.min(left + tile[1]) {
-                    let value = map[((picture * height + row) * width + column) * groups + group];
-                    sums.add([row as u32, column as u32], [height as u32, width as u32], value);
-                }
-            }
-            for bin in 0..count {
-                partials[bin * groups + group] = sums.sums[bin];
+        partials.fill([S::ZERO; 4]);
+        for row in top..height.min(top + tile[0]) {
+            for column in left..width.min(left + tile[1]) {
+                let values = &map[((picture * height + row) * width + column) * groups..][..groups];
+                add_to_bins(partials, bins, [row as u32, column as u32], [height as u32, width as u32], values);
             }
         }
     });

@@ -3,7 +3,8 @@
 use bytemuck::{Pod, Zeroable};
 use rayon::prelude::*;
 
-use super::epilogue::BinSums;
+use super::epilogue::{self, add_to_bins};
+use super::multiply::multiply;
 use super::{Access, Arguments, Cost, Dispatch, Epilogue, Kernel, Nonlinearity, Scalar, Spec, Tile, tile, vec4_bytes};
 
 /// The specification of small tiles.
@@ -211,12 +212,13 @@ pub(super) fn twin<S: Scalar>(dispatch: &Dispatch, mut arguments: Arguments<'_, 
             multiply(out, &latent[place(latent_groups)..][..rows * latent_groups], p, out_groups);
         }
         let bias = &weights[set + 4 * in_groups * out_groups..][..out_groups];
-        for (index, sum) in out.iter_mut().enumerate() {
-            let biased = std::array::from_fn(|c| sum[c] + bias[index % out_groups][c]);
-            *sum = nonlinearity.apply(biased);
-            if has_residual {
-                super::epilogue::add(sum, residual[place(out_groups) + index]);
-            }
+        for row in out.chunks_exact_mut(out_groups) {
+            epilogue::add(row, bias);
+        }
+        nonlinearity.apply(out);
+        if has_residual {
+            let first = place(out_groups);
+            epilogue::add(out, &residual[first..][..rows * out_groups]);
         }
     });
 
@@ -226,77 +228,19 @@ pub(super) fn twin<S: Scalar>(dispatch: &Dispatch, mut arguments: Arguments<'_, 
         let tile = tile::slot_pixels_of(dispatch.kernel) as usize;
         let slots = pixels.div_ceil(tile);
         let partials = arguments.output("partials");
-        for picture in 0..arguments.pictures {
-            let map = &output[picture * pixels * out_groups..][..pixels * out_groups];
-            for slot in 0..slots {
-                for group in 0..out_groups {
-                    let mut sums = BinSums::new(bins);
-                    for pixel in slot * tile..pixels.min((slot + 1) * tile) {
-                        let at = [pixel as u32 / params.width, pixel as u32 % params.width];
-                        sums.add(at, size, map[pixel * out_groups + group]);
-                    }
-                    let count = (bins * bins) as usize;
-                    for bin in 0..count {
-                        let place = ((picture * slots + slot) * count + bin) * out_groups + group;
-                        partials[place] = sums.sums[bin];
-                    }
-                }
+        let by_slot =
+            partials.par_chunks_exact_mut((bins * bins) as usize * out_groups).take(arguments.pictures * slots);
+        by_slot.enumerate().for_each(|(index, sums)| {
+            let (picture, first) = (index / slots, index % slots * tile);
+            sums.fill([S::ZERO; 4]);
+            for pixel in first..pixels.min(first + tile) {
+                let at = [pixel as u32 / params.width, pixel as u32 % params.width];
+                let values = &output[(picture * pixels + pixel) * out_groups..][..out_groups];
+                add_to_bins(sums, bins, at, size, values);
             }
-        }
+        });
     }
 }
 
 /// Pixels that one task of the twin computes: enough to use loaded weights again, few enough for every core to have some.
-const TWIN_PIXELS: usize = 28;
-
-/// out += x · weights, for rows of x with `4 · x.len() / rows` channels each and `weights[channel][out_groups]`.
-fn multiply<S: Scalar>(out: &mut [[S; 4]], x: &[[S; 4]], weights: &[[S; 4]], out_groups: usize) {
-    let rows = out.len() / out_groups;
-    let (inputs, outputs) = (4 * x.len() / rows, 4 * out_groups);
-    let (x, weights, out) = (x.as_flattened(), weights.as_flattened(), out.as_flattened_mut());
-    let weights = &weights[..inputs * outputs];
-    for column in (0..outputs).step_by(8) {
-        let wide = column + 8 <= outputs;
-        for (out, x) in out.chunks_mut(4 * outputs).zip(x.chunks(4 * inputs)) {
-            match (out.len() == 4 * outputs, wide) {
-                (true, true) => multiply_tile::<S, 4, 8>(out, x, weights, outputs, column),
-                (true, false) => multiply_tile::<S, 4, 4>(out, x, weights, outputs, column),
-                (false, _) => {
-                    for (out, x) in out.chunks_exact_mut(outputs).zip(x.chunks_exact(inputs)) {
-                        if wide {
-                            multiply_tile::<S, 1, 8>(out, x, weights, outputs, column);
-                        } else {
-                            multiply_tile::<S, 1, 4>(out, x, weights, outputs, column);
-                        }
-                    }
-                }
-            }
-        }
-    }
-}
-
-/// What `multiply` does for ROWS rows and COLUMNS columns, whose sums stay in registers.
-fn multiply_tile<S: Scalar, const ROWS: usize, const COLUMNS: usize>(
-    out: &mut [S],
-    x: &[S],
-    weights: &[S],
-    outputs: usize,
-    column: usize,
-) {
-    let inputs = x.len() / ROWS;
-    let x: [&[S]; ROWS] = std::array::from_fn(|row| &x[row * inputs..][..inputs]);
-    let mut sums: [[S; COLUMNS]; ROWS] =
-        std::array::from_fn(|row| std::array::from_fn(|c| out[row * outputs + column + c]));
-    for (k, weights) in weights.chunks_exact(outputs).take(inputs).enumerate() {
-        let weights: [S; COLUMNS] = std::array::from_fn(|c| weights[column + c]);
-        for (sums, x) in sums.iter_mut().zip(x) {
-            let x = x[k];
-            for (sum, weight) in sums.iter_mut().zip(weights) {
-                *sum += weight * x;
-            }
-        }
-    }
-    for (row, sums) in sums.iter().enumerate() {
-        out[row * outputs + column..][..COLUMNS].copy_from_slice(sums);
-    }
-}
+const TWIN_PIXELS: usize = 32;

@@ -36,13 +36,13 @@ impl Nonlinearity {
     }
 
     /// The twin of `activate`. NaN passes through.
-    #[inline]
-    pub(super) fn apply<S: Scalar>(self, u: [S; 4]) -> [S; 4] {
+    pub(super) fn apply<S: Scalar>(self, values: &mut [[S; 4]]) {
+        let values = values.as_flattened_mut().iter_mut();
         match self {
-            Self::Identity => u,
-            Self::Relu => u.map(|v| if v < S::ZERO { S::ZERO } else { v }),
-            Self::Relu6 => u.map(|v| v.clamp(0.0, 6.0)),
-            Self::Gate => u.map(|v| (v + 3.0.into()).clamp(0.0, 6.0) / 3.0.into()),
+            Self::Identity => {}
+            Self::Relu => values.for_each(|v| *v = if *v < S::ZERO { S::ZERO } else { *v }),
+            Self::Relu6 => values.for_each(|v| *v = v.clamp(0.0, 6.0)),
+            Self::Gate => values.for_each(|v| *v = (*v + 3.0.into()).clamp(0.0, 6.0) / 3.0.into()),
         }
     }
 }
@@ -102,45 +102,27 @@ impl Epilogue {
     }
 }
 
-/// The twin of `shared/pool_sums.wgsl`.
-pub(super) struct BinSums<S> {
+/// The twin of `shared/pool_sums.wgsl`: adds a pixel's channels to the sums of the bins in which it lies, `sums[bin][channel]`.
+pub(super) fn add_to_bins<S: Scalar>(
+    sums: &mut [[S; 4]],
     bins: u32,
-    pub(super) sums: [[S; 4]; 4],
-}
-
-impl<S: Scalar> BinSums<S> {
-    pub(super) fn new(bins: u32) -> Self {
-        Self { bins, sums: [[S::ZERO; 4]; 4] }
-    }
-
-    pub(super) fn add(&mut self, [row, column]: [u32; 2], [height, width]: [u32; 2], value: [S; 4]) {
-        if self.bins == 1 {
-            add(&mut self.sums[0], value);
-            return;
-        }
-        let rows = [row < height.div_ceil(2), row >= height / 2];
-        let columns = [column < width.div_ceil(2), column >= width / 2];
-        for (bin, sum) in self.sums.iter_mut().enumerate() {
-            if rows[bin / 2] && columns[bin % 2] {
-                add(sum, value);
-            }
+    [row, column]: [u32; 2],
+    [height, width]: [u32; 2],
+    values: &[[S; 4]],
+) {
+    let rows = [row < height.div_ceil(bins), row >= height / bins];
+    let columns = [column < width.div_ceil(bins), column >= width / bins];
+    for (bin, sums) in sums.chunks_exact_mut(values.len()).enumerate() {
+        if rows[bin / 2] && columns[bin % 2] {
+            add(sums, values);
         }
     }
 }
 
+/// sums += values, one by one.
 #[inline]
-pub(super) fn add<S: Scalar>(sum: &mut [S; 4], value: [S; 4]) {
-    for (s, v) in sum.iter_mut().zip(value) {
-        *s += v;
-    }
-}
-
-/// sum += weights · x, where `rows` holds the weights of x's four lanes.
-#[inline]
-pub(super) fn add_product<S: Scalar>(sum: &mut [S; 4], rows: [[S; 4]; 4], x: [S; 4]) {
-    for (row, x) in rows.iter().zip(x) {
-        for (s, w) in sum.iter_mut().zip(row) {
-            *s += *w * x;
-        }
+pub(super) fn add<S: Scalar>(sums: &mut [[S; 4]], values: &[[S; 4]]) {
+    for (sum, value) in sums.as_flattened_mut().iter_mut().zip(values.as_flattened()) {
+        *sum += *value;
     }
 }

@@ -3,8 +3,7 @@
 use bytemuck::{Pod, Zeroable};
 use rayon::prelude::*;
 
-use super::epilogue::add_product;
-use super::scalar::sum;
+use super::multiply::multiply;
 use super::{Access, Arguments, Cost, Dispatch, Kernel, Scalar, Spec, Tile, vec4_bytes};
 
 /// The specification of the kernel that shares sums in workgroup memory.
@@ -114,22 +113,24 @@ pub(super) fn twin<S: Scalar>(dispatch: &Dispatch, mut arguments: Arguments<'_, 
     let (q, offsets) = weights.split_at(4 * in_groups * latent_groups);
     let (q_offset, latent_offset) = offsets.split_at(latent_groups);
     let latent = arguments.output("latent");
-    let places = latent.par_chunks_exact_mut(latent_groups).take(arguments.pictures * pixels).enumerate();
-    places.for_each(|(place, out)| {
-        let mut compressed = q_offset.to_vec();
-        for (k, x) in input[place * in_groups..][..in_groups].iter().enumerate() {
-            for (group, z) in compressed.iter_mut().enumerate() {
-                let at = 4 * k * latent_groups + group;
-                add_product(z, std::array::from_fn(|lane| q[at + lane * latent_groups]), *x);
+    let maps = latent.par_chunks_exact_mut(pixels * latent_groups).take(arguments.pictures).enumerate();
+    maps.for_each(|(picture, map)| {
+        let matrix = heads[picture * params.heads_stride as usize..].as_flattened();
+        let width = 4 * latent_groups;
+        let transposed: Vec<S> = (0..width * width).map(|at| matrix[at % width * width + at / width]).collect();
+        map.par_chunks_mut(TWIN_PIXELS * latent_groups).enumerate().for_each(|(block, out)| {
+            let rows = out.len() / latent_groups;
+            let first = (picture * pixels + block * TWIN_PIXELS) * in_groups;
+            let mut compressed = q_offset.repeat(rows);
+            multiply(&mut compressed, &input[first..][..rows * in_groups], q, latent_groups);
+            out.fill([S::ZERO; 4]);
+            multiply(out, &compressed, transposed.as_chunks().0, latent_groups);
+            for (t, offset) in out.iter_mut().zip(latent_offset.iter().cycle()) {
+                *t = std::array::from_fn(|lane| offset[lane] + t[lane]);
             }
-        }
-        let compressed = compressed.as_flattened();
-        let matrix = heads[place / pixels * params.heads_stride as usize..].as_flattened();
-        for (group, t) in out.iter_mut().enumerate() {
-            *t = std::array::from_fn(|lane| {
-                let row = &matrix[(4 * group + lane) * 4 * latent_groups..][..4 * latent_groups];
-                latent_offset[group][lane] + sum(row.iter().zip(compressed).map(|(m, z)| *m * *z))
-            });
-        }
+        });
     });
 }
+
+/// Pixels that one task of the twin computes.
+const TWIN_PIXELS: usize = 32;

@@ -3,7 +3,8 @@
 use bytemuck::{Pod, Zeroable};
 use rayon::prelude::*;
 
-use super::epilogue::add_product;
+use super::epilogue;
+use super::multiply::multiply_columns;
 use super::{Access, Arguments, Cost, Dispatch, Kernel, Nonlinearity, Scalar, Spec, vec4_bytes};
 
 /// The kernel's specification.
@@ -100,23 +101,27 @@ pub(super) fn twin<S: Scalar>(dispatch: &Dispatch, mut arguments: Arguments<'_, 
     let output = arguments.output("output");
     let (w0, rest) = weights.split_at(4 * in_groups * out_groups);
     let (bias, rest) = rest.split_at(out_groups);
-    let product = |sum: &mut [S; 4], weights: &[[S; 4]], group: usize, x: &[[S; 4]]| {
-        for (k, x) in x.iter().enumerate() {
-            let at = 4 * k * out_groups + group;
-            add_product(sum, std::array::from_fn(|lane| weights[at + lane * out_groups]), *x);
-        }
-    };
-    output.par_iter_mut().take(arguments.pictures * out_groups).enumerate().for_each(|(index, out)| {
-        let (picture, group) = (index / out_groups, index % out_groups);
-        let mut sum = [S::ZERO; 4];
-        product(&mut sum, w0, group, &input[picture * in_groups..][..in_groups]);
+    let blocks =
+        output.par_chunks_exact_mut(out_groups).take(arguments.pictures).enumerate().flat_map(|(picture, out)| {
+            let blocks = out.par_chunks_mut(TWIN_GROUPS).enumerate();
+            blocks.map(move |(index, out)| (picture, index * TWIN_GROUPS, out))
+        });
+    blocks.for_each(|(picture, first, out)| {
+        out.fill([S::ZERO; 4]);
+        multiply_columns(out, &input[picture * in_groups..][..in_groups], w0, out_groups, first);
         if branch {
             let (p, scaled_bias) = rest.split_at(4 * latent_groups * out_groups);
             let lambda_offset = params.lambda_offset as usize;
-            let lambda = heads[picture * (lambda_offset + out_groups) + lambda_offset + group];
-            sum = std::array::from_fn(|c| lambda[c] * (sum[c] + scaled_bias[group][c]));
-            product(&mut sum, p, group, &latent[picture * latent_groups..][..latent_groups]);
+            let lambda = &heads[picture * (lambda_offset + out_groups) + lambda_offset + first..];
+            for ((sum, lambda), bias) in out.iter_mut().zip(lambda).zip(&scaled_bias[first..]) {
+                *sum = std::array::from_fn(|c| lambda[c] * (sum[c] + bias[c]));
+            }
+            multiply_columns(out, &latent[picture * latent_groups..][..latent_groups], p, out_groups, first);
         }
-        *out = nonlinearity.apply(std::array::from_fn(|c| sum[c] + bias[group][c]));
+        epilogue::add(out, &bias[first..]);
+        nonlinearity.apply(out);
     });
 }
+
+/// Groups of outputs that one task of the twin computes.
+const TWIN_GROUPS: usize = 32;

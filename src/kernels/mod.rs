@@ -12,6 +12,7 @@ pub mod conv_pointwise;
 mod epilogue;
 pub mod latent;
 pub mod linear;
+mod multiply;
 pub mod pool;
 pub mod resize;
 pub mod roof;
@@ -22,6 +23,7 @@ mod tile;
 pub mod top_k;
 mod twin;
 mod variants;
+mod vectors;
 
 pub use epilogue::{Epilogue, Nonlinearity, Pooling};
 pub use scalar::Scalar;

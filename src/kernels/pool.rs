@@ -114,9 +114,7 @@ pub(super) const fn bin_pixels([height, width]: [u32; 2], bins: u32) -> u32 {
 pub(super) fn means_of<S: Scalar>(bin_pixels: u32, slots: usize, partials: &[[S; 4]], means: &mut [[S; 4]]) {
     means.fill([S::ZERO; 4]);
     for slot in partials.chunks_exact(means.len()).take(slots) {
-        for (total, part) in means.iter_mut().zip(slot) {
-            add(total, *part);
-        }
+        add(means, slot);
     }
     for mean in means {
         *mean = mean.map(|v| v / (bin_pixels as f32).into());

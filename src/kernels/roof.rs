@@ -109,9 +109,7 @@ pub(super) fn twin<S: Scalar>(dispatch: &Dispatch, mut arguments: Arguments<'_, 
         for (source, sums) in source.zip(result.chunks_exact_mut(lanes)) {
             sums.fill([S::ZERO; 4]);
             for values in source.chunks(lanes) {
-                for (sum, value) in sums.iter_mut().zip(values) {
-                    super::epilogue::add(sum, *value);
-                }
+                super::epilogue::add(sums, values);
             }
         }
         return;
