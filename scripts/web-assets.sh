@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# Copies what the demo shows into web/: models with their list, and sample pictures. Usage: scripts/web-assets.sh
+# Copies what the demo shows into web/: models with their list, sample pictures, and what profiles are drawn with. Usage: scripts/web-assets.sh
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-mkdir -p web/models web/pictures
+mkdir -p web/models web/pictures web/profile
 cp assets/pictures/*.jpg web/pictures/
+cp src/profile/report/*.js src/profile/report/launches.css web/profile/
 
 list=""
 for model in assets/models/*.safetensors; do

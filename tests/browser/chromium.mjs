@@ -13,6 +13,8 @@ export const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const TYPES = {
   ".html": "text/html",
   ".js": "text/javascript",
+  ".css": "text/css",
+  ".json": "application/json",
   ".wasm": "application/wasm",
   ".jpg": "image/jpeg",
   ".png": "image/png",

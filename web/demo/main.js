@@ -1,14 +1,16 @@
 // The page: a picture goes through one network or two, and what they answer and make is shown.
 
+import { announce, compareAnswers, notice, showDevice } from "./answers.js";
 import { Camera } from "./camera.js";
 import { DynamicView } from "./dynamic-view.js";
-import { byId, make, milliseconds, write } from "./elements.js";
+import { byId, make, write } from "./elements.js";
 import { takeFiles } from "./intake.js";
 import { copyOf } from "./layers.js";
-import { complain, say, settle, speak } from "./messages.js";
+import { complain, say, settle } from "./messages.js";
 import { isModel, listNetworks, loadPackage, ownNetwork } from "./networks.js";
 import { drawSquare, frameOf, pictureFrom, sampleFrom } from "./pictures.js";
-import { Seat, nameOf } from "./seat.js";
+import { ProfileView } from "./profile-view.js";
+import { Seat, classify, insight } from "./seat.js";
 import { startTheme } from "./theme.js";
 
 const SAMPLES = [["cat", "Cat"], ["coffee", "Coffee"], ["rocket", "Rocket"]];
@@ -22,6 +24,7 @@ const camera = new Camera(video);
 const view = new DynamicView();
 const seats = [new Seat(), new Seat()];
 const [first, second] = seats;
+const profiles = new ProfileView(measure, async (profile) => (await packaged).Classifier.profilePage(profile));
 let networks = [];
 let picture = null; // { name, source, width, height, live }
 let reference = null; // { picture, layers, pinned }
@@ -55,26 +58,6 @@ function look() {
       complain(error, "look");
     }
   });
-}
-
-/** A lost device is built anew by the package at the next call. */
-async function classify(classifier, source) {
-  try {
-    return await classifier.classify(source);
-  } catch (error) {
-    if (error.kind !== "device-lost") throw error;
-    return classifier.classify(source);
-  }
-}
-
-/** What the network made for the picture that it has just classified; once more where the device was lost in between. */
-async function insight(classifier, source) {
-  try {
-    return await classifier.insight();
-  } catch {
-    await classify(classifier, source);
-    return classifier.insight();
-  }
 }
 
 /** The seat whose weights are shown: the first with a dynamic network. */
@@ -112,40 +95,6 @@ async function examine(seen) {
   }
   announce(answers[0].guesses, seen.live);
   document.body.dataset.looked = String(Number(document.body.dataset.looked ?? 0) + 1);
-}
-
-let announced = "";
-/** Still pictures are read out with the runner-up; live ones only when the best class changes, and not often. */
-function announce(guesses, live) {
-  const words = guesses.slice(0, live ? 1 : 2).map((guess) => `${nameOf(guess)} ${Math.round(100 * guess.probability)} percent`);
-  if (live && nameOf(guesses[0]) === announced) return;
-  announced = nameOf(guesses[0]);
-  speak(`Answer: ${words.join(", then ")}.`, live ? 3000 : 0);
-}
-
-/** Same answer or not, and how the times relate. */
-function compareAnswers(answers) {
-  const versus = byId("versus");
-  versus.hidden = answers.length < 2;
-  if (answers.length < 2) return;
-  const [a, b] = answers;
-  const [one, other] = [nameOf(a.guesses[0]), nameOf(b.guesses[0])];
-  let text = one === other ? `Both say ${one}.` : `They disagree: ${one}, or ${other}.`;
-  if (a.timing && b.timing) {
-    text += ` ${a.seat.network.title} took ${milliseconds(a.timing.total)} ms, ${b.seat.network.title} ${milliseconds(b.timing.total)} ms.`;
-  }
-  write(versus, text);
-}
-
-function showDevice(info) {
-  const device = byId("device");
-  const shown = `${info.adapter}|${info.software}|${info.device}`;
-  if (device.dataset.shown === shown) return;
-  device.dataset.shown = shown;
-  const title = "These times are a processor's, not a graphics card's.";
-  const badge = (textContent) => make("span", { className: "badge", textContent, title });
-  if (info.device === "cpu") device.replaceChildren(badge("on the CPU"));
-  else device.replaceChildren(make("span", { textContent: info.adapter }), ...(info.software ? [badge("software adapter")] : []));
 }
 
 // ---- pictures ----
@@ -271,6 +220,7 @@ async function seat(place, network) {
       if (reference) reference.layers = null;
       made = null;
       offer();
+      if (place === first) profiles.offer(network.title);
       notice(classifier.info.notice);
       showDevice(classifier.info);
     });
@@ -283,14 +233,6 @@ async function seat(place, network) {
     complain(Object.assign(new Error(`${network.title}: ${error?.message ?? error}${kept}`), { kind: error?.kind }), topic);
     offer();
   }
-}
-
-let noticed = null;
-/** What the package says of the device, once. */
-function notice(text) {
-  if (!text || text === noticed) return;
-  noticed = text;
-  say(text, { tone: "note", topic: "notice" });
 }
 
 /** The networks to choose from, with the present ones marked. */
@@ -323,6 +265,18 @@ function compare(on) {
 function seatRival() {
   const network = networks.find(({ key }) => key === byId("rival").value);
   return network && seat(second, network);
+}
+
+const MEASURING = 3000; // milliseconds that the runs of a profile shall take together, roughly
+/** Where the first network's time goes. No picture is looked at meanwhile, so that nothing disturbs the times. */
+function measure() {
+  return serially(async () => {
+    const { classifier } = first;
+    const repeats = Math.round(MEASURING / 2 / (classifier.timing?.total || 100));
+    const profile = await classifier.profile({ repeats: Math.max(5, Math.min(repeats, 30)) });
+    profile.device.name ||= classifier.info.adapter; // which browsers tell the page alone
+    return profile;
+  });
 }
 
 // ---- the reference picture ----

@@ -38,9 +38,14 @@ describe("the page for everyone", { timeout: 4 * PATIENCE }, () => {
       await arrive(page);
       await afterLook(page, () => page.getByRole("button", { name: "Rocket sample" }).click());
       await page.getByText("All layers in numbers").click();
+      await page.getByRole("button", { name: "Profile Dynamic (DCD)" }).click();
+      await page.locator("#profile-body").waitFor();
+      await page.getByText("How it was measured").click();
       await assertAccessible(page);
       await noSidewaysScroll(page);
+      await page.getByText("How it was measured").click();
       await page.getByText("All layers in numbers").click();
+      await shoot(page.locator("#profile"), `profile-${name}`);
       if (name !== "light") await shoot(page, name, { fullPage: true });
       assert.deepEqual(page.complaints, []);
       await page.context().close();

@@ -25,3 +25,8 @@ export function tinyModel() {
     "--input-size", "32", "--resize", "32"], { cwd: ROOT, stdio: "ignore" });
   return { file, bytes: readFileSync(file) };
 }
+
+/** What the native program prints. */
+export function native(...words) {
+  return execFileSync(program(), words, { cwd: ROOT, encoding: "utf8", stdio: ["ignore", "pipe", "inherit"] });
+}

@@ -1,0 +1,48 @@
+// What is said of the answers, and of the device that gave them.
+
+import { byId, make, milliseconds, write } from "./elements.js";
+import { say, speak } from "./messages.js";
+import { nameOf } from "./seat.js";
+
+let announced = "";
+/** Still pictures are read out with the runner-up; live ones only when the best class changes, and not often. */
+export function announce(guesses, live) {
+  const words = guesses.slice(0, live ? 1 : 2).map((guess) => `${nameOf(guess)} ${Math.round(100 * guess.probability)} percent`);
+  if (live && nameOf(guesses[0]) === announced) return;
+  announced = nameOf(guesses[0]);
+  speak(`Answer: ${words.join(", then ")}.`, live ? 3000 : 0);
+}
+
+/** Same answer or not, and how the times relate. */
+export function compareAnswers(answers) {
+  const versus = byId("versus");
+  versus.hidden = answers.length < 2;
+  if (answers.length < 2) return;
+  const [a, b] = answers;
+  const [one, other] = [nameOf(a.guesses[0]), nameOf(b.guesses[0])];
+  let text = one === other ? `Both say ${one}.` : `They disagree: ${one}, or ${other}.`;
+  if (a.timing && b.timing) {
+    text += ` ${a.seat.network.title} took ${milliseconds(a.timing.total)} ms, ${b.seat.network.title} ${milliseconds(b.timing.total)} ms.`;
+  }
+  write(versus, text);
+}
+
+/** What computes, in the page's head. */
+export function showDevice(info) {
+  const device = byId("device");
+  const shown = `${info.adapter}|${info.software}|${info.device}`;
+  if (device.dataset.shown === shown) return;
+  device.dataset.shown = shown;
+  const title = "These times are a processor's, not a graphics card's.";
+  const badge = (textContent) => make("span", { className: "badge", textContent, title });
+  if (info.device === "cpu") device.replaceChildren(badge("on the CPU"));
+  else device.replaceChildren(make("span", { textContent: info.adapter }), ...(info.software ? [badge("software adapter")] : []));
+}
+
+let noticed = null;
+/** What the package says of the device, once. */
+export function notice(text) {
+  if (!text || text === noticed) return;
+  noticed = text;
+  say(text, { tone: "note", topic: "notice" });
+}
