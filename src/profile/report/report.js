@@ -75,6 +75,7 @@ const facts = (launch) => [
   ['intensity', `${three(launch.intensity)} flop/byte`],
   ...(launch.flops_rate ? [['reached', `${amount(launch.flops_rate, 'flop/s')}, ${amount(launch.bytes_rate, 'B/s')}`]] : []),
   ...(launch.roof_share ? [['of roof', percent(launch.roof_share)]] : []),
+  ...(launch.predicted ? [['predicted', duration(launch.predicted)]] : []),
   ['buffers', launch.buffers.map((buffer) => `${buffer.name} ${amount(buffer.bytes, 'B')}`).join(', ')],
 ];
 const show = (launch, x, y) => {
@@ -401,6 +402,7 @@ const filterLaunches = makeTable($('table'), [
   field('of all', share, (l) => percent(share(l))), field('operations', (l) => l.flops, (l) => amount(l.flops, '')), field('bytes', (l) => l.bytes_read + l.bytes_written, (l) => amount(l.bytes_read + l.bytes_written, 'B')),
   field('flop/byte', (l) => l.intensity, (l) => three(l.intensity)), field('GFLOP/s', (l) => l.flops_rate, (l) => l.flops_rate == null ? '–' : three(l.flops_rate / 1e9)),
   field('GB/s', (l) => l.bytes_rate, (l) => l.bytes_rate == null ? '–' : three(l.bytes_rate / 1e9)), field('of roof', (l) => l.roof_share, (l) => percent(l.roof_share)),
+  field('predicted', (l) => l.predicted, (l) => l.predicted == null ? '–' : duration(l.predicted)),
 ], launches, (launch, cells) => {
   const row = element('tr', cells, { tabindex: 0, 'data-launch': launch.index });
   const look = () => { select(launch.index, 'table'); const box = row.getBoundingClientRect(); show(launch, Math.min(box.right, innerWidth) - 520, box.bottom - 10); };
@@ -425,6 +427,7 @@ $('roof').append(roof ? list([
   ['f32 multiply-adds', amount(roof.f32_flops, 'flop/s')],
   ['f16 multiply-adds', roof.f16_flops ? amount(roof.f16_flops, 'flop/s') : 'the device has no half floats'],
   ...roof.memory.map((of) => [`memory, ${amount(of.bytes, 'B')}`, `${amount(of.copy, 'B/s')} copied, ${amount(of.read, 'B/s')} read`]),
+  ...(roof.workgroup_flops ? [['one workgroup alone', amount(roof.workgroup_flops, 'flop/s')]] : []),
   ['an empty launch', duration(roof.empty_dispatch)], ['an empty submit', duration(roof.empty_submit)],
 ]) : element('p', 'Not measured.'));
 const ways = {
@@ -440,6 +443,7 @@ const words = [
   ['plain run', spread(runs.plain)], ['timed run', spread(runs.timed)],
   ...Object.entries(runs.parts ?? {}).map(([name, samples]) => [`– ${name}`, spread(samples)]),
   ['share of roof', 'the time at the measured roof by the time taken; the roof is the lower of f32 multiply-adds and of memory, copied or read, of at least that size'],
+  ['predicted', 'an empty launch, and at the roof the operations, as far as the invocations fill the device, or the bytes, whichever take longer'],
 ];
 if (timeline?.link) words.push(['clocks', `linked by an empty submit right after the run, to ± ${duration((timeline.link.after - timeline.link.before) / 2)}`]);
 $('method').replaceWith(Object.assign(list(words), { id: 'method' }));
