@@ -227,7 +227,7 @@ mod tests {
             (&deep.names[..], &deep.rule[..]),
             (&["rolling-1", "rolling-2", "rolling-4", "plain-1", "plain-4"].map(String::from)[..], "rolling-4")
         );
-        let names = &of("features.8.conv.6").names;
+        let names = &of("features.16.conv.6").names;
         assert_eq!(names.len(), 6, "too few pixels for the latent map's subgroups: {names:?}");
         let names = &of("features.4.conv.0").names;
         assert!(names.len() == 9 && names.contains(&"branch-wide-latent_subgroup".to_string()), "{names:?}");
