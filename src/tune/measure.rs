@@ -196,7 +196,7 @@ impl<'a> Trials<'a> {
     async fn time(&mut self, round: usize, timer: &mut Timer, counts: bool) -> Result<(), TuneError> {
         let count = self.subjects.len() + 1;
         for turn in 0..count {
-            let turn = if round % 2 == 0 { turn } else { count - 1 - turn };
+            let turn = if round.is_multiple_of(2) { turn } else { count - 1 - turn };
             let which = (turn + round) % count;
             let subject = self.subjects.get_mut(which).unwrap_or(&mut self.rule);
             let (_, timing) = subject.executor.run_timed(self.options.batch, &self.input, timer).await?;
