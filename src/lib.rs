@@ -5,7 +5,8 @@
 //!
 //! [`classifier`] is the whole way from pictures to the most probable classes and the place to start. Below it, in the order
 //! in which a network passes through: [`model`] reads files, [`graph`] holds networks and folds them, [`lower`] turns them into a
-//! [`plan`] of [`kernels`], and [`exec`] runs it. [`profile`] says where the time goes.
+//! [`plan`] of [`kernels`], and [`exec`] runs it. [`profile`] says where the time goes,
+//! and [`tune`] which way to compute each layer is the fastest on a device.
 //!
 //! ```
 //! use dynaconv::graph::networks::{Architecture, MobileNetV2};
@@ -29,6 +30,7 @@ pub mod picture;
 pub mod plan;
 pub mod profile;
 pub mod tensor;
+pub mod tune;
 #[cfg(all(feature = "web", target_arch = "wasm32"))]
 pub mod web;
 

@@ -195,7 +195,7 @@ fn the_classifier_shows_the_same_on_both_devices() {
     let frame = |rgba| Frame { width: 40, height: 30, pixels: Pixels::Rgba(rgba) };
     let mut shown = Vec::new();
     for device in [Device::Cpu, Device::Gpu(Default::default())] {
-        let mut classifier = block_on(Classifier::new(&model, &device, options)).unwrap();
+        let mut classifier = block_on(Classifier::new(&model, &device, options.clone())).unwrap();
         let pending = [&pictures[0], &pictures[1]].map(|rgba| classifier.start(&frame(rgba)).unwrap());
         if device != Device::Cpu {
             let third = classifier.start(&frame(&pictures[0])).map(drop).unwrap_err().to_string();

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each top-level module and what it may use.
-const MAY_USE: [(&str, &[&str]); 12] = [
+const MAY_USE: [(&str, &[&str]); 13] = [
     ("tensor", &[]),
     ("graph", &["tensor"]),
     ("picture", &["tensor"]),
@@ -15,8 +15,12 @@ const MAY_USE: [(&str, &[&str]); 12] = [
     ("lower", &["tensor", "graph", "kernels", "plan"]),
     ("exec", &["tensor", "kernels", "plan", "picture"]),
     ("profile", &["tensor", "plan", "kernels", "exec"]),
+    ("tune", &["tensor", "graph", "kernels", "plan", "lower", "exec", "profile"]),
     ("classifier", &["tensor", "graph", "picture", "model", "kernels", "plan", "lower", "exec", "profile"]),
-    ("cli", &["tensor", "graph", "picture", "model", "kernels", "plan", "lower", "exec", "profile", "classifier"]),
+    (
+        "cli",
+        &["tensor", "graph", "picture", "model", "kernels", "plan", "lower", "exec", "profile", "tune", "classifier"],
+    ),
     ("web", &["tensor", "graph", "picture", "model", "kernels", "plan", "lower", "exec", "profile", "classifier"]),
 ];
 

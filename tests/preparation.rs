@@ -44,6 +44,7 @@ fn plan() -> Plan {
         best: formal,
         top: 1,
         dynamic: Vec::new(),
+        chosen: Default::default(),
     }
 }
 

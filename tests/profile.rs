@@ -261,13 +261,11 @@ fn variants_write_the_same_and_a_wrong_shader_shows() {
     let gpu = gpu::open();
     let plan = plan(&gpu, FormChoice::Auto);
     let input = noise(&plan, 2);
-    let run = |plan: &Plan, launch: usize, candidates: [Candidate; 2]| {
-        pollster::block_on(ab(&gpu, plan, launch, candidates, &input, 1)).expect("a trial")
-    };
-    let candidate = |dispatch: &dynaconv::kernels::Dispatch, text| Candidate {
-        name: String::new(),
-        dispatch: dispatch.clone(),
-        text,
+    let run = |candidates: [Candidate; 2]| pollster::block_on(ab(&gpu, candidates, &input, 1)).expect("a trial");
+    let candidate = |plan: &Plan, launch: usize, dispatch: &dynaconv::kernels::Dispatch, text| {
+        let mut plan = plan.clone();
+        plan.passes[launch].dispatch = dispatch.clone();
+        Candidate { name: String::new(), plan, launches: vec![launch], text }
     };
     let mut kernels = Vec::new();
     let own = plan_for(gpu.limits(), FormChoice::Auto);
@@ -281,7 +279,7 @@ fn variants_write_the_same_and_a_wrong_shader_shows() {
         let variants = shipped.variants();
         assert!(variants.iter().any(|variant| variant.dispatch == *shipped), "{shipped:?}");
         for variant in [&variants[0], &variants[variants.len() - 1]] {
-            let trial = run(plan, launch, [candidate(shipped, None), candidate(&variant.dispatch, None)]);
+            let trial = run([candidate(plan, launch, shipped, None), candidate(plan, launch, &variant.dispatch, None)]);
             assert!(!trial.outputs.is_empty() && trial.times.is_some());
             for output in trial.outputs {
                 let close = output.largest.is_some_and(|apart| apart <= 1e-4 * output.scale);
@@ -294,14 +292,14 @@ fn variants_write_the_same_and_a_wrong_shader_shows() {
     let launch = plan.passes.iter().position(|pass| pass.dispatch.kernel == Kernel::ConvDense).expect("a stem");
     let shipped = &plan.passes[launch].dispatch;
     let text = wgsl(Kernel::ConvDense);
-    let same = run(&plan, launch, [candidate(shipped, None), candidate(shipped, Some(text.clone()))]);
+    let same = run([candidate(&plan, launch, shipped, None), candidate(&plan, launch, shipped, Some(text.clone()))]);
     assert_eq!(same.outputs[0].differing, 0);
     let wrong = text.replacen(" - i32(params.pad_left)", "", 1);
     assert_ne!(wrong, text);
-    let wrong = run(&plan, launch, [candidate(shipped, None), candidate(shipped, Some(wrong))]);
+    let wrong = run([candidate(&plan, launch, shipped, None), candidate(&plan, launch, shipped, Some(wrong))]);
     assert!(wrong.outputs[0].differing > 0 && wrong.outputs[0].largest.is_some_and(|apart| apart > 0.0));
-    let none = candidate(shipped, None);
-    let missing = ab(&gpu, &plan, plan.passes.len(), [none.clone(), none], &input, 1);
+    let none = Candidate { launches: vec![plan.passes.len()], ..candidate(&plan, launch, shipped, None) };
+    let missing = ab(&gpu, [none.clone(), none], &input, 1);
     assert!(pollster::block_on(missing).unwrap_err().to_string().contains("there is no launch"));
     assert!(Samples::new(vec![]).is_none());
 }

@@ -15,7 +15,7 @@ pub use probe::Probe;
 
 use crate::exec::cpu::CpuExecutor;
 #[cfg(feature = "gpu")]
-use crate::exec::gpu::{Gpu, GpuChoice, GpuError, GpuExecutor, GpuInfo, Results};
+use crate::exec::gpu::{Gpu, GpuChoice, GpuError, GpuExecutor, Results};
 use crate::graph::{FoldError, GraphError, fold};
 use crate::kernels::resize::Resize;
 use crate::lower::{LowerError, Options, lower};
@@ -164,7 +164,7 @@ impl Classifier {
     pub async fn on_gpu(model: &Model, gpu: Gpu, options: Options) -> Result<Self, ClassifierError> {
         let plan = plan(model, options, gpu.limits())?;
         let executor = GpuExecutor::new(&gpu, plan, Some(&model.description().preprocess)).await?;
-        let (device, software) = (describe(gpu.info()), gpu.info().software);
+        let (device, software) = (gpu.info().to_string(), gpu.info().software);
         Ok(Self::with(model, Executor::Gpu(Box::new(executor)), device, software, None))
     }
 
@@ -332,11 +332,6 @@ fn plan(model: &Model, options: Options, limits: Limits) -> Result<Plan, Classif
     let folded =
         fold(model.graph(), model.weights()).map_err(|error| ClassifierError::Fold { model: name(), error })?;
     lower(&name(), &folded, options, limits).map_err(|error| ClassifierError::Lower { model: name(), error })
-}
-
-#[cfg(feature = "gpu")]
-fn describe(info: &GpuInfo) -> String {
-    format!("{} ({}, {})", info.name, info.api, info.kind)
 }
 
 /// The classes of pairs of class and probability, where each is sound.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{ClassifierError, Executor, Guess, describe, guesses};
+use super::{ClassifierError, Executor, Guess, guesses};
 use crate::exec::gpu::{Frame, Gpu, GpuExecutor, Pending, Pixels, Reading};
 use crate::picture::Picture;
 use crate::plan::{DynamicLayer, Insight};
@@ -100,7 +100,7 @@ impl super::Classifier {
         let (name, labels, preprocess) = (self.name.clone(), self.labels.clone(), self.preprocess.clone());
         async move {
             let executor = GpuExecutor::new(&gpu, plan, Some(&preprocess)).await?;
-            let device = describe(gpu.info());
+            let device = gpu.info().to_string();
             let (executor, software) = (Executor::Gpu(Box::new(executor)), gpu.info().software);
             Ok(Self { name, labels, preprocess, executor, device, software, notice: None })
         }

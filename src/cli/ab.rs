@@ -1,4 +1,4 @@
-//! `dynaconv ab`: two variants of a shader on one layer of a real network.
+//! `dynaconv ab`: two ways to compute one layer of a real network, or two variants of one of its shaders.
 
 use std::fs;
 use std::io::Write;
@@ -7,25 +7,35 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use dynaconv::classifier::block_on;
-use dynaconv::plan::{Pass, Plan};
+use dynaconv::graph::{FoldedNetwork, fold};
+use dynaconv::kernels::{Kernel, Variant};
+use dynaconv::lower::{Alternatives, Options, alternatives, lower};
+use dynaconv::plan::{Limits, Pass, Plan};
 use dynaconv::profile::{Candidate, Difference, Samples, Trial, ab, noise};
 use serde::Serialize;
 
 use super::Outcome;
-use super::settings::{DeviceArguments, ModelArguments, introduce};
+use super::settings::{DeviceArguments, ModelArguments, introduce_plan};
 use super::shader_contract::check_candidate;
 use super::show::{duration, printable};
 use super::table::{Side, Table};
 
-/// Run two variants of a layer's shader in turns, and compare their times and what they write
+/// Run two ways to compute a layer in turns, and compare their times and what they write
 ///
-/// The network is run up to the layer each time, so that the launch meets the caches as it does in the network. The variants
-/// of a launch differ in the size of their workgroups. A shader of your own may stand in for a kernel's, if it binds the same.
+/// The network is run up to the layer each time, so that it meets the caches as it does in the network.
+///
+/// A variant is the size of a launch's workgroups, such as 16x4, or a way to compute the layer: small, wide or subgroup for the
+/// tiles of a convolution over all channels; rolling-4 or plain-4 for a depthwise one with tiles of four rows; assemble or
+/// branch for a dynamic one, with tiles as above, and latent or latent_subgroup for its branch's middle. A part of a way's
+/// name will do: the rest is as it ships. A shader of your own may stand in for a kernel's, if it binds the same.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
   dynaconv ab --layer features.3.conv.3                           lists the variants
   dynaconv ab --layer features.3.conv.3 --variant 8×8 --variant 16×4
+  dynaconv ab --layer features.3.conv.3 --variant plain           against the one that ships
+  dynaconv ab --layer features.8.conv.0 --variant assemble --variant branch-subgroup
+  dynaconv ab --layer features.8.conv.0 --kernel latent --variant latent --variant latent_subgroup
   dynaconv ab --layer features.3.conv.0 --kernel assemble --variant 64 --variant 128
   dynaconv ab --layer features.3.conv.3 --shader my.wgsl          the one that ships against your own")]
 pub struct Arguments {
@@ -39,7 +49,7 @@ pub struct Arguments {
     /// Kernel of the layer's launch [default: that of its last launch]
     #[arg(long, value_name = "NAME")]
     kernel: Option<String>,
-    /// Variant to try, such as 8x8; of one alone the other is the one that ships
+    /// Variant to try, such as 8x8 or wide; of one alone the other is the one that ships
     #[arg(long, value_name = "NAME")]
     variant: Vec<String>,
     /// WGSL file that stands in for the kernel's shader
@@ -56,6 +66,18 @@ pub struct Arguments {
     json: bool,
 }
 
+/// A layer in the plan that ships.
+struct Subject<'a> {
+    network: &'a FoldedNetwork,
+    options: &'a Options,
+    limits: Limits,
+    plan: &'a Plan,
+    /// The launch whose workgroups and shader may be others.
+    launch: usize,
+    /// The ways to compute the layer; none where there is but one.
+    ways: Option<Alternatives>,
+}
+
 #[derive(Serialize)]
 struct Report<'a> {
     layer: &'a str,
@@ -70,16 +92,20 @@ struct Report<'a> {
 pub fn run(arguments: &Arguments) -> Result<Outcome> {
     let Arguments { layer, kernel, batch, repeats, .. } = arguments;
     let model = arguments.model.load()?;
-    let classifier = arguments.device.prepare(&model, *batch, 5)?;
-    let Some(gpu) = classifier.gpu() else { bail!("variants are those of shaders, which the CPU does not run") };
-    let plan = classifier.plan();
-    let launch = find(plan, layer, kernel.as_deref())?;
-    let pass = &plan.passes[launch];
-    let candidates = candidates(arguments, pass)?;
-    introduce(&classifier);
+    let Some((gpu, options)) = arguments.device.open(&model, *batch)? else {
+        bail!("variants are those of shaders, which the CPU does not run");
+    };
+    let network = fold(model.graph(), model.weights())?;
+    let limits = gpu.limits();
+    let plan = lower(&model.description().name, &network, options.clone(), limits)?;
+    let launch = find(&plan, layer, kernel.as_deref())?;
+    let ways = alternatives(&network, &options, &limits).into_iter().find(|ways| ways.node == *layer);
+    let subject = Subject { network: &network, options: &options, limits, plan: &plan, launch, ways };
+    let candidates = subject.candidates(arguments)?;
+    introduce_plan(&plan, &gpu.info().to_string(), gpu.info().software);
     let names = candidates.each_ref().map(|candidate| candidate.name.clone());
-    let trial = block_on(ab(gpu, plan, launch, candidates, &noise(plan, *batch), *repeats))?;
-    let dispatch = &pass.dispatch;
+    let trial = block_on(ab(&gpu, candidates, &noise(&plan, *batch), *repeats))?;
+    let dispatch = &plan.passes[launch].dispatch;
     let kernel = format!("{} {}", dispatch.kernel.spec().stem, dispatch.entry);
     let report = Report { layer, launch, kernel, names, trial: &trial };
     let mut out = anstream::stdout().lock();
@@ -99,8 +125,9 @@ fn find(plan: &Plan, layer: &str, kernel: Option<&str>) -> Result<usize> {
         names.dedup();
         bail!("no layer is called `{layer}`; there are {}", names.join(", "));
     }
-    let stem = |pass: &Pass| pass.dispatch.kernel.spec().stem;
-    let found = of_layer.iter().rev().find(|(_, pass)| kernel.is_none_or(|kernel| kernel == stem(pass)));
+    let stem = |pass: &Pass| stem(pass.dispatch.kernel);
+    let found =
+        of_layer.iter().rev().find(|(_, pass)| kernel.is_none_or(|kernel| family(kernel) == family(stem(pass))));
     let Some((index, _)) = found else {
         let names: Vec<&str> = of_layer.iter().map(|(_, pass)| stem(pass)).collect();
         bail!("{layer} has no kernel `{}`; it has {}", kernel.unwrap_or_default(), names.join(", "));
@@ -108,37 +135,106 @@ fn find(plan: &Plan, layer: &str, kernel: Option<&str>) -> Result<usize> {
     Ok(*index)
 }
 
-fn candidates(arguments: &Arguments, pass: &Pass) -> Result<[Candidate; 2]> {
-    let shipped = Candidate {
-        name: format!("{} (shipped)", pass.dispatch.variant_name()),
-        dispatch: pass.dispatch.clone(),
-        text: None,
-    };
-    if let Some(file) = &arguments.shader {
-        let path = file.display().to_string();
-        let text = fs::read_to_string(file).with_context(|| path.clone())?;
-        check_candidate(&text, &path, &pass.dispatch)?;
-        return Ok([shipped, Candidate { name: path, dispatch: pass.dispatch.clone(), text: Some(text) }]);
+impl Subject<'_> {
+    fn pass(&self) -> &Pass {
+        &self.plan.passes[self.launch]
     }
-    let variants = pass.dispatch.variants();
-    let named = |name: &String| -> Result<Candidate> {
-        // An × is not on every keyboard.
-        let variant = variants.iter().find(|variant| variant.name == name.replace('x', "×"));
-        let variant = variant.with_context(|| {
-            let names: Vec<&str> = variants.iter().map(|variant| variant.name.as_str()).collect();
-            format!("no variant of {} is called `{name}`; there are {}", pass.node, names.join(", "))
-        })?;
-        Ok(Candidate { name: variant.name.clone(), dispatch: variant.dispatch.clone(), text: None })
-    };
-    match &arguments.variant[..] {
-        [one] => Ok([shipped, named(one)?]),
-        [one, other] => Ok([named(one)?, named(other)?]),
-        given => {
-            let names: Vec<&str> = variants.iter().map(|variant| variant.name.as_str()).collect();
-            let (count, node, names) = (given.len(), &pass.node, names.join(", "));
-            bail!("expected one or two of --variant, or --shader; found {count}. The variants of {node} are {names}")
+
+    fn candidates(&self, arguments: &Arguments) -> Result<[Candidate; 2]> {
+        let shipped = || self.with_launch(format!("{} (shipped)", self.pass().dispatch.variant_name()), None);
+        if let Some(file) = &arguments.shader {
+            let path = file.display().to_string();
+            let text = fs::read_to_string(file).with_context(|| path.clone())?;
+            check_candidate(&text, &path, &self.pass().dispatch)?;
+            return Ok([shipped(), Candidate { text: Some(text), ..self.with_launch(path, None) }]);
         }
+        let sizes = self.pass().dispatch.variants();
+        // An × is not on every keyboard.
+        let size = |name: &String| sizes.iter().find(|size| size.name == name.replace('x', "×"));
+        let named = |name: &String| match size(name) {
+            Some(size) => Ok(self.with_launch(size.name.clone(), Some(size))),
+            None => self.with_way(self.way(name, &sizes)?),
+        };
+        let [first, second] = match &arguments.variant[..] {
+            [one] => {
+                let ships = self.ways.as_ref().filter(|_| size(one).is_none());
+                let shipped =
+                    ships.map_or_else(shipped, |ways| self.with_launch(format!("{} (shipped)", ways.taken), None));
+                [shipped, named(one)?]
+            }
+            [one, other] => [named(one)?, named(other)?],
+            given => {
+                let (count, node) = (given.len(), &self.pass().node);
+                let names = self.names(&sizes);
+                bail!(
+                    "expected one or two of --variant, or --shader; found {count}. The variants of {node} are {names}"
+                )
+            }
+        };
+        let whole = arguments.variant.iter().any(|name| size(name).is_none());
+        let timed = |candidate: Candidate| {
+            let launches = match whole {
+                true => launches_of(&candidate.plan, &self.pass().node, arguments.kernel.as_deref()),
+                false => vec![self.launch],
+            };
+            Candidate { launches, ..candidate }
+        };
+        Ok([timed(first), timed(second)])
     }
+
+    /// The plan that ships, its launch with workgroups of another size where that is wanted.
+    fn with_launch(&self, name: String, size: Option<&Variant>) -> Candidate {
+        let mut plan = self.plan.clone();
+        if let Some(size) = size {
+            plan.passes[self.launch].dispatch = size.dispatch.clone();
+        }
+        Candidate { name, plan, launches: vec![self.launch], text: None }
+    }
+
+    /// The plan with the layer computed in another way.
+    fn with_way(&self, way: &str) -> Result<Candidate> {
+        let mut options = self.options.clone();
+        options.choices.layers.insert(self.pass().node.clone(), way.into());
+        let plan = lower(&self.plan.name, self.network, options, self.limits)?;
+        Ok(Candidate { name: way.into(), plan, launches: Vec::new(), text: None })
+    }
+
+    /// Of the ways whose names have all parts of `name` the one most like that which ships.
+    fn way(&self, name: &str, sizes: &[Variant]) -> Result<&str> {
+        let parts = |name: &str| name.split('-').map(str::to_string).collect::<Vec<_>>();
+        let has = |way: &str, part: &String| parts(way).contains(part);
+        let found = self.ways.as_ref().and_then(|ways| {
+            let shipped = parts(&ways.taken);
+            let alike = |way: &str| shipped.iter().filter(|part| has(way, part)).count();
+            let fitting = ways.names.iter().rev().filter(|way| parts(name).iter().all(|part| has(way, part)));
+            fitting.max_by_key(|way| alike(way))
+        });
+        found.map(String::as_str).with_context(|| {
+            let names = self.names(sizes);
+            format!("no variant of {} is called `{name}`; there are {names}", self.pass().node)
+        })
+    }
+
+    fn names(&self, sizes: &[Variant]) -> String {
+        let ways = self.ways.iter().flat_map(|ways| ways.names.iter());
+        ways.chain(sizes.iter().map(|size| &size.name)).map(String::as_str).collect::<Vec<_>>().join(", ")
+    }
+}
+
+/// The launches of a layer; where a kernel is named, those of its family.
+fn launches_of(plan: &Plan, layer: &str, kernel: Option<&str>) -> Vec<usize> {
+    let wanted = |pass: &Pass| kernel.is_none_or(|kernel| family(kernel) == family(stem(pass.dispatch.kernel)));
+    let passes = plan.passes.iter().enumerate().filter(|(_, pass)| pass.node == layer && wanted(pass));
+    passes.map(|(index, _)| index).collect()
+}
+
+fn stem(kernel: Kernel) -> &'static str {
+    kernel.spec().stem
+}
+
+/// The name that kernels of all tiles share.
+fn family(stem: &str) -> &str {
+    ["_wide", "_subgroup"].iter().find_map(|tile| stem.strip_suffix(tile)).unwrap_or(stem)
 }
 
 fn print(report: &Report<'_>, shape: &str, out: &mut impl Write) -> Result<()> {

@@ -1,11 +1,12 @@
 //! `dynaconv inspect`: what a network is made of and what it costs.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 
 use anyhow::Result;
 use clap::Args;
 use dynaconv::graph::{Graph, Node, Op, Role};
-use dynaconv::lower::{Form, FormChoice, form_of, multiply_adds};
+use dynaconv::lower::{Form, FormChoice, form_of, multiply_adds, multiply_adds_in};
 use dynaconv::model::Model;
 use dynaconv::plan::{Limits, Plan};
 use serde::Serialize;
@@ -54,6 +55,8 @@ struct Report {
     submits: usize,
     weight_bytes: u64,
     activation_bytes: u64,
+    /// Layers whose way `dynaconv tune` found.
+    tuned: usize,
     layers: Vec<Layer>,
 }
 
@@ -98,7 +101,7 @@ pub fn run(arguments: &Arguments) -> Result<Outcome> {
         write!(out, "{plan}")?;
         return Ok(Outcome::Success);
     }
-    let report = report(&model, &plan, &target);
+    let report = report(&model, &plan, &target)?;
     if arguments.json {
         writeln!(out, "{}", serde_json::to_string(&report)?)?;
     } else {
@@ -107,7 +110,8 @@ pub fn run(arguments: &Arguments) -> Result<Outcome> {
     Ok(Outcome::Success)
 }
 
-fn report(model: &Model, plan: &Plan, target: &Target) -> Report {
+fn report(model: &Model, plan: &Plan, target: &Target) -> Result<Report> {
+    let forms = target.forms(model)?;
     let (graph, description) = (model.graph(), model.description());
     // Where all limits are the default ones, the best form is that of the fewest multiply-adds.
     let total = |choice| multiply_adds(graph, choice, &Limits::default());
@@ -116,9 +120,9 @@ fn report(model: &Model, plan: &Plan, target: &Target) -> Report {
         assemble: total(FormChoice::Always(Form::Assemble)),
         branch: total(FormChoice::Always(Form::Branch)),
         best: total(FormChoice::Auto),
-        chosen: multiply_adds(graph, target.form, &target.limits),
+        chosen: multiply_adds_in(graph, |node| form_taken(node, graph, target, &forms)),
     };
-    Report {
+    Ok(Report {
         name: description.name.clone(),
         network: describe::network(&description.architecture),
         parameters: graph.parameter_count() as u64,
@@ -127,27 +131,35 @@ fn report(model: &Model, plan: &Plan, target: &Target) -> Report {
         submits: SUBMITS,
         weight_bytes: size_of_val(plan.weights.as_slice()) as u64,
         activation_bytes: plan.activation_bytes(),
-        layers: layers(graph, target),
-    }
+        tuned: plan.chosen.len(),
+        layers: layers(graph, target, &forms),
+    })
+}
+
+/// The form that a node takes: the one that was found to be faster, or the rule's.
+fn form_taken(node: &Node, graph: &Graph, target: &Target, forms: &BTreeMap<String, Form>) -> Option<Form> {
+    let found = forms.get(&node.name).copied();
+    found.or_else(|| form_of(graph, node, target.options.form, &target.limits))
 }
 
 /// The network's layers; norms and activations belong to the layer before them, as they do when it is computed.
-fn layers(graph: &Graph, target: &Target) -> Vec<Layer> {
+fn layers(graph: &Graph, target: &Target, forms: &BTreeMap<String, Form>) -> Vec<Layer> {
     let mut layers: Vec<Layer> = Vec::new();
     for node in graph.nodes() {
         let parameters = learnt(graph, node);
         match (&node.op, layers.last_mut()) {
             (Op::BatchNorm { .. } | Op::Activation(_), Some(layer)) => layer.parameters += parameters,
-            _ => layers.push(layer(graph, node, parameters, target)),
+            _ => layers.push(layer(graph, node, parameters, target, forms)),
         }
     }
     layers
 }
 
-fn layer(graph: &Graph, node: &Node, parameters: u64, target: &Target) -> Layer {
+fn layer(graph: &Graph, node: &Node, parameters: u64, target: &Target, forms: &BTreeMap<String, Form>) -> Layer {
     let form = |choice| form_of(graph, node, choice, &target.limits);
+    let taken = form_taken(node, graph, target, forms);
     let static_multiply_adds = graph.static_multiply_adds(node);
-    let dynamic = graph.dynamic_cost_of(node).zip(form(target.form)).map(|(cost, chosen)| {
+    let dynamic = graph.dynamic_cost_of(node).zip(taken).map(|(cost, chosen)| {
         let assemble = static_multiply_adds + cost.controller + cost.assemble;
         let branch = static_multiply_adds + cost.controller + cost.branch;
         // What has one form alone, the classifier, costs the same whatever is asked for.
@@ -215,6 +227,9 @@ fn print(report: &Report, out: &mut impl Write) -> Result<()> {
         write!(out, ", {} as chosen", millions(chosen))?;
     }
     writeln!(out)?;
+    if report.tuned > 0 {
+        writeln!(out, "tuned          {} layers, as `dynaconv tune` found on this device", report.tuned)?;
+    }
     let Report { dispatches, submits, weight_bytes, activation_bytes, .. } = report;
     writeln!(out, "launches       {dispatches} in {submits} submit, {PREPARATION} of them to prepare the picture")?;
     writeln!(out, "memory         weights {}, activations {}", bytes(*weight_bytes), bytes(*activation_bytes))?;

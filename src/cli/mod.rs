@@ -18,6 +18,7 @@ mod import;
 mod inspect;
 mod labelled_folder;
 mod npy;
+mod predict;
 mod profile;
 mod profile_table;
 mod run;
@@ -28,6 +29,10 @@ mod shader_text;
 mod shaders;
 mod show;
 mod table;
+#[cfg(feature = "gpu")]
+mod tune;
+#[cfg(feature = "gpu")]
+mod tuned_file;
 mod write_whole;
 
 use std::process::ExitCode;
@@ -57,9 +62,12 @@ enum Command {
     Bench(bench::Arguments),
     Inspect(inspect::Arguments),
     Profile(profile::Arguments),
+    Predict(predict::Arguments),
     Compare(compare::Arguments),
     #[cfg(feature = "gpu")]
     Ab(ab::Arguments),
+    #[cfg(feature = "gpu")]
+    Tune(tune::Arguments),
     Shaders(shaders::Arguments),
     Import(import::Arguments),
     Devices(devices::Arguments),
@@ -85,9 +93,12 @@ pub fn main() -> ExitCode {
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Inspect(arguments) => inspect::run(&arguments),
         Command::Profile(arguments) => profile::run(&arguments),
+        Command::Predict(arguments) => predict::run(&arguments),
         Command::Compare(arguments) => compare::run(&arguments),
         #[cfg(feature = "gpu")]
         Command::Ab(arguments) => ab::run(&arguments),
+        #[cfg(feature = "gpu")]
+        Command::Tune(arguments) => tune::run(&arguments),
         Command::Shaders(arguments) => shaders::run(&arguments),
         Command::Import(arguments) => import::run(&arguments),
         Command::Devices(arguments) => devices::run(&arguments),

@@ -103,6 +103,7 @@ fn dispatches(profile: &Profile, most: usize, out: &mut impl Write) -> Result<()
         ("GFLOP/s", right),
         ("GB/s", right),
         ("of roof", right),
+        ("predicted", right),
     ];
     let mut shown: Vec<_> = profile.dispatches.iter().collect();
     if most < shown.len() {
@@ -127,6 +128,7 @@ fn dispatches(profile: &Profile, most: usize, out: &mut impl Write) -> Result<()
             dispatch.flops_rate.map_or("–".into(), rate),
             dispatch.bytes_rate.map_or("–".into(), rate),
             percent(dispatch.roof_share),
+            dispatch.predicted.map_or("–".into(), duration),
         ]);
     }
     Ok(table.write(out)?)
@@ -150,6 +152,12 @@ fn whole_runs(profile: &Profile, out: &mut impl Write) -> Result<()> {
         let details = details.map(|(name, samples)| format!("{name} {}", duration(samples.median())));
         writeln!(out, "             {}", details.join(", "))?;
     }
+    let predicted: Option<f64> = profile.dispatches.iter().map(|dispatch| dispatch.predicted).sum();
+    if let Some(predicted) = predicted {
+        let taken = runs.parts.as_ref().map(|parts| parts.launches.median() / predicted);
+        let taken = taken.map_or(String::new(), |ratio| format!("; they take {ratio:.1} times as long"));
+        writeln!(out, "predicted    {} for all launches at the roof{taken}", duration(predicted))?;
+    }
     let compiled: f64 = profile.compilations.iter().map(|compilation| compilation.nanoseconds as f64).sum();
     let count = profile.compilations.len();
     writeln!(out, "first run    {}", duration(runs.first as f64))?;
@@ -170,7 +178,9 @@ fn roof(profile: &Profile, out: &mut impl Write) -> Result<()> {
         .map(|of| format!("{} / {} at {}", rate(of.copy), rate(of.read), super::show::bytes(of.bytes)));
     writeln!(out, "             GB/s copied / read: {}", rates.collect::<Vec<_>>().join(", "))?;
     let (dispatch, submit) = (duration(roof.empty_dispatch), duration(roof.empty_submit));
-    writeln!(out, "             an empty launch {dispatch}, an empty submit {submit}")?;
+    let alone =
+        roof.workgroup_flops.map_or(String::new(), |flops| format!("; one workgroup alone {} GFLOP/s", rate(flops)));
+    writeln!(out, "             an empty launch {dispatch}, an empty submit {submit}{alone}")?;
     Ok(())
 }
 

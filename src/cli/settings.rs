@@ -1,17 +1,20 @@
 //! What the commands that run a network share: which model, on which device, in which form.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::{Args, ValueEnum};
 use dynaconv::classifier::{Classifier, Device, block_on};
 #[cfg(feature = "gpu")]
-use dynaconv::exec::gpu::{Gpu, GpuChoice};
+use dynaconv::exec::gpu::{Gpu, GpuChoice, GpuError};
 use dynaconv::graph::fold;
-use dynaconv::lower::{Form, FormChoice, Options, lower};
+use dynaconv::lower::{Form, FormChoice, Options, forms, lower};
 use dynaconv::model::Model;
 use dynaconv::plan::{Limits, Plan};
 
+#[cfg(feature = "gpu")]
+use super::tuned_file;
 use super::{failure, find_model};
 
 /// Which model.
@@ -70,17 +73,61 @@ pub struct DeviceArguments {
     device: Option<String>,
     #[command(flatten)]
     form: FormArguments,
+    #[command(flatten)]
+    tuned: TunedArguments,
+}
+
+/// Whether what `dynaconv tune` found is taken.
+#[derive(Args)]
+pub struct TunedArguments {
+    /// Take the rule's way for every layer, whatever `dynaconv tune` found on the device
+    #[arg(long)]
+    untuned: bool,
 }
 
 impl DeviceArguments {
     /// Prepares the model on its device, for `batch` pictures a run and the `top` best classes of each.
     pub fn prepare(&self, model: &Model, batch: u32, top: u32) -> Result<Classifier> {
+        #[cfg(feature = "gpu")]
+        if let Some((gpu, options)) = self.open(model, batch)? {
+            return Ok(block_on(Classifier::on_gpu(model, gpu, Options { top, ..options }))?);
+        }
         let options = Options { batch, form: self.form.choice(model), top, ..Options::default() };
         let classifier = block_on(Classifier::new(model, &device(self.device.as_deref())?, options))?;
         if let Some(notice) = classifier.notice() {
             failure::note(notice);
         }
         Ok(classifier)
+    }
+
+    /// Opens the device, with what is planned for it for `batch` pictures a run; nothing where that is the CPU.
+    #[cfg(feature = "gpu")]
+    pub fn open(&self, model: &Model, batch: u32) -> Result<Option<(Gpu, Options)>> {
+        let Some(gpu) = open_gpu(self.device.as_deref())? else { return Ok(None) };
+        let choices = self.tuned.choices(&gpu);
+        let options = Options { batch, form: self.form.choice(model), choices, ..Options::default() };
+        Ok(Some((gpu, options)))
+    }
+}
+
+impl TunedArguments {
+    #[cfg(feature = "gpu")]
+    fn choices(&self, gpu: &Gpu) -> dynaconv::lower::Choices {
+        if self.untuned { dynaconv::lower::Choices::default() } else { tuned_file::choices(&gpu.info().into()) }
+    }
+}
+
+/// The GPU of this name, or the best one; nothing where the CPU was asked for, or nothing else is there.
+#[cfg(feature = "gpu")]
+pub fn open_gpu(name: Option<&str>) -> Result<Option<Gpu>> {
+    let choice = match device(name)? {
+        Device::Cpu => return Ok(None),
+        Device::Best => GpuChoice::Best,
+        Device::Gpu(choice) => choice,
+    };
+    match block_on(Gpu::open(&choice)) {
+        Err(GpuError::NoAdapter) if name.is_none() => Ok(None),
+        gpu => Ok(Some(gpu?)),
     }
 }
 
@@ -100,12 +147,14 @@ pub struct TargetArguments {
     device: Option<String>,
     #[command(flatten)]
     form: FormArguments,
+    #[command(flatten)]
+    tuned: TunedArguments,
 }
 
 /// What plans depend on beside the network.
 pub struct Target {
-    /// The form of the dynamic layers.
-    pub form: FormChoice,
+    /// What the user decides, and what was found on the device, for one picture a run.
+    pub options: Options,
     /// What the device allows.
     pub limits: Limits,
 }
@@ -113,21 +162,30 @@ pub struct Target {
 impl TargetArguments {
     /// Asks the device, where one is named, what it allows.
     pub fn target(&self, model: &Model) -> Result<Target> {
+        let mut options = Options { form: self.form.choice(model), ..Options::default() };
         let limits = match device(self.device.as_deref())? {
             Device::Best | Device::Cpu => Limits::default(),
             #[cfg(feature = "gpu")]
-            Device::Gpu(choice) => block_on(Gpu::open(&choice))?.limits(),
+            Device::Gpu(choice) => {
+                let gpu = block_on(Gpu::open(&choice))?;
+                options.choices = self.tuned.choices(&gpu);
+                gpu.limits()
+            }
         };
-        Ok(Target { form: self.form.choice(model), limits })
+        Ok(Target { options, limits })
     }
 }
 
 impl Target {
+    /// The form of each dynamic convolution, by node.
+    pub fn forms(&self, model: &Model) -> Result<BTreeMap<String, Form>> {
+        Ok(forms(&fold(model.graph(), model.weights())?, &self.options, &self.limits))
+    }
+
     /// The plan for one picture.
     pub fn plan(&self, model: &Model) -> Result<Plan> {
         let folded = fold(model.graph(), model.weights())?;
-        let options = Options { form: self.form, ..Options::default() };
-        Ok(lower(&model.description().name, &folded, options, self.limits)?)
+        Ok(lower(&model.description().name, &folded, self.options.clone(), self.limits)?)
     }
 }
 
@@ -147,15 +205,19 @@ fn gpu(wanted: &str) -> Result<Device> {
 
 /// Says what answers before it does.
 pub fn introduce(classifier: &Classifier) {
-    let dim = anstyle::Style::new().dimmed();
-    let device = describe_device(classifier);
-    failure::say(&format!("{dim}model   {}{dim:#}", super::show::printable(classifier.name())));
-    failure::say(&format!("{dim}device  {}{dim:#}", super::show::printable(&device)));
+    introduce_plan(classifier.plan(), classifier.device(), classifier.is_software());
 }
 
-/// The device, marked where it is a GPU adapter that computes on the CPU.
-fn describe_device(classifier: &Classifier) -> String {
-    let device = classifier.device();
-    let known = !classifier.is_software() || device.contains("software");
-    if known { device.into() } else { format!("{device}, software") }
+/// Says what runs on a device, which is marked where it is a GPU adapter that computes on the CPU.
+pub fn introduce_plan(plan: &Plan, device: &str, software: bool) {
+    let dim = anstyle::Style::new().dimmed();
+    let mark = if software && !device.contains("software") { ", software" } else { "" };
+    failure::say(&format!("{dim}model   {}{dim:#}", super::show::printable(&plan.name)));
+    failure::say(&format!("{dim}device  {}{mark}{dim:#}", super::show::printable(device)));
+    if !plan.chosen.is_empty() {
+        failure::say(&format!(
+            "{dim}tuned   {} layers, as `dynaconv tune` found on this device{dim:#}",
+            plan.chosen.len()
+        ));
+    }
 }

@@ -62,6 +62,14 @@ pub struct RunTiming {
     pub launches: Vec<Option<[u64; 2]>>,
 }
 
+impl RunTiming {
+    /// Nanoseconds of these launches together; none where one of them has no time.
+    pub fn sum_of(&self, launches: &[usize]) -> Option<u64> {
+        let time = |launch: &usize| self.launches.get(*launch).copied().flatten();
+        launches.iter().map(|launch| time(launch).map(|[begin, end]| end.saturating_sub(begin))).sum()
+    }
+}
+
 /// How long the driver took to make one pipeline.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Compilation {

@@ -64,6 +64,13 @@ pub struct Convolution {
     pub bias: bool,
 }
 
+impl Convolution {
+    /// Whether it is 1 × 1 over all channels at every pixel.
+    pub fn is_pointwise(&self) -> bool {
+        self.connection == Connection::Dense && self.kernel == 1 && self.stride == 1 && self.padding == Padding::NONE
+    }
+}
+
 /// The sizes of a dynamic-convolution-decomposition (DCD) layer: W(x) = Λ(x)·W₀ + P·Φ(x)·Qᵀ (ICLR 2021).
 ///
 /// In the notation of the authors' released networks, with z = BN1(Q x):

@@ -69,6 +69,13 @@ pub struct Shape {
     pub padding: [u32; 2],
     /// Rows of one invocation's tile.
     pub tile_rows: u32,
+    /// Whether an invocation loads each input row once for all rows of its tile, where it can.
+    pub rolling: bool,
+}
+
+/// Whether a kernel of so many rows and this step can roll.
+pub const fn can_roll(kernel: usize, stride: usize) -> bool {
+    kernel == 3 && (stride == 1 || stride == 2)
 }
 
 impl Shape {
@@ -93,7 +100,7 @@ pub fn dispatch(shape: Shape, epilogue: Epilogue) -> Dispatch {
         unused: [0; 3],
     };
     let [x, y] = split_workgroup(shape.groups, 8);
-    let rolling = shape.kernel == 3 && (1..=2).contains(&shape.stride);
+    let rolling = shape.rolling && can_roll(shape.kernel as usize, shape.stride as usize);
     let out_pixels = shape.output[0] * shape.output[1];
     let [rows, columns] =
         [0, 1].map(|a| Axis::new(shape.input[a], shape.output[a], shape.kernel, shape.stride, shape.padding[a]));

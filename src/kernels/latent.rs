@@ -68,15 +68,23 @@ impl Shape {
     pub const fn weight_vec4s(&self) -> u32 {
         (4 * self.in_groups + 2) * self.latent_groups
     }
+
+    /// Whether a tile's subgroups can make the map: they need a few pixels and not too many groups.
+    pub const fn suits(&self, tile: Tile) -> bool {
+        match tile {
+            Tile::Subgroup(size) => self.pixels >= size && self.latent_groups <= SUBGROUP_TILE[1],
+            Tile::Small | Tile::Wide => true,
+        }
+    }
 }
 
-/// The launch of a latent map. Subgroups need a few pixels and not too many groups to be worth it.
+/// The launch of a latent map, by subgroups where the tile has them and they suit.
 pub fn dispatch(shape: Shape, tile: Tile) -> Dispatch {
     let Shape { pixels, in_groups, latent_groups, head_groups } = shape;
     let products = u64::from(pixels) * u64::from(4 * latent_groups) * u64::from(4 * (in_groups + latent_groups));
     let matrix = 4 * latent_groups * latent_groups;
     let (kernel, size, workgroups) = match tile {
-        Tile::Subgroup(size) if pixels >= size && latent_groups <= SUBGROUP_TILE[1] => {
+        Tile::Subgroup(size) if shape.suits(tile) => {
             (Kernel::LatentSubgroup, ("WORKGROUP_X", size), pixels.div_ceil(SUBGROUP_TILE[0] * size))
         }
         _ => {

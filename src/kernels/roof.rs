@@ -20,7 +20,8 @@ pub const SPEC: Spec = Spec {
     subgroups: false,
 };
 
-const WORKGROUP: u32 = 64;
+/// Invocations of a workgroup.
+pub const WORKGROUP: u32 = 64;
 /// vec4 that one invocation copies.
 const COPIES: u32 = 4;
 /// vec4 that one invocation reads.

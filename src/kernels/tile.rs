@@ -14,6 +14,15 @@ pub enum Tile {
 }
 
 impl Tile {
+    /// For people and files.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Small => "small",
+            Self::Wide => "wide",
+            Self::Subgroup(_) => "subgroup",
+        }
+    }
+
     /// Of a family's small, wide and subgroup kernels the one for this tile.
     pub(super) const fn kernel(self, [small, wide, subgroup]: [Kernel; 3]) -> Kernel {
         match self {

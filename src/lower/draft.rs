@@ -1,6 +1,6 @@
 //! A plan in the making: launches over maps that have no place in memory yet.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::LowerError;
 use crate::kernels::{Access, Dispatch, Pooling};
@@ -58,12 +58,23 @@ pub struct Draft {
     pub sums: HashMap<(Value, Pooling), PoolSums>,
     /// The dynamic layers so far.
     pub dynamic: Vec<DraftDynamic>,
+    /// The ways that layers were told to take, by node.
+    pub chosen: BTreeMap<String, String>,
 }
 
 impl Draft {
     pub fn new(batch: u32, limits: Limits) -> Self {
         let batch = u64::from(batch);
-        Self { limits, batch, weights: vec![], values: vec![], passes: vec![], sums: HashMap::new(), dynamic: vec![] }
+        Self {
+            limits,
+            batch,
+            weights: vec![],
+            values: vec![],
+            passes: vec![],
+            sums: HashMap::new(),
+            dynamic: vec![],
+            chosen: BTreeMap::new(),
+        }
     }
 
     /// Bytes of a value of `vec4s` vec4 for each picture, where the device has room for it.

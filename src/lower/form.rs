@@ -67,8 +67,13 @@ pub fn form_of(graph: &Graph, node: &Node, choice: FormChoice, limits: &Limits) 
 
 /// Multiply-adds of a whole network for one picture, with its dynamic layers in the forms chosen on a device of these limits.
 pub fn multiply_adds(graph: &Graph, choice: FormChoice, limits: &Limits) -> u64 {
+    multiply_adds_in(graph, |node| form_of(graph, node, choice, limits))
+}
+
+/// Multiply-adds of a whole network for one picture, with its dynamic layers in these forms.
+pub fn multiply_adds_in(graph: &Graph, form: impl Fn(&Node) -> Option<Form>) -> u64 {
     let of_node = |node: &Node| {
-        let beyond = graph.dynamic_cost_of(node).zip(form_of(graph, node, choice, limits)).map_or(0, |(cost, form)| {
+        let beyond = graph.dynamic_cost_of(node).zip(form(node)).map_or(0, |(cost, form)| {
             cost.controller + if form == Form::Assemble { cost.assemble } else { cost.branch }
         });
         graph.static_multiply_adds(node) + beyond

@@ -1,15 +1,15 @@
 //! Chooses the launches of each layer.
 
+use super::choice::{Choice, chosen, rule};
 use super::draft::{Binding, Draft, DraftDynamic, PoolSums, Value};
-use super::form::{Form, choose_form};
-use super::tile::{convolution_tile, depthwise_rows};
+use super::form::Form;
 use super::{LowerError, Options, pack};
 use crate::graph::{
-    Activation, Connection, Convolution, DynamicWeights, FoldedNetwork, Layer, LayerOp, Padding, Source, StaticWeights,
+    Activation, Connection, Convolution, DynamicWeights, FoldedNetwork, Layer, LayerOp, Source, StaticWeights,
 };
 use crate::kernels::{
-    Epilogue, Nonlinearity, Pooling, assemble, controller, conv_dense, conv_depthwise, conv_pointwise, latent, linear,
-    pool, top_k,
+    Epilogue, Nonlinearity, Pooling, Tile, assemble, controller, conv_dense, conv_depthwise, conv_pointwise, latent,
+    linear, pool, top_k,
 };
 use crate::plan::Limits;
 use crate::tensor::{Map, groups};
@@ -23,7 +23,7 @@ pub(super) struct Drafted {
     pub top: u32,
 }
 
-pub(super) fn draft(network: &FoldedNetwork, options: Options, limits: Limits) -> Result<Drafted, LowerError> {
+pub(super) fn draft(network: &FoldedNetwork, options: &Options, limits: Limits) -> Result<Drafted, LowerError> {
     let mut draft = Draft::new(options.batch, limits);
     let input = draft.value("input", vec4s(network.input))?;
     let mut lowering = Lowering { network, options, draft, input, results: Vec::new() };
@@ -54,7 +54,7 @@ pub(super) fn draft(network: &FoldedNetwork, options: Options, limits: Limits) -
 
 struct Lowering<'a> {
     network: &'a FoldedNetwork,
-    options: Options,
+    options: &'a Options,
     draft: Draft,
     input: Value,
     /// The result of each layer so far.
@@ -66,6 +66,17 @@ impl Lowering<'_> {
         match source {
             Source::Picture => self.input,
             Source::Layer(index) => self.results[index],
+        }
+    }
+
+    /// The way that a layer takes: the rule's, where none was chosen.
+    fn choice(&mut self, layer: &Layer) -> Choice {
+        match chosen(layer, self.options, &self.draft.limits) {
+            Some(choice) => {
+                self.draft.chosen.insert(layer.name.clone(), choice.name(layer));
+                choice
+            }
+            None => rule(layer, self.options.form, &self.draft.limits),
         }
     }
 
@@ -91,23 +102,21 @@ impl Lowering<'_> {
     ) -> Result<Value, LowerError> {
         let (x, y) = (layer.input_map, layer.output_map);
         let taps = c.kernel * c.kernel;
-        let pointwise = c.kernel == 1 && c.stride == 1 && c.padding == Padding::NONE;
+        let choice = self.choice(layer);
         let mut epilogue = self.epilogue(index, layer);
         let (packed, slots) = match c.connection {
-            Connection::Depthwise => (
-                pack::depthwise(&weights.weight, x.channels, taps),
-                depthwise_shape(c, x, y, &self.draft.limits).slots(),
-            ),
-            Connection::Dense if pointwise => (pack::transposed(&weights.weight, y.channels, x.channels), 0),
-            Connection::Dense => (
-                pack::dense(&weights.weight, y.channels, x.channels, taps),
-                dense_shape(c, x, y).slots(convolution_tile(&self.draft.limits)),
-            ),
+            Connection::Depthwise => {
+                (pack::depthwise(&weights.weight, x.channels, taps), depthwise_shape(c, x, y, choice).slots())
+            }
+            Connection::Dense if c.is_pointwise() => (pack::transposed(&weights.weight, y.channels, x.channels), 0),
+            Connection::Dense => {
+                (pack::dense(&weights.weight, y.channels, x.channels, taps), dense_shape(c, x, y).slots(choice.tile))
+            }
         };
         let block = self.draft.weights(&layer.name, [packed, pack::vector(&weights.bias)].concat())?;
-        if pointwise && c.connection == Connection::Dense {
+        if c.is_pointwise() {
             let memory = vec![("weights", block)];
-            return self.pointwise(layer, conv_pointwise::Weights::Static, epilogue, memory);
+            return self.pointwise(layer, conv_pointwise::Weights::Static, epilogue, choice.tile, memory);
         }
         if layer.residual.is_some() {
             let reason = "a sum can only follow a pointwise convolution of stride 1";
@@ -115,10 +124,8 @@ impl Lowering<'_> {
         }
         epilogue.residual = false;
         let dispatch = match c.connection {
-            Connection::Depthwise => conv_depthwise::dispatch(depthwise_shape(c, x, y, &self.draft.limits), epilogue),
-            Connection::Dense => {
-                conv_dense::dispatch(dense_shape(c, x, y), epilogue, convolution_tile(&self.draft.limits))
-            }
+            Connection::Depthwise => conv_depthwise::dispatch(depthwise_shape(c, x, y, choice), epilogue),
+            Connection::Dense => conv_dense::dispatch(dense_shape(c, x, y), epilogue, choice.tile),
         };
         let input = Binding::Value(self.value_of(layer.input));
         self.launch_convolution(layer, dispatch, slots, epilogue, vec![("weights", block), ("input", input)])
@@ -129,6 +136,7 @@ impl Lowering<'_> {
         layer: &Layer,
         weights: conv_pointwise::Weights,
         epilogue: Epilogue,
+        tile: Tile,
         mut memory: Vec<(&'static str, Binding)>,
     ) -> Result<Value, LowerError> {
         let shape = pointwise_shape(layer.input_map, layer.output_map);
@@ -136,7 +144,6 @@ impl Lowering<'_> {
         if let Some(residual) = layer.residual {
             memory.push(("residual", Binding::Value(self.value_of(residual))));
         }
-        let tile = convolution_tile(&self.draft.limits);
         let dispatch = conv_pointwise::dispatch(shape, weights, epilogue, tile);
         self.launch_convolution(layer, dispatch, shape.slots(tile), epilogue, memory)
     }
@@ -163,10 +170,10 @@ impl Lowering<'_> {
     }
 
     fn dynamic_convolution(&mut self, index: usize, layer: &Layer, w: &DynamicWeights) -> Result<Value, LowerError> {
-        let x = layer.input_map;
         let heads = self.controller(layer, w)?;
         let epilogue = self.epilogue(index, layer);
-        match choose_form(self.options.form, &w.sizes, w.inputs, x.pixels(), &self.draft.limits) {
+        let choice = self.choice(layer);
+        match choice.form {
             Form::Assemble => {
                 let shape = assemble::Shape {
                     in_groups: groups(w.inputs) as u32,
@@ -177,15 +184,16 @@ impl Lowering<'_> {
                 let assembled = Binding::Value(self.draft.value(&layer.name, shape.assembled_vec4s().into())?);
                 let memory = [("weights", block), ("heads", Binding::Value(heads)), ("assembled", assembled)];
                 self.draft.launch(&layer.name, assemble::dispatch(shape), &memory);
-                self.pointwise(layer, conv_pointwise::Weights::PerPicture, epilogue, vec![("weights", assembled)])
+                let memory = vec![("weights", assembled)];
+                self.pointwise(layer, conv_pointwise::Weights::PerPicture, epilogue, choice.tile, memory)
             }
             Form::Branch => {
-                let latent = self.latent(layer, w, heads)?;
+                let latent = self.latent(layer, w, heads, choice.latent)?;
                 let block = self.draft.weights(&layer.name, pack::branch(w))?;
                 let weights = conv_pointwise::Weights::Branch { latent_groups: groups(w.sizes.latent) as u32 };
                 let memory =
                     vec![("weights", block), ("heads", Binding::Value(heads)), ("latent", Binding::Value(latent))];
-                self.pointwise(layer, weights, epilogue, memory)
+                self.pointwise(layer, weights, epilogue, choice.tile, memory)
             }
         }
     }
@@ -218,23 +226,17 @@ impl Lowering<'_> {
         Ok(heads)
     }
 
-    fn latent(&mut self, layer: &Layer, w: &DynamicWeights, heads: Value) -> Result<Value, LowerError> {
-        let latent_groups = groups(w.sizes.latent) as u32;
-        let shape = latent::Shape {
-            pixels: layer.input_map.pixels() as u32,
-            in_groups: groups(w.inputs) as u32,
-            latent_groups,
-            head_groups: 4 * latent_groups * latent_groups + groups(w.sizes.outputs) as u32,
-        };
+    fn latent(&mut self, layer: &Layer, w: &DynamicWeights, heads: Value, tile: Tile) -> Result<Value, LowerError> {
+        let shape = latent_shape(layer, w);
         let block = self.draft.weights(&layer.name, pack::latent(w))?;
-        let latent = self.draft.value(&layer.name, u64::from(shape.pixels) * u64::from(latent_groups))?;
+        let latent = self.draft.value(&layer.name, u64::from(shape.pixels) * u64::from(shape.latent_groups))?;
         let memory = [
             ("input", Binding::Value(self.value_of(layer.input))),
             ("weights", block),
             ("heads", Binding::Value(heads)),
             ("latent", Binding::Value(latent)),
         ];
-        self.draft.launch(&layer.name, latent::dispatch(shape, convolution_tile(&self.draft.limits)), &memory);
+        self.draft.launch(&layer.name, latent::dispatch(shape, tile), &memory);
         Ok(latent)
     }
 
@@ -275,7 +277,8 @@ impl Lowering<'_> {
 
     fn dynamic_linear(&mut self, layer: &Layer, w: &DynamicWeights) -> Result<Value, LowerError> {
         let heads = self.controller(layer, w)?;
-        let latent = self.latent(layer, w, heads)?;
+        let tile = self.choice(layer).latent;
+        let latent = self.latent(layer, w, heads, tile)?;
         let block = self.draft.weights(&layer.name, pack::branch(w))?;
         let memory = vec![("weights", block), ("heads", Binding::Value(heads)), ("latent", Binding::Value(latent))];
         self.fully_connected(layer, groups(w.sizes.latent) as u32, memory)
@@ -348,6 +351,16 @@ fn nonlinearity(activation: Activation) -> Nonlinearity {
     }
 }
 
+pub(super) fn latent_shape(layer: &Layer, w: &DynamicWeights) -> latent::Shape {
+    let latent_groups = groups(w.sizes.latent) as u32;
+    latent::Shape {
+        pixels: layer.input_map.pixels() as u32,
+        in_groups: groups(w.inputs) as u32,
+        latent_groups,
+        head_groups: 4 * latent_groups * latent_groups + groups(w.sizes.outputs) as u32,
+    }
+}
+
 fn pool_shape(map: Map) -> pool::Shape {
     pool::Shape { height: map.height as u32, width: map.width as u32, groups: groups(map.channels) as u32 }
 }
@@ -361,7 +374,7 @@ fn pointwise_shape(x: Map, y: Map) -> conv_pointwise::Shape {
     }
 }
 
-fn depthwise_shape(c: &Convolution, x: Map, y: Map, limits: &Limits) -> conv_depthwise::Shape {
+fn depthwise_shape(c: &Convolution, x: Map, y: Map, choice: Choice) -> conv_depthwise::Shape {
     conv_depthwise::Shape {
         input: [x.height as u32, x.width as u32],
         output: [y.height as u32, y.width as u32],
@@ -369,7 +382,8 @@ fn depthwise_shape(c: &Convolution, x: Map, y: Map, limits: &Limits) -> conv_dep
         kernel: c.kernel as u32,
         stride: c.stride as u32,
         padding: [c.padding.top as u32, c.padding.left as u32],
-        tile_rows: depthwise_rows(limits, y.height as u32),
+        tile_rows: choice.rows,
+        rolling: choice.rolling,
     }
 }
 

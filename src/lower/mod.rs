@@ -2,6 +2,7 @@
 //!
 //! Lowering holds no device. What a device allows comes in as [`Limits`].
 
+mod choice;
 mod draft;
 mod form;
 mod layers;
@@ -9,13 +10,15 @@ mod pack;
 mod slots;
 mod tile;
 
-pub use form::{Form, FormChoice, choose_form, form_of, multiply_adds};
+pub use choice::{Alternatives, Choices, alternatives, forms};
+pub use form::{Form, FormChoice, choose_form, form_of, multiply_adds, multiply_adds_in};
 
 use crate::graph::FoldedNetwork;
 use crate::plan::{Limits, Plan, PlanError};
+use layers::latent_shape;
 
 /// What the user may decide about a plan.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
     /// Pictures of one run, at most.
     pub batch: u32,
@@ -25,11 +28,13 @@ pub struct Options {
     pub top: u32,
     /// Whether what the dynamic layers make of a picture can be read after a run; it then shares no memory.
     pub insight: bool,
+    /// The ways to compute layers that stand in for the rule's.
+    pub choices: Choices,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { batch: 1, form: FormChoice::Auto, top: 5, insight: false }
+        Self { batch: 1, form: FormChoice::Auto, top: 5, insight: false, choices: Choices::default() }
     }
 }
 
@@ -64,8 +69,8 @@ pub enum LowerError {
 /// # Errors
 /// When a layer has no kernel, or the plan would not keep `limits`; the error names the node.
 pub fn lower(name: &str, network: &FoldedNetwork, options: Options, limits: Limits) -> Result<Plan, LowerError> {
-    let drafted = layers::draft(network, options, limits)?;
-    let plan = slots::place(name, drafted, options, limits)?;
+    let drafted = layers::draft(network, &options, limits)?;
+    let plan = slots::place(name, drafted, &options, limits)?;
     plan.validate()?;
     Ok(plan)
 }

@@ -9,7 +9,7 @@ use super::layers::Drafted;
 use super::{LowerError, Options};
 use crate::plan::{DynamicLayer, Limits, Memory, Output, Pass, Plan, View};
 
-pub(super) fn place(name: &str, drafted: Drafted, options: Options, limits: Limits) -> Result<Plan, LowerError> {
+pub(super) fn place(name: &str, drafted: Drafted, options: &Options, limits: Limits) -> Result<Plan, LowerError> {
     let Drafted { draft, input, scores, best, top } = drafted;
     let mut places = Places { bytes: Vec::new(), free: Vec::new(), of: HashMap::new() };
     let dynamic = if options.insight { &draft.dynamic[..] } else { &[] };
@@ -65,6 +65,7 @@ pub(super) fn place(name: &str, drafted: Drafted, options: Options, limits: Limi
         top,
         slots: places.bytes,
         weights: draft.weights,
+        chosen: draft.chosen,
     })
 }
 

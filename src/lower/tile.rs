@@ -19,6 +19,7 @@ pub const fn convolution_tile(limits: &Limits) -> Tile {
 /// invocations there are: hardware, which was not measured, gets more of those.
 pub const fn depthwise_rows(limits: &Limits, height: u32) -> u32 {
     match limits.software {
+        true if height < 14 => height,
         true => 14,
         false if height >= 28 => 4,
         false => 1,

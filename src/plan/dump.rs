@@ -19,6 +19,9 @@ impl fmt::Display for Plan {
             "input {} in {}, scores {} in {}",
             self.input.map, self.input.view, self.scores.map, self.scores.view
         )?;
+        if !self.chosen.is_empty() {
+            writeln!(f, "{} layers take the ways chosen for them", self.chosen.len())?;
+        }
         for (index, pass) in self.passes.iter().enumerate() {
             let dispatch = &pass.dispatch;
             let spec = dispatch.kernel.spec();
@@ -32,7 +35,11 @@ impl fmt::Display for Plan {
                 write!(f, "{name} {view}, ")?;
             }
             let cost = dispatch.cost;
-            writeln!(f, "{} flops, {} bytes in, {} out", cost.flops, cost.bytes_read, cost.bytes_written)?;
+            write!(f, "{} flops, {} bytes in, {} out", cost.flops, cost.bytes_read, cost.bytes_written)?;
+            match self.chosen.get(&pass.node) {
+                Some(way) => writeln!(f, ", chosen: {way}")?,
+                None => writeln!(f)?,
+            }
         }
         Ok(())
     }

@@ -11,6 +11,8 @@ pub use dynamic::{DynamicLayer, Insight};
 pub use limits::Limits;
 pub use validate::PlanError;
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use crate::kernels::Dispatch;
@@ -41,6 +43,8 @@ pub struct Plan {
     pub top: u32,
     /// What the controllers of the dynamic layers compute, where it was asked to outlive the run.
     pub dynamic: Vec<DynamicLayer>,
+    /// The ways that layers were told to take and take, by node; the others take the rule's. Said to people, no more.
+    pub chosen: BTreeMap<String, String>,
 }
 
 /// A map in memory for every picture of the batch.

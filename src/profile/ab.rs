@@ -1,7 +1,7 @@
-//! Two candidates for one launch of a real network, run in turns.
+//! Two candidates for a launch or a layer of a real network, run in turns.
 //!
-//! Each candidate has an executor of its own for the plan up to the launch, so both meet the caches as the network leaves
-//! them, and what the launch writes can be read and compared.
+//! Each candidate has an executor of its own for its plan up to what is timed, so both meet the caches as the network leaves
+//! them, and what the last launch writes can be read and compared.
 
 use serde::Serialize;
 
@@ -9,20 +9,22 @@ use super::ProfileError;
 use super::samples::{Change, Samples};
 use crate::exec::TimingMethod;
 use crate::exec::gpu::{Gpu, GpuError, GpuExecutor, Timer};
-use crate::kernels::{Access, Dispatch};
+use crate::kernels::Access;
 use crate::plan::{Plan, View};
 
 /// Runs of each candidate before the first that counts.
 const WARM_UP: u32 = 3;
 
-/// What may stand in for a launch.
+/// What is tried: a plan, and the launches in it that are timed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Candidate {
     /// For people.
     pub name: String,
-    /// The launch, of the same kernel and entry point.
-    pub dispatch: Dispatch,
-    /// WGSL that is compiled in place of the kernel's own.
+    /// The network with the candidate in it. It is run up to the last of `launches`.
+    pub plan: Plan,
+    /// The launches whose times are added up, in order.
+    pub launches: Vec<usize>,
+    /// WGSL that is compiled in place of the last launch's own.
     pub text: Option<String>,
 }
 
@@ -54,56 +56,45 @@ pub struct Difference {
     pub scale: f64,
 }
 
-/// Runs `launch` of `plan` with two candidates in turns, `repeats` times each, on `pictures` pictures of `input`.
+/// Runs two candidates in turns, `repeats` times each, on pictures of `input`.
 ///
 /// # Errors
-/// When there is no such launch, the input does not fit the plan, or the device refuses a candidate or fails.
-pub async fn ab(
-    gpu: &Gpu,
-    plan: &Plan,
-    launch: usize,
-    candidates: [Candidate; 2],
-    input: &[f32],
-    repeats: u32,
-) -> Result<Trial, ProfileError> {
-    let Some(pass) = plan.passes.get(launch) else {
-        return Err(ProfileError::NoLaunch { launch, launches: plan.passes.len() });
-    };
-    let pictures = (input.len() / plan.input.map.padded_values().max(1)) as u32;
-    let writes = pass.dispatch.kernel.spec().bindings_of(pass.dispatch.entry).into_iter().flatten();
-    let writes: Vec<(&str, View)> = writes
-        .zip(&pass.bindings)
-        .filter(|((_, _, access), _)| *access == Access::Write)
-        .map(|((_, name, _), view)| (name, *view))
-        .collect();
-    let mut executors = Vec::new();
-    for Candidate { dispatch, text, .. } in candidates {
-        let mut part = plan.clone();
-        part.passes.truncate(launch + 1);
-        part.passes[launch].dispatch = dispatch;
-        executors.push(GpuExecutor::with_candidate(gpu, part, launch, text).await?);
+/// When a plan lacks a launch that is to be timed, the input does not fit the plans, or the device refuses a candidate or fails.
+pub async fn ab(gpu: &Gpu, candidates: [Candidate; 2], input: &[f32], repeats: u32) -> Result<Trial, ProfileError> {
+    let (mut subjects, mut most) = (Vec::new(), 0);
+    for candidate in candidates {
+        let subject = Subject::prepare(gpu, candidate).await?;
+        most = most.max(subject.executor.plan().passes.len());
+        subjects.push(subject);
     }
-    let mut timer = Timer::new(gpu, launch as u32 + 1).await?;
+    let plan = subjects[0].executor.plan();
+    let (batch, pictures) = (plan.batch as usize, input.len() / plan.input.map.padded_values().max(1));
+    let mut timer = Timer::new(gpu, most as u32).await?;
     let (mut times, mut runs) = ([Vec::new(), Vec::new()], [Vec::new(), Vec::new()]);
     for round in 0..WARM_UP + repeats.max(1) {
         // Whoever comes second may find warmer caches, so they take turns at that too.
         let order = if round % 2 == 0 { [0, 1] } else { [1, 0] };
         for which in order {
+            let Subject { executor, launches, .. } = &mut subjects[which];
             let begin = timer.now();
-            executors[which].run(pictures, input, false).await?;
+            executor.run(pictures as u32, input, false).await?;
             let run = (timer.now() - begin) as i64;
-            let (_, timing) = executors[which].run_timed(pictures, input, &mut timer).await?;
+            let (_, timing) = executor.run_timed(pictures as u32, input, &mut timer).await?;
             if round >= WARM_UP {
                 runs[which].push(run);
-                times[which].extend(timing.launches.last().copied().flatten().map(|[begin, end]| (end - begin) as i64));
+                times[which].extend(timing.sum_of(launches).map(|time| time as i64));
             }
         }
     }
     let mut outputs = Vec::new();
-    for (name, view) in writes {
-        let (first, second) = (executors[0].read(view).await?, executors[1].read(view).await?);
-        let used = first.len() / plan.batch as usize * pictures as usize;
-        outputs.push(Difference::between(name, &first[..used], &second[..used]));
+    let [first, second] = &subjects[..] else { unreachable!("two candidates") };
+    for ((name, view), (_, other)) in first.writes.iter().zip(&second.writes) {
+        let (values, others) = (first.executor.read(*view).await?, second.executor.read(*other).await?);
+        // Tiles of other sizes make other numbers of partial sums.
+        if values.len() == others.len() {
+            let used = values.len() / batch * pictures;
+            outputs.push(Difference::between(name, &values[..used], &others[..used]));
+        }
     }
     let times = times.map(Samples::new);
     let times = if timer.method() == TimingMethod::WholeRuns { None } else { two(times) };
@@ -112,6 +103,33 @@ pub async fn ab(
     };
     let [first, second] = times.as_ref().unwrap_or(&runs);
     Ok(Trial { change: Change::between(first, second), times, runs, outputs })
+}
+
+/// A candidate, ready to run.
+struct Subject {
+    executor: GpuExecutor,
+    launches: Vec<usize>,
+    /// What the last launch writes.
+    writes: Vec<(&'static str, View)>,
+}
+
+impl Subject {
+    async fn prepare(gpu: &Gpu, candidate: Candidate) -> Result<Self, ProfileError> {
+        let Candidate { mut plan, launches, text, .. } = candidate;
+        let last = launches.iter().max().copied().unwrap_or(usize::MAX);
+        let Some(pass) = plan.passes.get(last) else {
+            return Err(ProfileError::NoLaunch { launch: last, launches: plan.passes.len() });
+        };
+        let writes = pass.dispatch.kernel.spec().bindings_of(pass.dispatch.entry).into_iter().flatten();
+        let writes = writes
+            .zip(&pass.bindings)
+            .filter(|((_, _, access), _)| *access == Access::Write)
+            .map(|((_, name, _), view)| (name, *view))
+            .collect();
+        plan.passes.truncate(last + 1);
+        let executor = GpuExecutor::with_candidate(gpu, plan, last, text).await?;
+        Ok(Self { executor, launches, writes })
+    }
 }
 
 fn two([first, second]: [Option<Samples>; 2]) -> Option<[Samples; 2]> {

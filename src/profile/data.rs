@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::roof::Roof;
 use super::samples::Samples;
+#[cfg(feature = "gpu")]
+use crate::exec::gpu::GpuInfo;
 use crate::exec::{ClockLink, Compilation, RunTiming, TimingMethod};
 use crate::kernels::{Access, Kernel};
 
@@ -52,6 +54,14 @@ pub struct Device {
     pub driver: String,
     /// Whether a GPU adapter computes on the CPU. Its times say nothing of any GPU.
     pub software: bool,
+}
+
+#[cfg(feature = "gpu")]
+impl From<&GpuInfo> for Device {
+    fn from(info: &GpuInfo) -> Self {
+        let GpuInfo { name, api, kind, driver, software, features: _ } = info.clone();
+        Self { name, api, kind, driver, software }
+    }
 }
 
 /// How a profile was taken.
@@ -162,6 +172,9 @@ pub struct DispatchProfile {
     pub bytes_rate: Option<f64>,
     /// The share of what the device can do at this intensity and size, where both are known.
     pub roof_share: Option<f64>,
+    /// Nanoseconds that the cost model predicts from the roof; none without one.
+    #[serde(default)]
+    pub predicted: Option<f64>,
 }
 
 /// A storage buffer of a launch.

@@ -2,6 +2,7 @@
 
 use web_time::Instant;
 
+use super::cost_model::Work;
 use super::data::{
     BufferProfile, Device, DispatchProfile, Method, Part, Parts, Profile, Runs, SCHEMA, Timeline, block_of,
 };
@@ -12,8 +13,8 @@ use crate::exec::cpu::CpuExecutor;
 #[cfg(feature = "gpu")]
 use crate::exec::gpu::{GpuExecutor, Timer};
 use crate::exec::{ClockLink, Compilation, HostMarks, RunTiming, TimingMethod};
-use crate::kernels::{Access, Kernel};
-use crate::plan::{Memory, Pass, Plan};
+use crate::kernels::Kernel;
+use crate::plan::{Pass, Plan};
 
 /// What is profiled.
 pub(super) enum Subject<'a> {
@@ -39,11 +40,7 @@ impl Subject<'_> {
                 Device { name, api: "cpu".into(), kind: "cpu".into(), ..Device::default() }
             }
             #[cfg(feature = "gpu")]
-            Self::Gpu(executor, _) => {
-                let info = executor.gpu().info().clone();
-                let (name, api, kind, driver) = (info.name, info.api, info.kind, info.driver);
-                Device { name, api, kind, driver, software: info.software }
-            }
+            Self::Gpu(executor, _) => executor.gpu().info().into(),
         }
     }
 
@@ -196,17 +193,9 @@ fn dispatch(
     let names: Vec<_> = spec.bindings_of(launch.entry).into_iter().flatten().collect();
     let buffers = names.iter().zip(&pass.bindings);
     let buffers = buffers.map(|((_, name, access), view)| BufferProfile::new(name, *access, view.bytes)).collect();
-    // Weights are the same for all pictures, so they are read once.
-    let shared = names
-        .iter()
-        .zip(&pass.bindings)
-        .filter(|((_, _, access), view)| *access == Access::Read && view.memory == Memory::Weights);
-    let shared = shared.map(|(_, view)| view.bytes).sum::<u64>().min(launch.cost.bytes_read);
-    let count = u64::from(pictures);
-    let flops = count * launch.cost.flops;
-    let bytes_read = count * (launch.cost.bytes_read - shared) + shared;
-    let bytes_written = count * launch.cost.bytes_written;
-    let bytes = bytes_read + bytes_written;
+    let work = Work::of(pass, pictures);
+    let Work { flops, bytes_read, bytes_written, .. } = work;
+    let bytes = work.bytes();
     let in_dynamic_layer =
         plan.passes.iter().any(|other| other.node == pass.node && other.dispatch.kernel == Kernel::Controller);
     let median = time.as_ref().map(Samples::median).filter(|median| *median >= resolution.unwrap_or(1) as f64);
@@ -232,6 +221,7 @@ fn dispatch(
         intensity: if bytes > 0 { flops as f64 / bytes as f64 } else { 0.0 },
         flops_rate: rate(flops),
         bytes_rate: rate(bytes),
+        predicted: roof.map(|roof| roof.predict(&work).total()).filter(|time| time.is_finite()),
         roof_share: roof.zip(median).and_then(|(roof, nanoseconds)| roof.share(flops, bytes, nanoseconds)),
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! The amount of work follows from the number of pictures, so one plan serves devices of any speed.
 
+use std::collections::BTreeMap;
+
 use web_time::Instant;
 
 use super::roof::{MemoryRate, Roof};
@@ -18,6 +20,8 @@ const BYTES: u64 = 16 * COUNT as u64;
 const BATCH: u32 = 1024;
 /// Steps of each chain of multiply-adds.
 const ITERATIONS: u32 = 64;
+/// Of a workgroup's that runs alone: so many that starting it hardly counts.
+const WORKGROUP_ITERATIONS: u32 = 64 * ITERATIONS;
 /// A rate counts once it was measured over this long, in nanoseconds, which even a coarse clock resolves.
 const LONG_ENOUGH: f64 = 5e6;
 /// The best of several runs is the rate: of this many at least, and of more as long as they are short.
@@ -39,7 +43,8 @@ pub async fn measure_roof(gpu: &Gpu) -> Result<Option<Roof>, GpuError> {
     let f32_flops = flops_rate(gpu, &wgsl).await?;
     let f16_flops = if gpu.has_f16() { Some(flops_rate(gpu, &|_| roof::half_wgsl()).await?) } else { None };
     let (empty_dispatch, empty_submit) = empty_costs(gpu).await?;
-    Ok(Some(Roof { f32_flops, f16_flops, memory: memory_rates(gpu).await?, empty_dispatch, empty_submit }))
+    let (memory, workgroup_flops) = (memory_rates(gpu).await?, workgroup_rate(gpu).await?);
+    Ok(Some(Roof { f32_flops, f16_flops, memory, empty_dispatch, empty_submit, workgroup_flops }))
 }
 
 /// A plan of launches over two slots of BYTES for each picture, of which each launch reads the one and writes the other.
@@ -69,6 +74,7 @@ fn plan(gpu: &Gpu, launches: Vec<Dispatch>) -> Plan {
         best: view,
         top: 1,
         dynamic: Vec::new(),
+        chosen: BTreeMap::new(),
     }
 }
 
@@ -110,6 +116,15 @@ async fn flops_rate(gpu: &Gpu, sources: &(dyn Fn(Kernel) -> String + Sync)) -> R
         }
         pictures = (4 * pictures).min(executor.plan().batch);
     }
+}
+
+/// What one workgroup reaches alone.
+async fn workgroup_rate(gpu: &Gpu) -> Result<Option<f64>, GpuError> {
+    let launch = roof::multiply_add(roof::WORKGROUP, WORKGROUP_ITERATIONS);
+    let flops = launch.cost.flops as f64;
+    let mut executor = GpuExecutor::new(gpu, plan(gpu, vec![launch]), None).await?;
+    let mut timer = Timer::new(gpu, 1).await?;
+    Ok(span(&mut executor, &mut timer, 1, 0).await?.map(|time| 1e9 * flops / time))
 }
 
 /// The rates of memory, from sizes that fit into any cache to such that fit into few.

@@ -7,7 +7,9 @@
 #[cfg(feature = "gpu")]
 mod ab;
 mod compare;
+mod cost_model;
 mod data;
+mod data_sheets;
 mod measure;
 #[cfg(feature = "gpu")]
 mod measure_roof;
@@ -21,7 +23,9 @@ mod views;
 #[cfg(feature = "gpu")]
 pub use ab::{Candidate, Difference, Trial, ab};
 pub use compare::{Comparison, Row};
+pub use cost_model::{Prediction, Work};
 pub use data::{BufferProfile, Device, DispatchProfile, Method, Part, Parts, Profile, Runs, SCHEMA, Timeline};
+pub use data_sheets::{DATA_SHEETS, DataSheet};
 #[cfg(feature = "gpu")]
 pub use measure_roof::measure_roof;
 pub use read::ReadError;
@@ -66,7 +70,7 @@ pub enum ProfileError {
         /// Values given.
         found: usize,
     },
-    /// The plan has fewer launches.
+    /// The plan has fewer launches, or none was named.
     #[error("there is no launch {launch} in a plan of {launches}")]
     NoLaunch {
         /// The launch asked for, counted from zero.

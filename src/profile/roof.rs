@@ -15,6 +15,9 @@ pub struct Roof {
     pub empty_dispatch: f64,
     /// Nanoseconds from an empty submit to hearing of its end.
     pub empty_submit: f64,
+    /// Operations per second that one workgroup of 64 invocations reaches alone; none in profiles of older programs.
+    #[serde(default)]
+    pub workgroup_flops: Option<f64>,
 }
 
 /// The rates of memory for one size.
@@ -60,7 +63,14 @@ mod tests {
     fn the_roof_is_the_lower_of_arithmetic_and_memory() {
         let rates = [(1 << 10, 1e9, 1e9), (1 << 16, 8e9, 7e9), (1 << 20, 3e9, 4e9), (1 << 26, 2e9, 2e9)];
         let memory = rates.map(|(bytes, copy, read)| MemoryRate { bytes, copy, read }).to_vec();
-        let roof = Roof { f32_flops: 1e12, f16_flops: None, memory, empty_dispatch: 0.0, empty_submit: 0.0 };
+        let roof = Roof {
+            f32_flops: 1e12,
+            f16_flops: None,
+            memory,
+            empty_dispatch: 0.0,
+            empty_submit: 0.0,
+            workgroup_flops: None,
+        };
         assert_eq!([1, 1 << 16, (1 << 16) + 1, 1 << 26, 1 << 30].map(|n| roof.bandwidth(n)), [8e9, 8e9, 4e9, 2e9, 2e9]);
         // A kilobyte at 8 GB/s takes 128 ns, a thousand operations one.
         assert_eq!(roof.share(1000, 1024, 256.0), Some(0.5));

@@ -60,6 +60,7 @@ impl Place {
         for name in ["RUST_LOG", "NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "DYNACONV_MODELS"] {
             command.env_remove(name);
         }
+        command.env("XDG_CACHE_HOME", self.path("cache"));
         command
     }
 

@@ -90,6 +90,7 @@ pub fn plan(cases: &[Case]) -> Plan {
         best: view,
         top: 1,
         dynamic: Vec::new(),
+        chosen: Default::default(),
     };
     for case in cases {
         let names = case.dispatch.kernel.spec().bindings_of(case.dispatch.entry).expect("a case's entry point exists");

@@ -126,6 +126,7 @@ export interface DispatchProfile {
   flops_rate: number | null;
   bytes_rate: number | null;
   roof_share: number | null;
+  predicted: number | null;
 }
 
 /** A profile; the documentation of the Rust library's `dynaconv::profile` says all of it. */

@@ -1,5 +1,6 @@
 //! Finds an adapter and opens its device.
 
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::GpuError;
@@ -39,6 +40,12 @@ pub struct GpuInfo {
     pub software: bool,
     /// Whether it has the features that later kernels may use: half floats, subgroups, timestamps.
     pub features: Vec<&'static str>,
+}
+
+impl fmt::Display for GpuInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({}, {})", self.name, self.api, self.kind)
+    }
 }
 
 /// An open device.
@@ -156,7 +163,7 @@ impl Gpu {
     }
 
     /// The error of something that did not work: a lost device is the cause where there is one.
-    pub(super) fn failure(&self, doing: &str, error: &dyn std::fmt::Display) -> GpuError {
+    pub(super) fn failure(&self, doing: &str, error: &dyn fmt::Display) -> GpuError {
         self.check().err().unwrap_or_else(|| GpuError::Device { doing: doing.into(), reason: error.to_string() })
     }
 }

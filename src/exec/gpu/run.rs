@@ -160,7 +160,15 @@ impl GpuExecutor {
     /// # Errors
     /// When the input has another size, or the device fails.
     pub async fn run(&mut self, pictures: u32, input: &[f32], scores: bool) -> Result<Results, GpuError> {
-        self.run_values(pictures, input, scores, None).await
+        self.run_values(pictures, input, scores, self.steps.len(), None).await
+    }
+
+    /// Runs the first `launches` launches alone, so that what the last of them wrote can be read before it is overwritten.
+    ///
+    /// # Errors
+    /// As [`GpuExecutor::run`].
+    pub async fn run_first(&mut self, launches: usize, pictures: u32, input: &[f32]) -> Result<(), GpuError> {
+        self.run_values(pictures, input, false, launches, None).await.map(drop)
     }
 
     /// As [`GpuExecutor::run`], and says when each launch ran. `timer` must have been made for as many launches as the
@@ -175,7 +183,7 @@ impl GpuExecutor {
         timer: &mut Timer,
     ) -> Result<(Results, RunTiming), GpuError> {
         timer.marks = HostMarks { begin: timer.now(), ..HostMarks::default() };
-        let results = self.run_values(pictures, input, false, Some(timer)).await?;
+        let results = self.run_values(pictures, input, false, self.steps.len(), Some(timer)).await?;
         timer.marks.end = timer.now();
         let launches = timer.capacity().min(self.steps.len() as u32);
         Ok((results, timer.read(&self.gpu, launches).await?))
@@ -186,6 +194,7 @@ impl GpuExecutor {
         pictures: u32,
         input: &[f32],
         scores: bool,
+        launches: usize,
         timer: Option<&mut Timer>,
     ) -> Result<Results, GpuError> {
         let expected = pictures as usize * self.plan.input.map.padded_values();
@@ -197,7 +206,7 @@ impl GpuExecutor {
         let target = self.plan.input.view;
         let bytes = size_of_val(input) as u64;
         encoder.copy_buffer_to_buffer(&self.buffers.upload, 0, self.buffers.of(target.memory), target.offset, bytes);
-        self.encode(&mut encoder, pictures, None, timer.as_deref());
+        self.encode(&mut encoder, pictures, None, launches, timer.as_deref());
         let submitted = self.submit(encoder, pictures, scores, timer);
         self.upload = Some(map(&self.buffers.upload, wgpu::MapMode::Write, self.buffers.upload.size()));
         submitted?.results().await
@@ -223,7 +232,7 @@ impl GpuExecutor {
             }
             _ => return Err(GpuError::CannotPrepare { pictures: count, batch: self.plan.batch }),
         };
-        self.encode(&mut encoder, count, Some(&launches), None);
+        self.encode(&mut encoder, count, Some(&launches), self.steps.len(), None);
         let submitted = self.submit(encoder, count, scores, None);
         if let Some(preparation) = &mut self.preparation {
             preparation.reclaim();
@@ -248,7 +257,7 @@ impl GpuExecutor {
             Some(preparation) => preparation.send_frame(&self.gpu, &self.plan, input, frame, &mut encoder)?,
             None => return Err(GpuError::CannotPrepare { pictures: 1, batch: self.plan.batch }),
         };
-        self.encode(&mut encoder, 1, Some(&launches), None);
+        self.encode(&mut encoder, 1, Some(&launches), self.steps.len(), None);
         self.submit(encoder, 1, scores, None)
     }
 
@@ -263,7 +272,7 @@ impl GpuExecutor {
         }
         self.write(self.plan.input.view, input);
         let mut encoder = self.encoder();
-        self.encode(&mut encoder, 1, None, None);
+        self.encode(&mut encoder, 1, None, self.steps.len(), None);
         self.submit(encoder, 1, scores, None)
     }
 
@@ -299,16 +308,17 @@ impl GpuExecutor {
         self.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("dynaconv") })
     }
 
-    /// Records all launches in one pass; in a pass for each where a timer can time nothing smaller.
+    /// Records the first `most` launches in one pass; in a pass for each where a timer can time nothing smaller.
     fn encode(
         &self,
         encoder: &mut wgpu::CommandEncoder,
         pictures: u32,
         prepare: Option<&Launches>,
+        most: usize,
         timer: Option<&Timer>,
     ) {
         let prepared = self.preparation.iter().zip(prepare).flat_map(|(preparation, sizes)| preparation.steps(sizes));
-        let steps = self.steps.iter().map(|step| {
+        let steps = self.steps.iter().take(most).map(|step| {
             let Step { pipeline, bind_group, params_offset, workgroups: [x, y] } = step;
             let workgroups = [*x, *y, pictures];
             Launch { pipeline: *pipeline, bind_group, params_offset: *params_offset, workgroups }

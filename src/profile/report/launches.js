@@ -50,6 +50,7 @@ export class Launches {
     ['intensity', `${three(launch.intensity)} flop/byte`],
     ...(launch.flops_rate ? [['reached', `${amount(launch.flops_rate, 'flop/s')}, ${amount(launch.bytes_rate, 'B/s')}`]] : []),
     ...(launch.roof_share ? [['of roof', `${percent(launch.roof_share)}, that of ${this.limit(launch)}`]] : []),
+    ...(launch.predicted ? [['predicted', duration(launch.predicted)]] : []),
     ['buffers', launch.buffers.map((buffer) => `${buffer.name} ${amount(buffer.bytes, 'B')}`).join(', ')],
   ];
 }

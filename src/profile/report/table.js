@@ -1,7 +1,7 @@
 // Tables that sort by each column, and the columns of launches.
 import { colour } from './launches.js';
 import { element } from './look.js';
-import { amount, percent, three } from './words.js';
+import { amount, duration, percent, three } from './words.js';
 
 /** A column: its title, the value to sort by, the text to show. Numbers stand to the right. */
 export const column = (title, value, text = value) => ({ title, value, text });
@@ -14,6 +14,7 @@ export const launchColumns = ({ median, share, resolved }) => [
   column('GFLOP/s', (l) => l.flops_rate, (l) => l.flops_rate == null ? '–' : three(l.flops_rate / 1e9)),
   column('GB/s', (l) => l.bytes_rate, (l) => l.bytes_rate == null ? '–' : three(l.bytes_rate / 1e9)),
   column('of roof', (l) => l.roof_share, (l) => percent(l.roof_share)), column('flop/byte', (l) => l.intensity, (l) => three(l.intensity)),
+  column('predicted', (l) => l.predicted, (l) => l.predicted == null ? '–' : duration(l.predicted)),
   column('operations', (l) => l.flops, (l) => amount(l.flops, '')), column('bytes', (l) => l.bytes_read + l.bytes_written, (l) => amount(l.bytes_read + l.bytes_written, 'B')),
   column('workgroups', (l) => l.workgroups.reduce((a, b) => a * b), (l) => l.workgroups.join('×')), column('size', (l) => l.workgroup_size),
   column('part', (l) => l.part), column('sizes', (l) => l.shape), column('variant', (l) => l.variant || '–'),

@@ -69,6 +69,7 @@ export const roofWords = (roof) => [
   ['f32 multiply-adds', amount(roof.f32_flops, 'flop/s')],
   ['f16 multiply-adds', roof.f16_flops ? amount(roof.f16_flops, 'flop/s') : 'the device has no half floats'],
   ...roof.memory.map((of) => [`memory, ${amount(of.bytes, 'B')}`, `${amount(of.copy, 'B/s')} copied, ${amount(of.read, 'B/s')} read`]),
+  ...(roof.workgroup_flops ? [['one workgroup alone', amount(roof.workgroup_flops, 'flop/s')]] : []),
   ['an empty launch', duration(roof.empty_dispatch)], ['an empty submit', duration(roof.empty_submit)],
 ];
 
@@ -82,6 +83,7 @@ export const methodWords = ({ profile }) => {
     ['plain run', spread(runs.plain)], ['timed run', spread(runs.timed)],
     ...Object.entries(runs.parts ?? {}).map(([name, samples]) => [`– ${name}`, spread(samples)]),
     ['share of roof', 'the time at the measured roof by the time taken; the roof is the lower of f32 multiply-adds and of memory, copied or read, of at least that size'],
+    ['predicted', 'an empty launch, and at the roof the operations, as far as the invocations fill the device, or the bytes, whichever take longer'],
   ];
   if (timeline?.link) words.push(['clocks', `linked by an empty submit right after the run, to ± ${duration((timeline.link.after - timeline.link.before) / 2)}`]);
   return words;

@@ -101,12 +101,13 @@ pub fn depthwise() -> Vec<Case> {
     for _ in 0..12 {
         let (kernel, channels) = (sampler.one_of(&[3, 5]), sampler.one_of(&CHANNELS));
         let epilogue = draw_epilogue(&mut sampler);
-        cases.extend((0..4).map(|_| depthwise_case(&mut sampler, kernel, channels, epilogue)));
+        // Where they can roll, two in three do.
+        cases.extend((0..6).map(|index| depthwise_case(&mut sampler, kernel, channels, epilogue, index % 3 > 0)));
     }
     cases
 }
 
-fn depthwise_case(sampler: &mut Sampler, kernel: usize, channels: usize, epilogue: Epilogue) -> Case {
+fn depthwise_case(sampler: &mut Sampler, kernel: usize, channels: usize, epilogue: Epilogue, rolling: bool) -> Case {
     // Some have more rows than the tallest tile.
     let size = sampler.one_of(&[[7, 7], [5, 9], [1, 1], [13, 2], [14, 14], [29, 6], [61, 5], [32, 3]]);
     let g = geometry(sampler, size, kernel);
@@ -123,6 +124,7 @@ fn depthwise_case(sampler: &mut Sampler, kernel: usize, channels: usize, epilogu
         stride: g.stride as u32,
         padding: corner(g),
         tile_rows: sampler.one_of(&[1, 4, 14]),
+        rolling,
     };
     let taps = [kernel, kernel, channels];
     let packed = pack(taps, [false, false, true], 0.0, |[ky, kx, c]| weight.at([c, 0, ky, kx]));

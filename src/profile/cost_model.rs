@@ -1,0 +1,128 @@
+//! What a launch ought to take: its operations at the rate of a roof, as far as its workgroups fill the device, or its bytes,
+//! and the cost of a launch.
+
+use super::roof::Roof;
+use crate::kernels::{Access, roof::WORKGROUP};
+use crate::plan::{Memory, Pass, Plan};
+
+/// What a launch does for all its pictures.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Work {
+    /// Floating-point operations.
+    pub flops: u64,
+    /// Bytes of distinct values read.
+    pub bytes_read: u64,
+    /// Bytes written.
+    pub bytes_written: u64,
+    /// Invocations of all workgroups.
+    pub invocations: u64,
+}
+
+/// Nanoseconds that a launch, or several, ought to take.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Prediction {
+    /// Of launching.
+    pub launch: f64,
+    /// Of work that arithmetic bounds.
+    pub arithmetic: f64,
+    /// Of work that memory bounds.
+    pub memory: f64,
+}
+
+impl Work {
+    /// The work of a launch for a number of pictures.
+    pub fn of(pass: &Pass, pictures: u32) -> Self {
+        let launch = &pass.dispatch;
+        // Weights are the same for all pictures, so they are read once.
+        let bindings = launch.kernel.spec().bindings_of(launch.entry).into_iter().flatten();
+        let weights = bindings
+            .zip(&pass.bindings)
+            .filter(|((_, _, access), view)| *access == Access::Read && view.memory == Memory::Weights);
+        let shared = weights.map(|(_, view)| view.bytes).sum::<u64>().min(launch.cost.bytes_read);
+        let count = u64::from(pictures);
+        let [x, y] = launch.workgroups.map(u64::from);
+        Self {
+            flops: count * launch.cost.flops,
+            bytes_read: count * (launch.cost.bytes_read - shared) + shared,
+            bytes_written: count * launch.cost.bytes_written,
+            invocations: count * x * y * u64::from(launch.invocations()),
+        }
+    }
+
+    /// Bytes read and written.
+    pub fn bytes(&self) -> u64 {
+        self.bytes_read + self.bytes_written
+    }
+}
+
+impl Prediction {
+    /// All of it.
+    pub fn total(&self) -> f64 {
+        self.launch + self.arithmetic + self.memory
+    }
+}
+
+impl Roof {
+    /// What work ought to take on a device of this roof: the longer of its arithmetic, at the share of the roof that its
+    /// invocations can fill, and of its memory traffic, which few invocations can keep busy; after the cost of a launch.
+    pub fn predict(&self, work: &Work) -> Prediction {
+        // How many workgroups like the roof's own it takes to reach the roof.
+        let parallel = self.workgroup_flops.map_or(1.0, |one| (self.f32_flops / one).max(1.0));
+        let filled = (work.invocations as f64 / (f64::from(WORKGROUP) * parallel)).clamp(f64::MIN_POSITIVE, 1.0);
+        let time = |amount: u64, rate: f64| if amount == 0 { 0.0 } else { 1e9 * amount as f64 / rate };
+        let arithmetic = time(work.flops, self.f32_flops * filled);
+        let memory = time(work.bytes(), self.bandwidth(work.bytes()));
+        let launch = self.empty_dispatch;
+        match arithmetic > memory {
+            true => Prediction { launch, arithmetic, memory: 0.0 },
+            false => Prediction { launch, arithmetic: 0.0, memory },
+        }
+    }
+
+    /// What all launches of a plan ought to take, one after another.
+    pub fn predict_plan(&self, plan: &Plan, pictures: u32) -> Prediction {
+        let each = plan.passes.iter().map(|pass| self.predict(&Work::of(pass, pictures)));
+        each.fold(Prediction::default(), |sum, it| Prediction {
+            launch: sum.launch + it.launch,
+            arithmetic: sum.arithmetic + it.arithmetic,
+            memory: sum.memory + it.memory,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::profile::MemoryRate;
+
+    fn roof(workgroup_flops: Option<f64>) -> Roof {
+        let memory = vec![MemoryRate { bytes: 1 << 20, copy: 1e9, read: 1e9 }];
+        Roof { f32_flops: 1e12, f16_flops: None, memory, empty_dispatch: 100.0, empty_submit: 0.0, workgroup_flops }
+    }
+
+    #[test]
+    fn the_slower_of_arithmetic_and_memory_bounds_a_launch() {
+        let work = Work { flops: 1_000_000, bytes_read: 300, bytes_written: 200, invocations: 1 << 20 };
+        let found = roof(None).predict(&work);
+        assert_eq!(found, Prediction { launch: 100.0, arithmetic: 1000.0, memory: 0.0 });
+        assert_eq!(found.total(), 1100.0);
+        let found = roof(None).predict(&Work { bytes_written: 1700, ..work });
+        assert_eq!(found, Prediction { launch: 100.0, arithmetic: 0.0, memory: 2000.0 });
+        assert_eq!(roof(None).predict(&Work::default()).total(), 100.0);
+    }
+
+    #[test]
+    fn few_workgroups_reach_a_part_of_the_roof() {
+        // A hundred workgroups of 64 reach it.
+        let roof = roof(Some(1e10));
+        let work = |invocations| Work { flops: 1_000_000, invocations, ..Work::default() };
+        let near = |found: f64, expected: f64| assert!((found / expected - 1.0).abs() < 1e-9, "{found} for {expected}");
+        near(roof.predict(&work(6400)).arithmetic, 1e3);
+        near(roof.predict(&work(640_000)).arithmetic, 1e3);
+        near(roof.predict(&work(3200)).arithmetic, 2e3);
+        near(roof.predict(&work(64)).arithmetic, 1e5);
+        // A workgroup alone is never faster than the device.
+        let odd = Roof { workgroup_flops: Some(1e13), ..roof };
+        near(odd.predict(&work(64)).arithmetic, 1e3);
+    }
+}

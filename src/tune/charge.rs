@@ -1,0 +1,60 @@
+//! Which launches a layer's way decides on, so that a run's times can be shared out among the layers.
+
+use std::collections::HashMap;
+
+use crate::kernels::{Access, Kernel};
+use crate::plan::{Memory, Pass, Plan};
+
+/// The launches of each node, by their places in the plan.
+///
+/// What finishes a pool has as much to do as the tile of the layer before it left to be done, so it counts as a part of that
+/// layer: a controller costs the same in all ways of its own.
+pub(super) fn launches_by_node(plan: &Plan) -> HashMap<&str, Vec<usize>> {
+    let mut charged: HashMap<&str, Vec<usize>> = HashMap::new();
+    let mut writers: HashMap<Memory, &str> = HashMap::new();
+    for (index, pass) in plan.passes.iter().enumerate() {
+        let finishes = matches!(pass.dispatch.kernel, Kernel::Controller | Kernel::Pool);
+        let sums = views(pass).find(|(name, access, _)| *name == "partials" && *access == Access::Read);
+        let producer = sums.and_then(|(_, _, memory)| writers.get(&memory).copied());
+        let node = producer.filter(|_| finishes).unwrap_or(&pass.node);
+        charged.entry(node).or_default().push(index);
+        writers
+            .extend(views(pass).filter(|(_, access, _)| *access == Access::Write).map(|(_, _, memory)| (memory, node)));
+    }
+    charged
+}
+
+/// What a launch binds: name, access and memory.
+fn views(pass: &Pass) -> impl Iterator<Item = (&'static str, Access, Memory)> {
+    let bindings = pass.dispatch.kernel.spec().bindings_of(pass.dispatch.entry).into_iter().flatten();
+    bindings.zip(&pass.bindings).map(|((_, name, access), view)| (name, access, view.memory))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph::networks::{Architecture, MobileNetV2};
+    use crate::graph::{Weights, fold};
+    use crate::lower::{Options, lower};
+    use crate::plan::Limits;
+    use crate::tensor::Tensor;
+
+    #[test]
+    fn every_launch_is_charged_once_and_controllers_to_who_made_their_sums() {
+        let base = MobileNetV2 { width: 0.5, classes: 4, input_size: 64, stem_stride: 2 };
+        let graph = Architecture::MobileNetV2Dcd { base, fc_squeeze: 16 }.build().unwrap();
+        let weights: Weights = graph.parameters().into_iter().map(|p| (p.name, Tensor::filled(p.shape, 1.0))).collect();
+        let network = fold(&graph, &weights).unwrap();
+        let plan = lower("n", &network, Options::default(), Limits::default()).unwrap();
+        let charged = launches_by_node(&plan);
+        let mut all: Vec<usize> = charged.values().flatten().copied().collect();
+        all.sort_unstable();
+        assert_eq!(all, (0..plan.passes.len()).collect::<Vec<_>>());
+        let pooled = |node: &str| plan.passes.iter().any(|p| p.node == node && p.dispatch.entry.ends_with("pooled"));
+        let controllers = |node: &str| {
+            charged[node].iter().filter(|i| plan.passes[**i].dispatch.kernel == Kernel::Controller).count()
+        };
+        assert!(pooled("features.2.conv.3") && controllers("features.2.conv.3") == 1);
+        assert_eq!(controllers("features.2.conv.6"), usize::from(pooled("features.2.conv.6")));
+    }
+}

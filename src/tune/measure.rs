@@ -1,0 +1,299 @@
+//! Tries the ways of all layers at once: plan k takes the k-th way of each, so a network with nine ways for its richest layer
+//! needs nine plans, and every way is timed within the network, between the launches that it meets there.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use web_time::{Duration, Instant};
+
+use super::charge::launches_by_node;
+use super::outcome::{Outcome, Shape, Way, best};
+use crate::exec::TimingMethod;
+use crate::exec::gpu::{Gpu, GpuError, GpuExecutor, Timer};
+use crate::graph::FoldedNetwork;
+use crate::kernels::Access;
+use crate::lower::{Alternatives, Choices, LowerError, Options, alternatives, lower};
+use crate::plan::{Plan, View};
+use crate::profile::{Samples, noise};
+
+/// What else the machine does only ever adds to times, so the shortest tells more than the median.
+const QUANTILE: f64 = 0.0;
+/// How far a value may be from the rule's, as a share of the largest: sums in another order, through a whole network.
+const TOLERANCE: f32 = 1e-3;
+/// Runs before the first that counts, and those that count at least.
+const WARM_UP: u32 = 1;
+const FEWEST_ROUNDS: u32 = 3;
+
+/// Tries ways.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tuner {
+    /// Timed runs of each plan, unless the time is up.
+    pub rounds: u32,
+    /// When the last of them begins; a few are always made.
+    pub time: Duration,
+}
+
+/// How far a tuner has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Plans that are compiled, of how many.
+    Prepare(usize, usize),
+    /// Plans whose results were compared with the rule's.
+    Check(usize, usize),
+    /// Rounds that were timed.
+    Time(usize, usize),
+}
+
+/// Why nothing was found.
+#[derive(Debug, thiserror::Error)]
+pub enum TuneError {
+    /// The network cannot be lowered.
+    #[error(transparent)]
+    Lower(#[from] LowerError),
+    /// The device fails.
+    #[error(transparent)]
+    Gpu(#[from] GpuError),
+    /// There is nothing to time launches with.
+    #[error("the device has no timestamps, so its launches cannot be timed")]
+    NoTimestamps,
+}
+
+impl Default for Tuner {
+    fn default() -> Self {
+        Self { rounds: 15, time: Duration::from_secs(60) }
+    }
+}
+
+impl Tuner {
+    /// Tries all ways of a network's layers on noise, `options.batch` pictures a run, and tells `progress` how far it is. What
+    /// was chosen before is forgotten.
+    ///
+    /// # Errors
+    /// When the device has no timestamps or fails, or the network cannot be lowered.
+    pub async fn tune(
+        &self,
+        gpu: &Gpu,
+        network: &FoldedNetwork,
+        options: Options,
+        mut progress: impl FnMut(Step),
+    ) -> Result<Outcome, TuneError> {
+        if gpu.timing_method() == TimingMethod::WholeRuns {
+            return Err(TuneError::NoTimestamps);
+        }
+        let until = Instant::now() + self.time;
+        let options = Options { choices: Choices::default(), ..options };
+        let mut trials = Trials::new(gpu, network, options).await?;
+        let count = trials.shapes.iter().map(|shape| shape.names.len()).max().unwrap_or(0);
+        for k in 0..count {
+            progress(Step::Prepare(k, count));
+            trials.add(k).await?;
+        }
+        for k in 0..count {
+            progress(Step::Check(k, count));
+            trials.check(k).await?;
+        }
+        let most = trials.subjects.iter().chain([&trials.rule]).map(|it| it.executor.plan().passes.len()).max();
+        let mut timer = Timer::new(gpu, most.unwrap_or(0) as u32).await?;
+        let mut rounds = 0;
+        for round in 0..WARM_UP + self.rounds.max(FEWEST_ROUNDS) {
+            if rounds >= FEWEST_ROUNDS && Instant::now() >= until {
+                break;
+            }
+            progress(Step::Time(round as usize, (WARM_UP + self.rounds) as usize));
+            trials.time(round as usize, &mut timer, round >= WARM_UP).await?;
+            rounds += u32::from(round >= WARM_UP);
+        }
+        let shapes = trials.shapes();
+        let choices = shapes.iter().map(|shape| (shape.shape.clone(), shape.ways[shape.best].name.clone())).collect();
+        let runs = trials.compare(choices, rounds).await?;
+        Ok(Outcome { shapes, runs, rounds })
+    }
+}
+
+/// The layers of one shape.
+struct OfShape {
+    shape: String,
+    nodes: Vec<String>,
+    names: Vec<String>,
+    rule: usize,
+    /// The ways that compute something else.
+    wrong: BTreeSet<usize>,
+    /// Times of each way, one of each run: those of all layers of the shape together.
+    times: Vec<Vec<i64>>,
+}
+
+/// A plan with the way that it takes for each shape.
+struct Subject {
+    executor: GpuExecutor,
+    ways: Vec<usize>,
+    /// The launches of each shape.
+    launches: Vec<Vec<usize>>,
+}
+
+struct Trials<'a> {
+    gpu: &'a Gpu,
+    network: &'a FoldedNetwork,
+    options: Options,
+    shapes: Vec<OfShape>,
+    input: Vec<f32>,
+    rule: Subject,
+    /// What the first layer of each shape computes in the rule's way.
+    expected: Vec<Vec<f32>>,
+    subjects: Vec<Subject>,
+}
+
+impl<'a> Trials<'a> {
+    async fn new(gpu: &'a Gpu, network: &'a FoldedNetwork, options: Options) -> Result<Self, TuneError> {
+        let mut shapes: Vec<OfShape> = Vec::new();
+        for Alternatives { node, shape, names, rule, .. } in alternatives(network, &options, &gpu.limits()) {
+            match shapes.iter_mut().find(|known| known.shape == shape) {
+                Some(known) => known.nodes.push(node),
+                None => {
+                    let rule = names.iter().position(|name| *name == rule).unwrap_or(0);
+                    let times = vec![Vec::new(); names.len()];
+                    shapes.push(OfShape { shape, nodes: vec![node], names, rule, wrong: BTreeSet::new(), times });
+                }
+            }
+        }
+        let ways = shapes.iter().map(|shape| shape.rule).collect();
+        let rule = prepare(gpu, network, &options, &shapes, ways).await?;
+        let input = noise(rule.executor.plan(), options.batch);
+        let mut trials =
+            Self { gpu, network, options, shapes, input, rule, expected: Vec::new(), subjects: Vec::new() };
+        for index in 0..trials.shapes.len() {
+            let node = &trials.shapes[index].nodes[0];
+            let found = output_of(&mut trials.rule.executor, node, &trials.input, trials.options.batch).await?;
+            trials.expected.push(found);
+        }
+        Ok(trials)
+    }
+
+    /// Prepares the plan of each shape's k-th way, round and round where there are fewer.
+    async fn add(&mut self, k: usize) -> Result<(), TuneError> {
+        let ways = self.shapes.iter().map(|shape| k % shape.names.len()).collect();
+        self.subjects.push(prepare(self.gpu, self.network, &self.options, &self.shapes, ways).await?);
+        Ok(())
+    }
+
+    /// Compares what the k-th plan computes with the rule's, layer by layer. A way that computes something else is left out,
+    /// and the rule's put in its place, so that the layers after it can be judged.
+    async fn check(&mut self, k: usize) -> Result<(), TuneError> {
+        for index in 0..self.shapes.len() {
+            let node = &self.shapes[index].nodes[0];
+            let subject = &mut self.subjects[k];
+            let found = output_of(&mut subject.executor, node, &self.input, self.options.batch).await?;
+            if !agree(&self.expected[index], &found) {
+                let shape = &mut self.shapes[index];
+                shape.wrong.insert(subject.ways[index]);
+                let mut ways = subject.ways.clone();
+                ways[index] = shape.rule;
+                self.subjects[k] = prepare(self.gpu, self.network, &self.options, &self.shapes, ways).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs every plan once, each time after another one.
+    async fn time(&mut self, round: usize, timer: &mut Timer, counts: bool) -> Result<(), TuneError> {
+        let count = self.subjects.len() + 1;
+        for turn in 0..count {
+            let turn = if round.is_multiple_of(2) { turn } else { count - 1 - turn };
+            let which = (turn + round) % count;
+            let subject = self.subjects.get_mut(which).unwrap_or(&mut self.rule);
+            let (_, timing) = subject.executor.run_timed(self.options.batch, &self.input, timer).await?;
+            if !counts {
+                continue;
+            }
+            for ((shape, way), launches) in self.shapes.iter_mut().zip(&subject.ways).zip(&subject.launches) {
+                shape.times[*way].extend(timing.sum_of(launches).map(|time| time as i64));
+            }
+        }
+        Ok(())
+    }
+
+    /// What the times say.
+    fn shapes(&self) -> Vec<Shape> {
+        let of_shape = |it: &OfShape| {
+            let sound: Vec<usize> = (0..it.names.len()).filter(|way| !it.wrong.contains(way)).collect();
+            let time =
+                |way: usize| Samples::new(it.times[way].clone()).map_or(f64::NAN, |times| times.quantile(QUANTILE));
+            let ways: Vec<Way> =
+                sound.iter().map(|way| Way { name: it.names[*way].clone(), time: time(*way) }).collect();
+            let rule = sound.iter().position(|way| *way == it.rule).unwrap_or(0);
+            let wrong = it.wrong.iter().map(|way| it.names[*way].clone()).collect();
+            Shape { shape: it.shape.clone(), layers: it.nodes.len(), rule, best: best(&ways, rule), ways, wrong }
+        };
+        self.shapes.iter().map(of_shape).collect()
+    }
+
+    /// Whole plain runs with the rule's ways and with these, in turns.
+    async fn compare(&mut self, shapes: BTreeMap<String, String>, rounds: u32) -> Result<[f64; 2], TuneError> {
+        let choices = Choices { shapes, ..Choices::default() };
+        let plan = lower("tuned", self.network, Options { choices, ..self.options.clone() }, self.gpu.limits())?;
+        let mut tuned = GpuExecutor::new(self.gpu, plan, None).await?;
+        self.subjects.clear();
+        let mut times = [Vec::new(), Vec::new()];
+        for round in 0..WARM_UP + rounds {
+            for (executor, times) in [&mut self.rule.executor, &mut tuned].into_iter().zip(&mut times) {
+                let begin = Instant::now();
+                executor.run(self.options.batch, &self.input, false).await?;
+                if round >= WARM_UP {
+                    times.push(begin.elapsed().as_nanos() as i64);
+                }
+            }
+        }
+        Ok(times.map(|times| Samples::new(times).map_or(f64::NAN, |times| times.quantile(QUANTILE))))
+    }
+}
+
+async fn prepare(
+    gpu: &Gpu,
+    network: &FoldedNetwork,
+    options: &Options,
+    shapes: &[OfShape],
+    ways: Vec<usize>,
+) -> Result<Subject, TuneError> {
+    let named = shapes.iter().zip(&ways).map(|(shape, way)| (shape.shape.clone(), shape.names[*way].clone()));
+    let choices = Choices { shapes: named.collect(), ..Choices::default() };
+    let plan = lower("tune", network, Options { choices, ..options.clone() }, gpu.limits())?;
+    let by_node = launches_by_node(&plan);
+    let of_node = |node: &String| by_node.get(node.as_str()).cloned().unwrap_or_default();
+    let launches = shapes.iter().map(|shape| shape.nodes.iter().flat_map(of_node).collect()).collect();
+    Ok(Subject { executor: GpuExecutor::new(gpu, plan, None).await?, ways, launches })
+}
+
+/// What a layer computes: the network is run up to it.
+async fn output_of(executor: &mut GpuExecutor, node: &str, input: &[f32], pictures: u32) -> Result<Vec<f32>, GpuError> {
+    let Some((last, view)) = output_place(executor.plan(), node) else { return Ok(Vec::new()) };
+    executor.run_first(last + 1, pictures, input).await?;
+    executor.read(view).await
+}
+
+/// A layer's last launch, and where it leaves the layer's result.
+fn output_place(plan: &Plan, node: &str) -> Option<(usize, View)> {
+    let (index, pass) = plan.passes.iter().enumerate().rfind(|(_, pass)| pass.node == node)?;
+    let bindings = pass.dispatch.kernel.spec().bindings_of(pass.dispatch.entry)?;
+    let output =
+        bindings.zip(&pass.bindings).find(|((_, name, access), _)| *name == "output" && *access == Access::Write);
+    output.map(|(_, view)| (index, *view))
+}
+
+/// Whether two maps are the same but for the order of sums; not where a value is no number.
+fn agree(expected: &[f32], found: &[f32]) -> bool {
+    let largest = expected.iter().fold(0.0, |most: f32, value| most.max(value.abs()));
+    let near = |(a, b): (&f32, &f32)| (a - b).abs() <= TOLERANCE * largest;
+    expected.len() == found.len() && expected.iter().zip(found).all(near)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn maps_agree_within_the_order_of_sums_and_never_without_numbers() {
+        assert!(agree(&[1.0, -8.0], &[1.007, -8.0]));
+        assert!(!agree(&[1.0, -8.0], &[1.009, -8.0]));
+        assert!(!agree(&[1.0, f32::NAN], &[1.0, f32::NAN]));
+        assert!(!agree(&[1.0], &[1.0, 2.0]));
+        assert!(agree(&[0.0], &[0.0]) && !agree(&[0.0], &[1e-9]));
+    }
+}
