@@ -113,8 +113,13 @@ mod shader_faults {
                     "own_heads[matrix_groups()]",
                 ),
                 ("heads of the first part alone", "columns", "part == 0u ||", "part == 0u &&"),
-                ("one input group too few", "rows", "item < inputs.y * tiles;", "item + 1u < inputs.y * tiles;"),
-                ("weights of another part", "rows", "let k = inputs.x + item", "let k = item"),
+                ("one input group too few", "columns", "item < inputs.y * tiles;", "item + 1u < inputs.y * tiles;"),
+                (
+                    "inputs of the first part",
+                    "rows",
+                    "select(part * params.groups_per_workgroup, 0u, by_columns())",
+                    "0u",
+                ),
             ],
         );
     }
@@ -128,8 +133,8 @@ mod shader_faults {
                 "subgroupBroadcast(own_right, 2u)",
                 "subgroupBroadcast(own_right, 1u)",
             ),
-            ("λ of a neighbour", "rows", "subgroupBroadcast(own_lambda, 1u)", "subgroupBroadcast(own_lambda, 0u)"),
-            ("inputs past the end", "rows", "&& base + invocation.index < inputs.y", ""),
+            ("λ of a neighbour", "columns", "subgroupBroadcast(own_lambda, 1u)", "subgroupBroadcast(own_lambda, 0u)"),
+            ("inputs past the end", "columns", "&& base + invocation.index < inputs.y", ""),
         ];
         must_be_caught(Kernel::ControllerAssembleSubgroup, dynamic::controller_assemble_subgroup, &faults);
     }
