@@ -81,15 +81,62 @@ mod shader_faults {
                 (
                     "wrong gate constant",
                     "controller",
-                    "vectors[hidden_at() + result] * relu6(total + 3.0)",
-                    "vectors[hidden_at() + result] * relu6(total + 2.0)",
+                    "vectors[hidden_at() + index] * relu6(total + 3.0)",
+                    "vectors[hidden_at() + index] * relu6(total + 2.0)",
                 ),
                 ("mean over the wrong pixels", "controller", "f32(params.bin_pixels)", "f32(params.bin_pixels + 1u)"),
-                ("last head forgotten", "controller", "min(last - base,", "min(last - base - 1u,"),
-                ("last share forgotten", "controller", "share < shares;", "share + 1u < shares;"),
-                ("slots of another picture", "controller", "(picture * terms + slot)", "slot"),
+                (
+                    "last head forgotten",
+                    "controller",
+                    "first + i * width < results",
+                    "first + i * width + 1u < results",
+                ),
+                ("last share forgotten", "controller", "share < shares * width;", "share + width < shares * width;"),
+                ("slots of another picture", "controller", "(picture * terms + k)", "k"),
             ],
         );
+    }
+
+    #[test]
+    fn controller_assemble() {
+        must_be_caught(
+            Kernel::ControllerAssemble,
+            dynamic::controller_assemble,
+            &[
+                ("M transposed", "columns", "let m = first * params.latent_groups + j;", "let m = first + j;"),
+                ("offset forgotten", "rows", "vectors[offsets_at() + group] = total;", ""),
+                ("bias forgotten", "columns", "var total = weights[bias_at() + n];", "var total = vec4<f32>(0.0);"),
+                (
+                    "λ of another output",
+                    "columns",
+                    "own_heads[matrix_groups() + index_1]",
+                    "own_heads[matrix_groups()]",
+                ),
+                ("heads of the first part alone", "columns", "part == 0u ||", "part == 0u &&"),
+                ("one input group too few", "columns", "item < inputs.y * tiles;", "item + 1u < inputs.y * tiles;"),
+                (
+                    "inputs of the first part",
+                    "rows",
+                    "select(part * params.groups_per_workgroup, 0u, by_columns())",
+                    "0u",
+                ),
+            ],
+        );
+    }
+
+    #[test]
+    fn controller_assemble_subgroup() {
+        let faults = [
+            (
+                "factor of a neighbour",
+                "columns",
+                "subgroupBroadcast(own_right, 2u)",
+                "subgroupBroadcast(own_right, 1u)",
+            ),
+            ("λ of a neighbour", "columns", "subgroupBroadcast(own_lambda, 1u)", "subgroupBroadcast(own_lambda, 0u)"),
+            ("inputs past the end", "columns", "&& base + invocation.index < inputs.y", ""),
+        ];
+        must_be_caught(Kernel::ControllerAssembleSubgroup, dynamic::controller_assemble_subgroup, &faults);
     }
 
     /// Faults of the shared text, which any variant shows.
@@ -315,12 +362,13 @@ mod shader_faults {
 #[test]
 fn wrong_params_are_caught() {
     type Fault = (fn() -> Vec<Case>, &'static str, usize, fn(u32) -> u32);
-    let faults: [Fault; 8] = [
+    let faults: [Fault; 9] = [
         (convolution::dense, "plain", 8, |pad_left| pad_left + 1),
         (convolution::depthwise, "plain", 5, |stride| stride.max(2) - 1),
         (convolution::pointwise, "branch", 7, |_lambda_offset| 0),
         (dynamic::latent, "latent_map", 2, |_heads_stride| 0),
         (dynamic::controller, "controller", 0, |bin_pixels| bin_pixels + 4),
+        (dynamic::controller_assemble, "rows", 2, |slots| slots.max(2) - 1),
         (vector::linear, "branch", 3, |_lambda_offset| 0),
         (vector::pool, "finish", 0, |height| height + 2),
         (vector::top_k, "top_k", 0, |classes| classes.max(2) - 1),

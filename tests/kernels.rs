@@ -69,6 +69,16 @@ fn controller() {
 }
 
 #[test]
+fn controller_assemble() {
+    check(Kernel::ControllerAssemble);
+}
+
+#[test]
+fn controller_assemble_subgroup() {
+    check(Kernel::ControllerAssembleSubgroup);
+}
+
+#[test]
 fn conv_dense() {
     check(Kernel::ConvDense);
 }

@@ -49,11 +49,13 @@ fn dispatches() -> Vec<Dispatch> {
 fn entry_points_and_bindings_are_those_of_the_spec() {
     for kernel in Kernel::ALL {
         let (spec, (module, info)) = (kernel.spec(), parse(kernel));
-        let declared: Vec<(u32, &str, AddressSpace)> = module
+        // Where shared text stands before a kernel's bindings, they come in the order in which it uses them.
+        let mut declared: Vec<(u32, &str, AddressSpace)> = module
             .global_variables
             .iter()
             .filter_map(|(_, variable)| binding_of(variable).map(|(number, name)| (number, name, variable.space)))
             .collect();
+        declared.sort_by_key(|(number, _, _)| *number);
         let params = (0, "params", AddressSpace::Uniform);
         let storage = spec.bindings.iter().zip(1..).map(|((name, access), number)| {
             let access = match access {
@@ -70,7 +72,8 @@ fn entry_points_and_bindings_are_those_of_the_spec() {
             assert_eq!(entry.stage, ShaderStage::Compute);
             let uses = info.get_entry_point(index);
             let used = module.global_variables.iter().filter(|(handle, _)| !uses[*handle].is_empty());
-            let used: Vec<(u32, &str)> = used.filter_map(|(_, variable)| binding_of(variable)).collect();
+            let mut used: Vec<(u32, &str)> = used.filter_map(|(_, variable)| binding_of(variable)).collect();
+            used.sort_by_key(|(number, _)| *number);
             let named = spec.bindings_of(&entry.name).expect("an entry point").map(|(number, name, _)| (number, name));
             let expected: Vec<_> = std::iter::once((0, "params")).chain(named).collect();
             assert_eq!(used, expected, "{} {}", spec.stem, entry.name);

@@ -61,24 +61,29 @@ const MOST_LATENT: u32 = 64;
 pub fn dispatch(shape: Shape) -> Dispatch {
     let Shape { in_groups, out_groups, latent_groups } = shape;
     let by_rows = in_groups < out_groups;
-    let (inputs, outputs) = (4 * u64::from(in_groups), 4 * u64::from(out_groups));
-    let latent = 4 * u64::from(latent_groups);
-    // M·Q or P·M, whichever is the smaller; then λ ⊙ W₀ + P·M·Q; then the bias with the two offsets.
-    let product = inputs.min(outputs) * 2 * latent * latent;
-    let sums = inputs * outputs * (1 + 2 * latent);
-    let bias = if by_rows { latent * (2 * latent + 1 + 2 * outputs) } else { 4 * latent * outputs };
-    let heads = 4 * latent_groups * latent_groups + out_groups;
     Dispatch {
         kernel: Kernel::Assemble,
         entry: if by_rows { "rows" } else { "columns" },
         overrides: vec![("WORKGROUP_X", 64), ("MOST_LATENT", (4 * latent_groups).max(MOST_LATENT))],
         params: bytemuck::bytes_of(&Params { in_groups, out_groups, latent_groups, unused: 0 }).to_vec(),
         workgroups: [if by_rows { in_groups + 1 } else { out_groups }, 1],
-        cost: Cost {
-            flops: product + sums + bias,
-            bytes_read: vec4_bytes(shape.weight_vec4s() + heads),
-            bytes_written: vec4_bytes(shape.assembled_vec4s()),
-        },
+        cost: cost(shape),
+    }
+}
+
+pub(super) fn cost(shape: Shape) -> Cost {
+    let Shape { in_groups, out_groups, latent_groups } = shape;
+    let (inputs, outputs) = (4 * u64::from(in_groups), 4 * u64::from(out_groups));
+    let latent = 4 * u64::from(latent_groups);
+    // M·Q or P·M, whichever is the smaller; then λ ⊙ W₀ + P·M·Q; then the bias with the two offsets.
+    let product = inputs.min(outputs) * 2 * latent * latent;
+    let sums = inputs * outputs * (1 + 2 * latent);
+    let bias = if in_groups < out_groups { latent * (2 * latent + 1 + 2 * outputs) } else { 4 * latent * outputs };
+    let heads = 4 * latent_groups * latent_groups + out_groups;
+    Cost {
+        flops: product + sums + bias,
+        bytes_read: vec4_bytes(shape.weight_vec4s() + heads),
+        bytes_written: vec4_bytes(shape.assembled_vec4s()),
     }
 }
 
@@ -109,20 +114,29 @@ pub(super) fn shape(dispatch: &Dispatch) -> String {
 
 pub(super) fn twin<S: Scalar>(dispatch: &Dispatch, mut arguments: Arguments<'_, S>) {
     let params: Params = dispatch.params_as();
-    let sizes @ [in_groups, out_groups, latent_groups] =
-        [params.in_groups as usize, params.out_groups as usize, params.latent_groups as usize];
+    let sizes = [params.in_groups, params.out_groups, params.latent_groups].map(|groups| groups as usize);
+    let (weights, heads) = (arguments.input("weights"), arguments.input("heads"));
+    make_weights(sizes, weights, heads, arguments.output("assembled"), arguments.pictures);
+}
+
+/// W and b of every picture.
+pub(super) fn make_weights<S: Scalar>(
+    sizes @ [in_groups, out_groups, latent_groups]: [usize; 3],
+    weights: &[[S; 4]],
+    heads: &[[S; 4]],
+    assembled: &mut [[S; 4]],
+    pictures: usize,
+) {
     let latent = 4 * latent_groups;
     let heads_stride = latent * latent_groups + out_groups;
-    let parts = parts(arguments.input("weights"), sizes);
-    let heads = arguments.input("heads");
-    let assembled = arguments.output("assembled");
-    let sets = assembled.par_chunks_exact_mut((4 * in_groups + 1) * out_groups).take(arguments.pictures).enumerate();
+    let parts = parts(weights, sizes);
+    let sets = assembled.par_chunks_exact_mut((4 * in_groups + 1) * out_groups).take(pictures).enumerate();
     sets.for_each(|(picture, assembled)| {
         let heads = &heads[picture * heads_stride..][..heads_stride];
         let (matrix, lambda) = heads.split_at(latent * latent_groups);
         let matrix = matrix.as_flattened();
         let (w, b) = assembled.split_at_mut(4 * in_groups * out_groups);
-        if dispatch.entry == "rows" {
+        if in_groups < out_groups {
             rows(&parts, matrix, lambda, latent, w, b);
         } else {
             columns(&parts, matrix, lambda, latent, w, b);

@@ -16,7 +16,7 @@ pub const SPEC: Spec = Spec {
     entries: &[("controller", &["partials", "weights", "heads"])],
     overrides: &["WORKGROUP_X", "VECTORS"],
     workgroup: &["WORKGROUP_X"],
-    workgroup_memory: &[(16, &["VECTORS"]), (16, &["WORKGROUP_X"])],
+    workgroup_memory: &[(16, &["VECTORS"]), (16, &["WORKGROUP_X"]), (16, &["WORKGROUP_X"])],
     subgroups: false,
 };
 
@@ -73,8 +73,11 @@ impl Shape {
     }
 }
 
-/// Invocations of a workgroup.
+/// Invocations of a workgroup on hardware.
 const LANES: u32 = 128;
+
+/// On software a workgroup runs on one core, so more invocations only wait for each other.
+pub(super) const SOFTWARE_LANES: u32 = 8;
 
 /// Vectors of a workgroup's memory: enough for any usual layer, so that all of them share one pipeline. With the sums of the
 /// invocations that makes 8 KiB.
@@ -82,11 +85,14 @@ const VECTORS: u32 = 384;
 
 /// The launch of a controller.
 ///
-/// Every workgroup makes the hidden vector again, so a second one pays only where the heads are the larger part.
-pub fn dispatch(shape: Shape) -> Dispatch {
+/// Every workgroup makes the hidden vector again, so a second one pays only where the heads are the larger part, or where a
+/// core would be idle.
+pub fn dispatch(shape: Shape, software: bool) -> Dispatch {
     let Shape { height, width, slots, pooling, squeeze_groups, latent_groups, out_groups, .. } = shape;
     let pooled_groups = shape.pooled_groups();
-    let workgroups = (shape.head_groups() / (2 * LANES)).clamp(1, 8);
+    let lanes = if software { SOFTWARE_LANES } else { LANES };
+    let workgroups = if software { 2 } else { (shape.head_groups() / (2 * LANES)).clamp(1, 8) };
+    let heads_per_workgroup = shape.head_groups().div_ceil(workgroups);
     let params = Params {
         bin_pixels: bin_pixels([height, width], pooling.bins()),
         pooled_groups,
@@ -94,28 +100,34 @@ pub fn dispatch(shape: Shape) -> Dispatch {
         squeeze_groups,
         latent_groups,
         out_groups,
-        heads_per_workgroup: shape.head_groups().div_ceil(workgroups),
+        heads_per_workgroup,
         unused: 0,
     };
+    Dispatch {
+        kernel: Kernel::Controller,
+        entry: "controller",
+        overrides: vec![
+            ("WORKGROUP_X", lanes),
+            ("VECTORS", (pooled_groups.max(squeeze_groups) + squeeze_groups).max(VECTORS)),
+        ],
+        params: bytemuck::bytes_of(&params).to_vec(),
+        workgroups: [shape.head_groups().div_ceil(heads_per_workgroup), 1],
+        cost: cost(shape),
+    }
+}
+
+pub(super) fn cost(shape: Shape) -> Cost {
+    let Shape { slots, squeeze_groups, latent_groups, out_groups, .. } = shape;
+    let pooled_groups = shape.pooled_groups();
     let products = 32 * u64::from(squeeze_groups);
     let hidden = products * u64::from(pooled_groups + squeeze_groups);
     let pool = 4 * u64::from(pooled_groups) * u64::from(slots + 1);
     // The hidden vector's gate, M's diagonal and λ's gate.
     let gates = 8 * u64::from(squeeze_groups) + 4 * u64::from(latent_groups + out_groups);
-    Dispatch {
-        kernel: Kernel::Controller,
-        entry: "controller",
-        overrides: vec![
-            ("WORKGROUP_X", LANES),
-            ("VECTORS", (pooled_groups.max(squeeze_groups) + squeeze_groups).max(VECTORS)),
-        ],
-        params: bytemuck::bytes_of(&params).to_vec(),
-        workgroups: [workgroups, 1],
-        cost: Cost {
-            flops: pool + hidden + gates + products * u64::from(shape.head_groups()),
-            bytes_read: vec4_bytes(slots * pooled_groups + shape.weight_vec4s()),
-            bytes_written: vec4_bytes(shape.head_groups()),
-        },
+    Cost {
+        flops: pool + hidden + gates + products * u64::from(shape.head_groups()),
+        bytes_read: vec4_bytes(slots * pooled_groups + shape.weight_vec4s()),
+        bytes_written: vec4_bytes(shape.head_groups()),
     }
 }
 
@@ -128,22 +140,39 @@ pub(super) fn shape(dispatch: &Dispatch) -> String {
 
 pub(super) fn twin<S: Scalar>(dispatch: &Dispatch, mut arguments: Arguments<'_, S>) {
     let params: Params = dispatch.params_as();
-    let pooled_groups = params.pooled_groups as usize;
-    let (squeeze, latent_groups) = (params.squeeze_groups as usize, params.latent_groups as usize);
-    let matrix_groups = 4 * latent_groups * latent_groups;
-    let head_groups = matrix_groups + params.out_groups as usize;
-    let slots = params.slots as usize;
+    let means =
+        Means { bin_pixels: params.bin_pixels, slots: params.slots as usize, groups: params.pooled_groups as usize };
+    let sizes = [params.squeeze_groups, params.latent_groups, params.out_groups].map(|groups| groups as usize);
     let (partials, weights) = (arguments.input("partials"), arguments.input("weights"));
-    let heads = arguments.output("heads");
+    make_heads(means, sizes, partials, weights, arguments.output("heads"), arguments.pictures);
+}
 
-    heads.par_chunks_exact_mut(head_groups).take(arguments.pictures).enumerate().for_each(|(picture, heads)| {
-        let mut pooled = vec![[S::ZERO; 4]; pooled_groups];
-        let sums = &partials[picture * slots * pooled_groups..];
-        means_of(params.bin_pixels, slots, sums, &mut pooled);
+/// How pool sums become the means that a controller starts from.
+pub(super) struct Means {
+    pub bin_pixels: u32,
+    pub slots: usize,
+    /// vec4 of all bins.
+    pub groups: usize,
+}
+
+/// M and λ of every picture.
+pub(super) fn make_heads<S: Scalar>(
+    means: Means,
+    [squeeze, latent_groups, out_groups]: [usize; 3],
+    partials: &[[S; 4]],
+    weights: &[[S; 4]],
+    heads: &mut [[S; 4]],
+    pictures: usize,
+) {
+    let matrix_groups = 4 * latent_groups * latent_groups;
+    let by_picture = heads.par_chunks_exact_mut(matrix_groups + out_groups).take(pictures).enumerate();
+    by_picture.for_each(|(picture, heads)| {
+        let mut pooled = vec![[S::ZERO; 4]; means.groups];
+        means_of(means.bin_pixels, means.slots, &partials[picture * means.slots * means.groups..], &mut pooled);
 
         let mut hidden = vec![[S::ZERO; 4]; squeeze];
         multiply(&mut hidden, &pooled, weights, squeeze);
-        let gate = 4 * pooled_groups * squeeze;
+        let gate = 4 * means.groups * squeeze;
         let mut gates = vec![[S::ZERO; 4]; squeeze];
         multiply(&mut gates, &hidden, &weights[gate..], squeeze);
         for (y, g) in hidden.iter_mut().zip(gates) {
@@ -151,7 +180,7 @@ pub(super) fn twin<S: Scalar>(dispatch: &Dispatch, mut arguments: Arguments<'_, 
         }
 
         heads.fill([S::ZERO; 4]);
-        multiply(heads, &hidden, &weights[gate + 4 * squeeze * squeeze..], head_groups);
+        multiply(heads, &hidden, &weights[gate + 4 * squeeze * squeeze..], matrix_groups + out_groups);
         let (matrix, lambda) = heads.split_at_mut(matrix_groups);
         for (row, values) in matrix.chunks_exact_mut(latent_groups.max(1)).enumerate() {
             values[row / 4][row % 4] += 1.0.into();

@@ -6,6 +6,7 @@
 pub mod assemble;
 mod axis;
 pub mod controller;
+pub mod controller_assemble;
 pub mod conv_dense;
 pub mod conv_depthwise;
 pub mod conv_pointwise;
@@ -42,6 +43,10 @@ pub enum Kernel {
     Assemble,
     /// `shaders/controller.wgsl`
     Controller,
+    /// `shaders/controller_assemble.wgsl`
+    ControllerAssemble,
+    /// `shaders/controller_assemble_subgroup.wgsl`
+    ControllerAssembleSubgroup,
     /// `shaders/conv_dense.wgsl`
     ConvDense,
     /// `shaders/conv_dense_subgroup.wgsl`
@@ -74,9 +79,11 @@ pub enum Kernel {
 
 impl Kernel {
     /// Every kernel.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 18] = [
         Self::Assemble,
         Self::Controller,
+        Self::ControllerAssemble,
+        Self::ControllerAssembleSubgroup,
         Self::ConvDense,
         Self::ConvDenseSubgroup,
         Self::ConvDenseWide,
@@ -98,6 +105,8 @@ impl Kernel {
         match self {
             Self::Assemble => &assemble::SPEC,
             Self::Controller => &controller::SPEC,
+            Self::ControllerAssemble => &controller_assemble::SPEC,
+            Self::ControllerAssembleSubgroup => &controller_assemble::SUBGROUP_SPEC,
             Self::ConvDense => &conv_dense::SPEC,
             Self::ConvDenseSubgroup => &conv_dense::SUBGROUP_SPEC,
             Self::ConvDenseWide => &conv_dense::WIDE_SPEC,

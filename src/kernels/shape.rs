@@ -8,6 +8,7 @@ impl Dispatch {
         match self.kernel {
             Kernel::Assemble => super::assemble::shape(self),
             Kernel::Controller => super::controller::shape(self),
+            Kernel::ControllerAssemble | Kernel::ControllerAssembleSubgroup => super::controller_assemble::shape(self),
             Kernel::ConvDense | Kernel::ConvDenseSubgroup | Kernel::ConvDenseWide => super::conv_dense::shape(self),
             Kernel::ConvDepthwise => super::conv_depthwise::shape(self),
             Kernel::ConvPointwise | Kernel::ConvPointwiseSubgroup | Kernel::ConvPointwiseWide => {

@@ -8,8 +8,10 @@
 use super::Kernel;
 
 /// The files that kernels may import, by name.
-const SHARED: [(&str, &str); 7] = [
+const SHARED: [(&str, &str); 9] = [
     ("activation", include_str!("../../shaders/shared/activation.wgsl")),
+    ("controller", include_str!("../../shaders/shared/controller.wgsl")),
+    ("controller_assemble", include_str!("../../shaders/shared/controller_assemble.wgsl")),
     ("dense", include_str!("../../shaders/shared/dense.wgsl")),
     ("dense_plain", include_str!("../../shaders/shared/dense_plain.wgsl")),
     ("pointwise", include_str!("../../shaders/shared/pointwise.wgsl")),

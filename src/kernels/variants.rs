@@ -58,7 +58,14 @@ impl Dispatch {
             }
         }
         // The workgroups of these kernels go through their work in steps of their own size.
-        let in_steps = matches!(self.kernel, Kernel::Assemble | Kernel::Controller | Kernel::TopK);
+        let in_steps = matches!(
+            self.kernel,
+            Kernel::Assemble
+                | Kernel::Controller
+                | Kernel::ControllerAssemble
+                | Kernel::ControllerAssembleSubgroup
+                | Kernel::TopK
+        );
         if !in_steps && [x, y] != [old_x, old_y] {
             let [across, down] = self.workgroups;
             dispatch.workgroups = [(across * old_x).div_ceil(x), (down * old_y).div_ceil(y)];

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::tile::convolution_tile;
 use crate::graph::{Dynamic, Graph, Node, Op, dynamic_cost};
-use crate::kernels::Tile;
+use crate::kernels::{Dispatch, Tile, controller, controller_assemble};
 use crate::plan::Limits;
 
 /// How a dynamic convolution is computed.
@@ -29,11 +29,11 @@ pub enum FormChoice {
 
 /// How many of a branch's multiply-adds cost as much as one of an assembly, which reads and writes a weight every few.
 ///
-/// Measured where subgroups load the branch's weights together: 20 to 35 GFLOP/s against 1 to 7 of the assembly. Elsewhere
-/// both are alike.
+/// Where subgroups load weights together, a branch's meet more pixels than an assembly's factors meet weights. Elsewhere both
+/// are alike.
 const fn assembly_weight(limits: &Limits) -> u64 {
     match convolution_tile(limits) {
-        Tile::Subgroup(_) => 4,
+        Tile::Subgroup(_) => 2,
         Tile::Small | Tile::Wide => 1,
     }
 }
@@ -41,7 +41,7 @@ const fn assembly_weight(limits: &Limits) -> u64 {
 /// The form of a dynamic convolution of `inputs` channels at `pixels` output pixels.
 ///
 /// Without an order from the user it is the one that costs less: assembly costs the same at any size of the map, the branch
-/// grows with its pixels; they meet near `inputs · outputs / (inputs + outputs)` pixels, or four times as many where the
+/// grows with its pixels; they meet near `inputs · outputs / (inputs + outputs)` pixels, or twice as many where the
 /// device has fast branches.
 pub fn choose_form(choice: FormChoice, sizes: &Dynamic, inputs: usize, pixels: usize, limits: &Limits) -> Form {
     match choice {
@@ -51,6 +51,13 @@ pub fn choose_form(choice: FormChoice, sizes: &Dynamic, inputs: usize, pixels: u
             if assembly_weight(limits) * cost.assemble <= cost.branch { Form::Assemble } else { Form::Branch }
         }
     }
+}
+
+/// The launch that runs a layer's controller and assembles its weights; nothing where a workgroup's memory cannot hold what it
+/// needs.
+pub(super) fn assemble_with_controller(shape: controller::Shape, limits: &Limits) -> Option<Dispatch> {
+    let dispatch = controller_assemble::dispatch(shape, convolution_tile(limits), limits.software);
+    (dispatch.workgroup_bytes() <= limits.workgroup_bytes).then_some(dispatch)
 }
 
 /// The form that a node of a network takes on a device of these limits; nothing for a static node.
@@ -120,8 +127,8 @@ mod tests {
             assert_eq!(always(Form::Branch, 9999), Form::Branch);
             let fast = Limits { subgroup: Some(8), software: true, ..limits };
             let form = |pixels| choose_form(FormChoice::Auto, &sizes, inputs, pixels, &fast);
-            assert_eq!(form(4 * pixels - 4), Form::Branch, "{inputs}→{outputs}, four times as many");
-            assert_eq!(form(4 * pixels + 4), Form::Assemble, "{inputs}→{outputs}, four times as many");
+            assert_eq!(form(2 * pixels - 2), Form::Branch, "{inputs}→{outputs}, twice as many");
+            assert_eq!(form(2 * pixels + 2), Form::Assemble, "{inputs}→{outputs}, twice as many");
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::choice::{Choice, chosen, rule};
 use super::draft::{Binding, Draft, DraftDynamic, PoolSums, Value};
-use super::form::Form;
+use super::form::{Form, assemble_with_controller};
 use super::{LowerError, Options, pack};
 use crate::graph::{
     Activation, Connection, Convolution, DynamicWeights, FoldedNetwork, Layer, LayerOp, Source, StaticWeights,
@@ -170,24 +170,16 @@ impl Lowering<'_> {
     }
 
     fn dynamic_convolution(&mut self, index: usize, layer: &Layer, w: &DynamicWeights) -> Result<Value, LowerError> {
-        let heads = self.controller(layer, w)?;
         let epilogue = self.epilogue(index, layer);
         let choice = self.choice(layer);
         match choice.form {
             Form::Assemble => {
-                let shape = assemble::Shape {
-                    in_groups: groups(w.inputs) as u32,
-                    out_groups: groups(w.sizes.outputs) as u32,
-                    latent_groups: groups(w.sizes.latent) as u32,
-                };
-                let block = self.draft.weights(&layer.name, pack::assemble(w))?;
-                let assembled = Binding::Value(self.draft.value(&layer.name, shape.assembled_vec4s().into())?);
-                let memory = [("weights", block), ("heads", Binding::Value(heads)), ("assembled", assembled)];
-                self.draft.launch(&layer.name, assemble::dispatch(shape), &memory);
+                let assembled = self.assembled_weights(layer, w)?;
                 let memory = vec![("weights", assembled)];
                 self.pointwise(layer, conv_pointwise::Weights::PerPicture, epilogue, choice.tile, memory)
             }
             Form::Branch => {
+                let heads = self.controller(layer, w)?;
                 let latent = self.latent(layer, w, heads, choice.latent)?;
                 let block = self.draft.weights(&layer.name, pack::branch(w))?;
                 let weights = conv_pointwise::Weights::Branch { latent_groups: groups(w.sizes.latent) as u32 };
@@ -198,8 +190,45 @@ impl Lowering<'_> {
         }
     }
 
+    /// W(x) and b(x) of a dynamic convolution: in one launch with its controller where that fits.
+    fn assembled_weights(&mut self, layer: &Layer, w: &DynamicWeights) -> Result<Binding, LowerError> {
+        let shape = assemble::Shape {
+            in_groups: groups(w.inputs) as u32,
+            out_groups: groups(w.sizes.outputs) as u32,
+            latent_groups: groups(w.sizes.latent) as u32,
+        };
+        let (control, sums) = self.controller_shape(layer, w)?;
+        let fused = assemble_with_controller(control, &self.draft.limits);
+        let heads = if fused.is_some() { self.heads(layer, w, control)? } else { self.controller(layer, w)? };
+        let assembled = Binding::Value(self.draft.value(&layer.name, shape.assembled_vec4s().into())?);
+        let (dispatch, block) = match fused {
+            Some(dispatch) => (dispatch, [pack::controller(w), pack::assemble(w)].concat()),
+            None => (assemble::dispatch(shape), pack::assemble(w)),
+        };
+        let block = self.draft.weights(&layer.name, block)?;
+        let partials = Binding::Value(sums.value);
+        let memory =
+            [("partials", partials), ("weights", block), ("heads", Binding::Value(heads)), ("assembled", assembled)];
+        self.draft.launch(&layer.name, dispatch, &memory);
+        Ok(assembled)
+    }
+
     /// M(x) and λ(x) of a dynamic layer.
     fn controller(&mut self, layer: &Layer, w: &DynamicWeights) -> Result<Value, LowerError> {
+        let (shape, sums) = self.controller_shape(layer, w)?;
+        let block = self.draft.weights(&layer.name, pack::controller(w))?;
+        let heads = self.heads(layer, w, shape)?;
+        let memory = [("partials", Binding::Value(sums.value)), ("weights", block), ("heads", Binding::Value(heads))];
+        self.draft.launch(&layer.name, controller::dispatch(shape, self.draft.limits.software), &memory);
+        Ok(heads)
+    }
+
+    /// The sizes of a dynamic layer's controller, with the sums that it begins with.
+    fn controller_shape(
+        &mut self,
+        layer: &Layer,
+        w: &DynamicWeights,
+    ) -> Result<(controller::Shape, PoolSums), LowerError> {
         let pooling = pooling(w.sizes.bins);
         let sums = self.sums_of(layer, pooling)?;
         let shape = controller::Shape {
@@ -212,10 +241,12 @@ impl Lowering<'_> {
             latent_groups: groups(w.sizes.latent) as u32,
             out_groups: groups(w.sizes.outputs) as u32,
         };
-        let block = self.draft.weights(&layer.name, pack::controller(w))?;
+        Ok((shape, sums))
+    }
+
+    /// Room for M(x) and λ(x) of a dynamic layer.
+    fn heads(&mut self, layer: &Layer, w: &DynamicWeights, shape: controller::Shape) -> Result<Value, LowerError> {
         let heads = self.draft.value(&layer.name, shape.head_groups().into())?;
-        let memory = [("partials", Binding::Value(sums.value)), ("weights", block), ("heads", Binding::Value(heads))];
-        self.draft.launch(&layer.name, controller::dispatch(shape), &memory);
         self.draft.dynamic.push(DraftDynamic {
             node: layer.name.clone(),
             inputs: w.inputs,

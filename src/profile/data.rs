@@ -123,7 +123,7 @@ pub enum Part {
     Pooling,
     /// The MLP of a dynamic layer, with the end of its pooling.
     Controller,
-    /// The assembly of a dynamic layer's weights.
+    /// The assembly of a dynamic layer's weights, with its controller where one launch does both.
     Assembly,
     /// The middle of a dynamic layer's low-rank branch.
     Latent,
@@ -214,7 +214,7 @@ impl Part {
     pub(super) fn of(kernel: Kernel, entry: &str, in_dynamic_layer: bool) -> Self {
         match kernel {
             Kernel::Controller => Self::Controller,
-            Kernel::Assemble => Self::Assembly,
+            Kernel::Assemble | Kernel::ControllerAssemble | Kernel::ControllerAssembleSubgroup => Self::Assembly,
             Kernel::Latent | Kernel::LatentSubgroup => Self::Latent,
             Kernel::Pool if in_dynamic_layer => Self::Pooling,
             _ if entry.starts_with("branch") => Self::Branch,

@@ -1,6 +1,6 @@
 //! Cases of the kernels that make a dynamic convolution's weights.
 
-use dynaconv::kernels::{Kernel, Pooling, Tile, assemble, controller, latent};
+use dynaconv::kernels::{Kernel, Pooling, Tile, assemble, controller, controller_assemble, latent};
 
 use super::{CHANNELS, SEED, SIZES, Sampler, head_groups, pack_heads};
 use crate::common::array::{Array, groups, pack, pack_map, pack_transposed, pack_vector, round_up};
@@ -43,46 +43,68 @@ fn assemble_case(sampler: &mut Sampler) -> Case {
     let (inputs, outputs) = (sampler.one_of(&CHANNELS), sampler.one_of(&CHANNELS));
     let latent = sampler.one_of(&LATENTS);
     let name = format!("{SEED} assemble {inputs}→{outputs} latent {latent}");
-    let matrix = |what: &str, shape| Array::<f32, 2>::random(&format!("{name} {what}"), shape, -1.0, 1.0);
-    let vector = |what: &str, length| Array::<f32, 1>::random(&format!("{name} {what}"), [length], -1.0, 1.0);
-    let (w0, p, q) = (matrix("w0", [outputs, inputs]), matrix("p", [outputs, latent]), matrix("q", [latent, inputs]));
-    let (bias, q_offset, latent_offset) = (vector("b", outputs), vector("qo", latent), vector("lo", latent));
     let heads = Heads::random(&name, latent, outputs);
-
-    let mut words = Vec::new();
-    for picture in 0..BATCH {
-        let m = heads.matrix_of(picture);
-        // Column k of M·Q for every input k, and the latent vector that the offsets make.
-        let columns: Vec<Vec<Real>> =
-            (0..inputs).map(|k| product(&m, &(0..latent).map(|l| q.at([l, k]).into()).collect::<Vec<_>>())).collect();
-        let offsets: Vec<Real> = (0..latent).map(|l| q_offset.at([l]).into()).collect();
-        let offsets: Vec<Real> =
-            product(&m, &offsets).into_iter().enumerate().map(|(l, t)| t + latent_offset.at([l])).collect();
-        let low_rank: Vec<Vec<Real>> = columns.iter().map(|column| product(&p, column)).collect();
-        let low_rank_bias = product(&p, &offsets);
-        let zero = Word::Is(Real::ZERO);
-        words.extend(pack([inputs, outputs], [true, true], zero, |[k, n]| {
-            Word::Is(Real::from(heads.lambda.at([picture, n])) * w0.at([n, k]) + low_rank[k][n])
-        }));
-        words.extend(pack([outputs], [true], zero, |[n]| Word::Is(low_rank_bias[n] + bias.at([n]))));
-    }
-
+    let assembly = Assembly::random(&name, inputs, outputs, latent);
+    let lambda = |p: usize| (0..outputs).map(|n| heads.lambda.at([p, n]).into()).collect();
+    let matrix = |p: usize| Array::from_fn([latent, latent], |[row, column]| heads.matrix.at([p, row, column]).into());
+    let words = (0..BATCH).flat_map(|p| assembly.words(&matrix(p), lambda(p))).collect();
     let shape =
         assemble::Shape { in_groups: groups(inputs), out_groups: groups(outputs), latent_groups: groups(latent) };
-    let straight = pack([latent, inputs], [true, true], 0.0, |[l, k]| q.at([l, k]));
-    let block = [
-        pack_transposed(&w0),
-        pack_vector(&bias),
-        pack_transposed(&p),
-        straight,
-        pack_vector(&q_offset),
-        pack_vector(&latent_offset),
-    ];
     Case {
         dispatch: assemble::dispatch(shape),
-        inputs: vec![("weights", block.concat()), ("heads", heads.packed())],
+        inputs: vec![("weights", assembly.block()), ("heads", heads.packed())],
         outputs: vec![Output { name: "assembled", slots: 1, words }],
         name,
+    }
+}
+
+/// The static values of an assembly.
+struct Assembly {
+    w0: Array<f32, 2>,
+    p: Array<f32, 2>,
+    q: Array<f32, 2>,
+    bias: Array<f32, 1>,
+    q_offset: Array<f32, 1>,
+    latent_offset: Array<f32, 1>,
+}
+
+impl Assembly {
+    fn random(name: &str, inputs: usize, outputs: usize, latent: usize) -> Self {
+        let matrix = |what: &str, shape| Array::<f32, 2>::random(&format!("{name} {what}"), shape, -1.0, 1.0);
+        let vector = |what: &str, length| Array::<f32, 1>::random(&format!("{name} {what}"), [length], -1.0, 1.0);
+        Self {
+            w0: matrix("w0", [outputs, inputs]),
+            p: matrix("p", [outputs, latent]),
+            q: matrix("q", [latent, inputs]),
+            bias: vector("b", outputs),
+            q_offset: vector("qo", latent),
+            latent_offset: vector("lo", latent),
+        }
+    }
+
+    fn block(&self) -> Vec<f32> {
+        let straight = pack(self.q.shape, [true, true], 0.0, |[l, k]| self.q.at([l, k]));
+        let vectors = [pack_vector(&self.q_offset), pack_vector(&self.latent_offset)].concat();
+        [pack_transposed(&self.w0), pack_vector(&self.bias), pack_transposed(&self.p), straight, vectors].concat()
+    }
+
+    /// W and b of one picture.
+    fn words(&self, m: &Array<Real, 2>, lambda: Vec<Real>) -> Vec<Word> {
+        let ([outputs, inputs], [latent, _]) = (self.w0.shape, self.q.shape);
+        let times_m = |vector: &dyn Fn(usize) -> f32| -> Vec<Real> {
+            (0..latent).map(|row| Real::sum((0..latent).map(|l| m.at([row, l]) * vector(l)))).collect()
+        };
+        // Column k of M·Q for every input k, and the latent vector that the offsets make.
+        let columns = (0..inputs).map(|k| times_m(&|l| self.q.at([l, k])));
+        let low_rank: Vec<Vec<Real>> = columns.map(|column| product(&self.p, &column)).collect();
+        let offsets = times_m(&|l| self.q_offset.at([l])).into_iter().enumerate();
+        let offsets: Vec<Real> = offsets.map(|(l, t)| t + self.latent_offset.at([l])).collect();
+        let low_rank_bias = product(&self.p, &offsets);
+        let zero = Word::Is(Real::ZERO);
+        let w = pack([inputs, outputs], [true, true], zero, |[k, n]| {
+            Word::Is(lambda[n] * self.w0.at([n, k]) + low_rank[k][n])
+        });
+        [w, pack([outputs], [true], zero, |[n]| Word::Is(low_rank_bias[n] + self.bias.at([n])))].concat()
     }
 }
 
@@ -104,67 +126,129 @@ pub fn controller() -> Vec<Case> {
 }
 
 fn controller_case(sampler: &mut Sampler, squeeze: usize, pooling: Pooling, latent: usize) -> Case {
-    let [height, width] = sampler.one_of(&SIZES);
-    let (inputs, outputs, slots) = (sampler.one_of(&CHANNELS), sampler.one_of(&CHANNELS), sampler.one_of(&[1, 3, 7]));
-    let name = format!(
-        "{SEED} controller {height}×{width}×{inputs} {slots} slots {pooling:?} squeeze {squeeze} latent {latent} →{outputs}"
-    );
-    let bins = pooling.count() as usize;
-    // Scales that keep the gates inside their range more often than not.
-    let matrix = |what: &str, rows: usize, columns: usize| {
-        let scale = 3.0 / (columns as f32).sqrt();
-        Array::<f32, 2>::random(&format!("{name} {what}"), [rows, columns], -scale, scale)
-    };
-    let (fc0, gate) = (matrix("fc0", squeeze, inputs * bins), matrix("gate", squeeze, squeeze));
-    let (phi, scale) = (matrix("phi", latent * latent, squeeze), matrix("scale", outputs, squeeze));
-    let pixels = pixels_of_bin(height, width, 0, pooling) as f32;
-    let partials = Array::random(&format!("{name} sums"), [BATCH, slots, bins, inputs], -pixels, 1.5 * pixels);
+    let sizes = (sampler.one_of(&CHANNELS), sampler.one_of(&CHANNELS));
+    let control = Control::random(sampler, "controller", sizes, squeeze, pooling, latent);
+    let software = sampler.one_of(&[false, true]);
+    Case {
+        dispatch: controller::dispatch(control.shape, software),
+        outputs: vec![control.output()],
+        inputs: vec![("partials", control.sums), ("weights", control.block)],
+        name: control.name,
+    }
+}
 
-    let mut words = Vec::new();
-    for picture in 0..BATCH {
-        // Column c·bins + bin of fc0, as in the authors' files.
-        let pooled: Vec<Real> = (0..inputs * bins)
-            .map(|column| {
+/// A controller with what it makes.
+struct Control {
+    name: String,
+    shape: controller::Shape,
+    sums: Vec<f32>,
+    block: Vec<f32>,
+    /// M and λ of each picture.
+    heads: Vec<(Array<Real, 2>, Vec<Real>)>,
+}
+
+impl Control {
+    fn random(
+        sampler: &mut Sampler,
+        kernel: &str,
+        (inputs, outputs): (usize, usize),
+        squeeze: usize,
+        pooling: Pooling,
+        latent: usize,
+    ) -> Self {
+        let [height, width] = sampler.one_of(&SIZES);
+        let slots = sampler.one_of(&[1, 3, 7]);
+        let name = format!(
+            "{SEED} {kernel} {height}×{width}×{inputs} {slots} slots {pooling:?} squeeze {squeeze} latent {latent} →{outputs}"
+        );
+        let bins = pooling.count() as usize;
+        // Scales that keep the gates inside their range more often than not.
+        let matrix = |what: &str, rows: usize, columns: usize| {
+            let scale = 3.0 / (columns as f32).sqrt();
+            Array::<f32, 2>::random(&format!("{name} {what}"), [rows, columns], -scale, scale)
+        };
+        let (fc0, gate) = (matrix("fc0", squeeze, inputs * bins), matrix("gate", squeeze, squeeze));
+        let (phi, scale) = (matrix("phi", latent * latent, squeeze), matrix("scale", outputs, squeeze));
+        let pixels = pixels_of_bin(height, width, 0, pooling) as f32;
+        let partials = Array::random(&format!("{name} sums"), [BATCH, slots, bins, inputs], -pixels, 1.5 * pixels);
+
+        let heads_of = |picture: usize| {
+            // Column c·bins + bin of fc0, as in the authors' files.
+            let pooled = |column: usize| {
                 let (c, bin) = (column / bins, column % bins);
                 let sum = Real::sum((0..slots).map(|slot| partials.at([picture, slot, bin, c]).into()));
                 sum.over(pixels_of_bin(height, width, bin, pooling) as f32)
-            })
-            .collect();
-        let y = product(&fc0, &pooled);
-        let gates = product(&gate, &y);
-        let y: Vec<Real> = y.iter().zip(gates).map(|(y, g)| *y * (g + 3.0f32).relu6()).collect();
-        let (m, lambda) = (product(&phi, &y), product(&scale, &y));
-        words.extend(pack([latent, latent], [true, true], Word::Finite, |[row, column]| {
-            Word::Is(m[row * latent + column] + if row == column { 1.0f32 } else { 0.0 })
-        }));
-        words.extend(pack([outputs], [true], Word::Finite, |[o]| Word::Is((lambda[o] + 3.0f32).relu6())));
+            };
+            let y = product(&fc0, &(0..inputs * bins).map(pooled).collect::<Vec<_>>());
+            let gates = product(&gate, &y);
+            let y: Vec<Real> = y.iter().zip(gates).map(|(y, g)| *y * (g + 3.0f32).relu6()).collect();
+            let (m, lambda) = (product(&phi, &y), product(&scale, &y));
+            let identity = |row, column| if row == column { 1.0f32 } else { 0.0 };
+            let m = Array::from_fn([latent, latent], |[row, column]| m[row * latent + column] + identity(row, column));
+            (m, lambda.into_iter().map(|value| (value + 3.0f32).relu6()).collect())
+        };
+        let first = pack([bins, inputs, squeeze], [false, true, true], 0.0, |[bin, c, s]| fc0.at([s, c * bins + bin]));
+        // One row of the heads for each hidden value: M, padded on both axes, then λ.
+        let heads = (0..round_up(squeeze)).flat_map(|s| {
+            let value = |matrix: &Array<f32, 2>, row| if s < squeeze { matrix.at([row, s]) } else { 0.0 };
+            let m = pack([latent, latent], [true, true], 0.0, |[row, column]| value(&phi, row * latent + column));
+            [m, pack([outputs], [true], 0.0, |[o]| value(&scale, o))].concat()
+        });
+        let block = [first, pack_transposed(&gate), heads.collect()].concat();
+        let shape = controller::Shape {
+            height: height as u32,
+            width: width as u32,
+            in_groups: groups(inputs),
+            slots: slots as u32,
+            pooling,
+            squeeze_groups: groups(squeeze),
+            latent_groups: groups(latent),
+            out_groups: groups(outputs),
+        };
+        let sums = pack(partials.shape, [false, false, false, true], 0.0, |index| partials.at(index));
+        Self { shape, sums, block, heads: (0..BATCH).map(heads_of).collect(), name }
     }
 
-    let shape = controller::Shape {
-        height: height as u32,
-        width: width as u32,
-        in_groups: groups(inputs),
-        slots: slots as u32,
-        pooling,
-        squeeze_groups: groups(squeeze),
-        latent_groups: groups(latent),
-        out_groups: groups(outputs),
-    };
-    let first = pack([bins, inputs, squeeze], [false, true, true], 0.0, |[bin, c, s]| fc0.at([s, c * bins + bin]));
-    // One row of the heads for each hidden value: M, padded on both axes, then λ.
-    let heads = (0..round_up(squeeze)).flat_map(|s| {
-        let value = |matrix: &Array<f32, 2>, row| if s < squeeze { matrix.at([row, s]) } else { 0.0 };
-        let m = pack([latent, latent], [true, true], 0.0, |[row, column]| value(&phi, row * latent + column));
-        [m, pack([outputs], [true], 0.0, |[o]| value(&scale, o))].concat()
-    });
-    let block = [first, pack_transposed(&gate), heads.collect()];
-    let sums = pack(partials.shape, [false, false, false, true], 0.0, |index| partials.at(index));
-    Case {
-        dispatch: controller::dispatch(shape),
-        inputs: vec![("partials", sums), ("weights", block.concat())],
-        outputs: vec![Output { name: "heads", slots: 1, words }],
-        name,
+    fn output(&self) -> Output {
+        let words = self.heads.iter().flat_map(|(m, lambda)| {
+            let m = pack(m.shape, [true, true], Word::Finite, |index| Word::Is(m.at(index)));
+            [m, pack([lambda.len()], [true], Word::Finite, |[o]| Word::Is(lambda[o]))].concat()
+        });
+        Output { name: "heads", slots: 1, words: words.collect() }
     }
+}
+
+pub fn controller_assemble() -> Vec<Case> {
+    controller_assemble_in(Tile::Small)
+}
+
+/// In workgroups of eight, which any subgroup of eight or more computes.
+pub fn controller_assemble_subgroup() -> Vec<Case> {
+    controller_assemble_in(Tile::Subgroup(8))
+}
+
+/// Both sides the wider one, in one workgroup and in several, with last ones that are narrower.
+fn controller_assemble_in(tile: Tile) -> Vec<Case> {
+    let mut sampler = Sampler::new("controller_assemble");
+    let mut cases = Vec::new();
+    for index in 0..18 {
+        let (few, many) = (sampler.one_of(&CHANNELS), sampler.one_of(&[3, 16, 33, 77, 150, 260]));
+        let sizes = if index % 2 == 0 { (few, many) } else { (many, few) };
+        let (squeeze, latent) = (sampler.one_of(&[4, 9, 16, 36]), LATENTS[index % LATENTS.len()]);
+        let pooling = sampler.one_of(&[Pooling::Global, Pooling::TwoByTwo]);
+        let software = index % 3 > 0;
+        let control = Control::random(&mut sampler, "controller_assemble", sizes, squeeze, pooling, latent);
+        let assembly = Assembly::random(&control.name, sizes.0, sizes.1, latent);
+        let words = control.heads.iter().flat_map(|(m, lambda)| assembly.words(m, lambda.clone())).collect();
+        cases.push(Case {
+            dispatch: controller_assemble::dispatch(control.shape, tile, software),
+            outputs: vec![control.output(), Output { name: "assembled", slots: 1, words }],
+            inputs: vec![("partials", control.sums), ("weights", [control.block, assembly.block()].concat())],
+            name: control.name,
+        });
+    }
+    assert!(cases.iter().filter(|case| case.dispatch.workgroups[0] > 2).count() >= 2, "several workgroups");
+    cases
 }
 
 pub fn latent() -> Vec<Case> {

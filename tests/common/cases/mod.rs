@@ -29,6 +29,8 @@ pub fn of(kernel: Kernel) -> Vec<Case> {
     match kernel {
         Kernel::Assemble => dynamic::assemble(),
         Kernel::Controller => dynamic::controller(),
+        Kernel::ControllerAssemble => dynamic::controller_assemble(),
+        Kernel::ControllerAssembleSubgroup => dynamic::controller_assemble_subgroup(),
         Kernel::ConvDense => convolution::dense(),
         Kernel::ConvDenseSubgroup => convolution::dense_subgroup(),
         Kernel::ConvDenseWide => convolution::dense_wide(),

@@ -1,0 +1,83 @@
+// The controller of a dynamic pointwise convolution and the assembly of its weights in one launch.
+//
+// An invocation makes the weights of one input group and TILE_GROUPS output groups at a time.
+
+#import controller_assemble
+
+const TILE_GROUPS: u32 = 4u;
+
+struct Invocation {
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(local_invocation_index) index: u32,
+}
+
+// vectors[l][k] = M·Q, vec4 of inputs; one invocation makes four l of a group.
+fn multiply_q(invocation: Invocation) {
+    let width = params.in_groups;
+    for (var item = invocation.index; item < params.latent_groups * width; item += WORKGROUP_X) {
+        let k = item % width;
+        let first = 4u * (item / width);
+        var sums = mat4x4<f32>();
+        for (var j = 0u; j < params.latent_groups; j++) {
+            let q = weight_rows(q_at() + 4u * j * width + k, width);
+            let m = first * params.latent_groups + j;
+            sums[0] += q * own_heads[m];
+            sums[1] += q * own_heads[m + params.latent_groups];
+            sums[2] += q * own_heads[m + 2u * params.latent_groups];
+            sums[3] += q * own_heads[m + 3u * params.latent_groups];
+        }
+        for (var l = 0u; l < 4u; l++) {
+            vectors[(first + l) * width + k] = sums[l];
+        }
+    }
+}
+
+// vectors[j][n] = P·M, vec4 of outputs; one invocation makes four j of a group.
+fn multiply_p(invocation: Invocation) {
+    let width = params.out_groups;
+    for (var item = invocation.index; item < params.latent_groups * width; item += WORKGROUP_X) {
+        let n = item % width;
+        let j = item / width;
+        var sums = mat4x4<f32>();
+        for (var l = 0u; l < latent_width(); l++) {
+            let p = weights[p_at() + l * width + n];
+            let m = own_heads[l * params.latent_groups + j];
+            sums[0] += p * m.x;
+            sums[1] += p * m.y;
+            sums[2] += p * m.z;
+            sums[3] += p * m.w;
+        }
+        for (var c = 0u; c < 4u; c++) {
+            vectors[(4u * j + c) * width + n] = sums[c];
+        }
+    }
+}
+
+#repeat side = columns rows
+fn make_$side(invocation: Invocation) {
+    let inputs = inputs_of(invocation.workgroup.x);
+    let outputs = outputs_of(invocation.workgroup.x);
+    let tiles = (outputs.y + TILE_GROUPS - 1u) / TILE_GROUPS;
+    for (var item = invocation.index; item < inputs.y * tiles; item += WORKGROUP_X) {
+        let k = inputs.x + item % inputs.y;
+        let first = TILE_GROUPS * (item / inputs.y);
+#repeat g = 0..TILE_GROUPS
+        let index_$g = min(first + $gu, outputs.y - 1u);
+        var sums_$g = mat4x4<f32>();
+#end
+        for (var l = 0u; l < latent_width(); l++) {
+            let left = $side_left(l, k);
+#repeat g = 0..TILE_GROUPS
+            let right_$g = $side_right(l, outputs.x + index_$g);
+            sums_$g += mat4x4<f32>(right_$g * left.x, right_$g * left.y, right_$g * left.z, right_$g * left.w);
+#end
+        }
+#repeat g = 0..TILE_GROUPS
+        if first + $gu < outputs.y {
+            let lambda = own_heads[matrix_groups() + index_$g];
+            store_weights(invocation.workgroup.z, k, outputs.x + index_$g, lambda, sums_$g);
+        }
+#end
+    }
+}
+#end

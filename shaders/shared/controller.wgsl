@@ -1,0 +1,118 @@
+// The controller of a dynamic layer, for the kernels that run it: from the pool sums of its input to M(x) = Φ(x) + I and λ(x).
+//
+// y = fc0·p, y ← y ⊙ relu6(gate·y + 3), M = reshape(phi·y) + I, λ = relu6(scale·y + 3)   (the gates' thirds are folded)
+//
+// partials [picture][slot][pooled_groups]           sums of the input's bins, vec4 of channels
+// weights  fc0 [4·pooled_groups][squeeze_groups], gate [4·squeeze_groups][squeeze_groups],
+//          heads [4·squeeze_groups][head_groups]    vec4 of outputs; what else there is comes after
+// heads    [picture] M [4·latent_groups][latent_groups] (row-major), then λ [out_groups]
+//
+// Every workgroup makes y for its picture and then the heads that it needs. Each kernel brings its bindings and `Params`,
+// `heads_of`, how many those are, `head_at`, which they are, and `keep_head`. Compilers write a function out wherever it is
+// called, so the pool and the three products are turns of one loop; and no size is a constant, so that one pipeline serves
+// all layers.
+
+override WORKGROUP_X: u32 = 128u;
+// At least max(pooled_groups, squeeze_groups) + squeeze_groups.
+override VECTORS: u32 = 384u;
+
+// p and then the gated y; from `hidden_at` on, y before its gate.
+var<workgroup> vectors: array<vec4<f32>, VECTORS>;
+// Both results of each invocation.
+var<workgroup> sums_x: array<vec4<f32>, WORKGROUP_X>;
+var<workgroup> sums_y: array<vec4<f32>, WORKGROUP_X>;
+
+const POOL: u32 = 0u;
+const SQUEEZE: u32 = 1u;
+const GATE: u32 = 2u;
+const HEADS: u32 = 3u;
+
+fn matrix_groups() -> u32 { return 4u * params.latent_groups * params.latent_groups; }
+fn head_groups() -> u32 { return matrix_groups() + params.out_groups; }
+fn hidden_at() -> u32 { return max(params.pooled_groups, params.squeeze_groups); }
+
+// The first of the weights after the controller's own.
+fn controller_weights() -> u32 {
+    return 4u * params.squeeze_groups * (params.pooled_groups + params.squeeze_groups + head_groups());
+}
+
+fn relu6(v: vec4<f32>) -> vec4<f32> {
+    return clamp(v, vec4<f32>(0.0), vec4<f32>(6.0));
+}
+
+fn weight_rows(at: u32, step: u32) -> mat4x4<f32> {
+    return mat4x4<f32>(weights[at], weights[at + step], weights[at + 2u * step], weights[at + 3u * step]);
+}
+
+// Φ gets the identity: row `head / latent_groups` of M has its one at the column of the same number. λ gets its relu6.
+fn finish_head(head: u32, total: vec4<f32>) -> vec4<f32> {
+    let diagonal = head / params.latent_groups;
+    let column = vec4<u32>(0u, 1u, 2u, 3u) + 4u * (head % params.latent_groups);
+    let identity = select(vec4<f32>(0.0), vec4<f32>(1.0), column == vec4<u32>(diagonal));
+    return select(relu6(total + 3.0), total + identity, head < matrix_groups());
+}
+
+// `part` is the workgroup's number among those of its picture.
+fn control(part: u32, picture: u32, lane: u32) {
+    let squeeze = params.squeeze_groups;
+    let pooled = params.pooled_groups;
+    var matrix_at = 0u;
+    for (var turn = POOL; turn <= HEADS; turn++) {
+        // Each result is a sum of `terms`; the turn's matrix has `columns`, of which the workgroup makes `results`.
+        let terms = vec4<u32>(params.slots, pooled, squeeze, squeeze)[turn];
+        let columns = vec4<u32>(pooled, squeeze, squeeze, head_groups())[turn];
+        let results = select(columns, heads_of(part), turn == HEADS);
+        let source = select(0u, hidden_at(), turn == GATE);
+        for (var base = 0u; base < results; base += 2u * WORKGROUP_X) {
+            // An invocation makes two results, for which it loads a vector's element once. Where there are fewer, several
+            // share the terms of each. Those past the last whole share add up what nobody reads.
+            let width = min((results - base + 1u) / 2u, WORKGROUP_X);
+            let shares = WORKGROUP_X / width;
+            let first = base + lane % width;
+            let indices = vec2<u32>(first, min(first + width, results - 1u));
+            let of_heads = vec2<u32>(head_at(part, indices.x), head_at(part, indices.y));
+            let column = select(indices, of_heads, turn == HEADS);
+            var total_x = vec4<f32>(0.0);
+            var total_y = vec4<f32>(0.0);
+            for (var k = lane / width; k < terms; k += shares) {
+                if turn == POOL {
+                    let at = (picture * terms + k) * columns;
+                    total_x += partials[at + column.x];
+                    total_y += partials[at + column.y];
+                } else {
+                    let at = matrix_at + 4u * k * columns;
+                    let value = vectors[source + k];
+                    total_x += weight_rows(at + column.x, columns) * value;
+                    total_y += weight_rows(at + column.y, columns) * value;
+                }
+            }
+            // At most once a turn: only its last results are few.
+            if shares > 1u {
+                sums_x[lane] = total_x;
+                sums_y[lane] = total_y;
+                workgroupBarrier();
+                total_x = vec4<f32>(0.0);
+                total_y = vec4<f32>(0.0);
+                for (var share = lane % width; share < shares * width; share += width) {
+                    total_x += sums_x[share];
+                    total_y += sums_y[share];
+                }
+            }
+            // The last result may stand for one past it.
+            for (var i = 0u; i < 2u; i++) {
+                if lane < width && first + i * width < results {
+                    let index = indices[i];
+                    let total = select(total_x, total_y, i == 1u);
+                    switch turn {
+                        case POOL: { vectors[index] = total / f32(params.bin_pixels); }
+                        case SQUEEZE: { vectors[hidden_at() + index] = total; }
+                        case GATE: { vectors[index] = vectors[hidden_at() + index] * relu6(total + 3.0); }
+                        default: { keep_head(part, picture, index, finish_head(column[i], total)); }
+                    }
+                }
+            }
+        }
+        workgroupBarrier();
+        if turn != POOL { matrix_at += 4u * terms * columns; }
+    }
+}

@@ -1,0 +1,151 @@
+// The controller of a dynamic pointwise convolution and the assembly of its weights in one launch, in the layout that
+// `conv_pointwise` reads: W(x) = λ ⊙ W₀ + P·M·Q and b(x) = bias + P·(M·q_offset + latent_offset). What the kernels share; each
+// brings its `Invocation`, the products `multiply_q` and `multiply_p`, and `make_rows` and `make_columns` for W.
+//
+// weights   the controller's, then those of `assemble`:
+//           W₀ [4·in_groups][out_groups], bias [out_groups], P [4·latent_groups][out_groups]   vec4 of output channels
+//           Q [4·latent_groups][in_groups]                                                    vec4 of input channels
+//           q_offset [latent_groups], latent_offset [latent_groups]                           vec4 of latent channels
+// assembled [picture] W [4·in_groups][out_groups], then b [out_groups]
+//
+// A workgroup makes `groups_per_workgroup` groups of the wider side, so that what all of them make again is small: y, M, and the
+// product on the narrower side, which is M·Q for `columns` and P·M for `rows`.
+
+#import controller
+
+struct Params {
+    bin_pixels: u32,
+    pooled_groups: u32,
+    slots: u32,
+    squeeze_groups: u32,
+    latent_groups: u32,
+    in_groups: u32,
+    out_groups: u32,
+    groups_per_workgroup: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> partials: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read> weights: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read_write> heads: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read_write> assembled: array<vec4<f32>>;
+
+// At least the vec4 of M and of the workgroup's λ.
+override HEAD_GROUPS: u32 = 224u;
+
+// M, then λ of the workgroup's outputs.
+var<workgroup> own_heads: array<vec4<f32>, HEAD_GROUPS>;
+
+fn latent_width() -> u32 { return 4u * params.latent_groups; }
+fn w_at() -> u32 { return controller_weights(); }
+fn bias_at() -> u32 { return w_at() + 4u * params.in_groups * params.out_groups; }
+fn p_at() -> u32 { return bias_at() + params.out_groups; }
+fn q_at() -> u32 { return p_at() + latent_width() * params.out_groups; }
+fn q_offset_at() -> u32 { return q_at() + latent_width() * params.in_groups; }
+fn assembled_at(picture: u32) -> u32 { return picture * (4u * params.in_groups + 1u) * params.out_groups; }
+
+fn by_columns() -> bool { return params.in_groups < params.out_groups; }
+
+// The workgroup's inputs and outputs, in groups: the first and how many.
+fn inputs_of(part: u32) -> vec2<u32> {
+    let first = select(part * params.groups_per_workgroup, 0u, by_columns());
+    return vec2<u32>(first, select(min(params.groups_per_workgroup, params.in_groups - first), params.in_groups, by_columns()));
+}
+
+fn outputs_of(part: u32) -> vec2<u32> {
+    let first = select(0u, part * params.groups_per_workgroup, by_columns());
+    return vec2<u32>(first, select(params.out_groups, min(params.groups_per_workgroup, params.out_groups - first), by_columns()));
+}
+
+fn heads_of(part: u32) -> u32 {
+    return matrix_groups() + outputs_of(part).y;
+}
+
+fn head_at(part: u32, index: u32) -> u32 {
+    return index + select(outputs_of(part).x, 0u, index < matrix_groups());
+}
+
+// What all workgroups make, the first one stores.
+fn keep_head(part: u32, picture: u32, index: u32, value: vec4<f32>) {
+    own_heads[index] = value;
+    if part == 0u || (by_columns() && index >= matrix_groups()) {
+        heads[picture * head_groups() + head_at(part, index)] = value;
+    }
+}
+
+// The narrower side's groups; after its product lies M·q_offset + latent_offset, vec4 of latent channels.
+fn offsets_at() -> u32 { return latent_width() * min(params.in_groups, params.out_groups); }
+
+fn multiply_offsets(lane: u32) {
+    for (var group = lane; group < params.latent_groups; group += WORKGROUP_X) {
+        var total = weights[q_offset_at() + params.latent_groups + group];
+        for (var j = 0u; j < params.latent_groups; j++) {
+            let offset = weights[q_offset_at() + j];
+            let m = 4u * group * params.latent_groups + j;
+            total += vec4<f32>(
+                dot(own_heads[m], offset),
+                dot(own_heads[m + params.latent_groups], offset),
+                dot(own_heads[m + 2u * params.latent_groups], offset),
+                dot(own_heads[m + 3u * params.latent_groups], offset),
+            );
+        }
+        vectors[offsets_at() + group] = total;
+    }
+}
+
+fn make_bias(part: u32, picture: u32, lane: u32) {
+    let outputs = outputs_of(part);
+    for (var index = lane; index < outputs.y; index += WORKGROUP_X) {
+        let n = outputs.x + index;
+        var total = weights[bias_at() + n];
+        for (var group = 0u; group < params.latent_groups; group++) {
+            let p = p_at() + 4u * group * params.out_groups + n;
+            total += weight_rows(p, params.out_groups) * vectors[offsets_at() + group];
+        }
+        assembled[assembled_at(picture) + bias_at() - w_at() + n] = total;
+    }
+}
+
+// Stores what group k of the inputs, which is four rows of W, has at output n.
+fn store_weights(picture: u32, k: u32, n: u32, lambda: vec4<f32>, sums: mat4x4<f32>) {
+    let step = params.out_groups;
+    let at = 4u * k * step + n;
+    let rows = weight_rows(w_at() + at, step);
+    let out = assembled_at(picture) + at;
+    assembled[out] = lambda * rows[0] + sums[0];
+    assembled[out + step] = lambda * rows[1] + sums[1];
+    assembled[out + 2u * step] = lambda * rows[2] + sums[2];
+    assembled[out + 3u * step] = lambda * rows[3] + sums[3];
+}
+
+// The two factors of the low-rank part at latent channel l: vec4 of inputs of group k, vec4 of outputs of group n.
+fn columns_left(l: u32, k: u32) -> vec4<f32> { return vectors[l * params.in_groups + k]; }
+fn columns_right(l: u32, n: u32) -> vec4<f32> { return weights[p_at() + l * params.out_groups + n]; }
+fn rows_left(l: u32, k: u32) -> vec4<f32> { return weights[q_at() + l * params.in_groups + k]; }
+fn rows_right(l: u32, n: u32) -> vec4<f32> { return vectors[l * params.out_groups + n]; }
+
+// For fewer inputs than outputs.
+@compute @workgroup_size(WORKGROUP_X)
+fn columns(invocation: Invocation) {
+    let part = invocation.workgroup.x;
+    let picture = invocation.workgroup.z;
+    control(part, picture, invocation.index);
+    multiply_offsets(invocation.index);
+    multiply_q(invocation);
+    workgroupBarrier();
+    make_bias(part, picture, invocation.index);
+    make_columns(invocation);
+}
+
+// For at least as many inputs as outputs. The first workgroup makes b.
+@compute @workgroup_size(WORKGROUP_X)
+fn rows(invocation: Invocation) {
+    let part = invocation.workgroup.x;
+    let picture = invocation.workgroup.z;
+    control(part, picture, invocation.index);
+    multiply_offsets(invocation.index);
+    multiply_p(invocation);
+    workgroupBarrier();
+    if part == 0u { make_bias(part, picture, invocation.index); }
+    make_rows(invocation);
+}
