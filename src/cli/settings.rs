@@ -162,17 +162,15 @@ pub struct Target {
 impl TargetArguments {
     /// Asks the device, where one is named, what it allows.
     pub fn target(&self, model: &Model) -> Result<Target> {
-        let mut options = Options { form: self.form.choice(model), ..Options::default() };
-        let limits = match device(self.device.as_deref())? {
-            Device::Best | Device::Cpu => Limits::default(),
+        let options = Options { form: self.form.choice(model), ..Options::default() };
+        Ok(match device(self.device.as_deref())? {
+            Device::Best | Device::Cpu => Target { options, limits: Limits::default() },
             #[cfg(feature = "gpu")]
             Device::Gpu(choice) => {
                 let gpu = block_on(Gpu::open(&choice))?;
-                options.choices = self.tuned.choices(&gpu);
-                gpu.limits()
+                Target { options: Options { choices: self.tuned.choices(&gpu), ..options }, limits: gpu.limits() }
             }
-        };
-        Ok(Target { options, limits })
+        })
     }
 }
 
