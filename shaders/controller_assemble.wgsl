@@ -7,7 +7,6 @@
 const TILE_GROUPS: u32 = 4u;
 
 struct Invocation {
-    @builtin(workgroup_id) workgroup: vec3<u32>,
     @builtin(local_invocation_index) index: u32,
 }
 
@@ -54,9 +53,9 @@ fn multiply_p(invocation: Invocation) {
 }
 
 #repeat side = columns rows
-fn make_$side(invocation: Invocation) {
-    let inputs = inputs_of(invocation.workgroup.x);
-    let outputs = outputs_of(invocation.workgroup.x);
+fn make_$side(part: u32, picture: u32, invocation: Invocation) {
+    let inputs = inputs_of(part);
+    let outputs = outputs_of(part);
     let tiles = (outputs.y + TILE_GROUPS - 1u) / TILE_GROUPS;
     for (var item = invocation.index; item < inputs.y * tiles; item += WORKGROUP_X) {
         let k = inputs.x + item % inputs.y;
@@ -75,7 +74,7 @@ fn make_$side(invocation: Invocation) {
 #repeat g = 0..TILE_GROUPS
         if first + $gu < outputs.y {
             let lambda = own_heads[matrix_groups() + index_$g];
-            store_weights(invocation.workgroup.z, k, outputs.x + index_$g, lambda, sums_$g);
+            store_weights(picture, k, outputs.x + index_$g, lambda, sums_$g);
         }
 #end
     }

@@ -8,7 +8,6 @@
 const TILE_GROUPS: u32 = 8u;
 
 struct Invocation {
-    @builtin(workgroup_id) workgroup: vec3<u32>,
     @builtin(local_invocation_index) index: u32,
     @builtin(subgroup_invocation_id) lane: u32,
 }
@@ -73,9 +72,9 @@ fn multiply_p(invocation: Invocation) {
 }
 
 #repeat side = columns rows
-fn make_$side(invocation: Invocation) {
-    let inputs = inputs_of(invocation.workgroup.x);
-    let outputs = outputs_of(invocation.workgroup.x);
+fn make_$side(part: u32, picture: u32, invocation: Invocation) {
+    let inputs = inputs_of(part);
+    let outputs = outputs_of(part);
     for (var first = 0u; first < outputs.y; first += TILE_GROUPS) {
         // A group past the last stands for the last one.
         let loaded = min(first + invocation.lane % TILE_GROUPS, outputs.y - 1u);
@@ -96,7 +95,7 @@ fn make_$side(invocation: Invocation) {
 #repeat g = 0..TILE_GROUPS
             let lambda_$g = subgroupBroadcast(own_lambda, $gu);
             if first + $gu < outputs.y && base + invocation.index < inputs.y {
-                store_weights(invocation.workgroup.z, k, outputs.x + first + $gu, lambda_$g, sums_$g);
+                store_weights(picture, k, outputs.x + first + $gu, lambda_$g, sums_$g);
             }
 #end
         }

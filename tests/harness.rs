@@ -134,7 +134,7 @@ mod shader_faults {
                 "subgroupBroadcast(own_right, 1u)",
             ),
             ("λ of a neighbour", "columns", "subgroupBroadcast(own_lambda, 1u)", "subgroupBroadcast(own_lambda, 0u)"),
-            ("inputs past the end", "columns", "&& base + invocation.index < inputs.y", ""),
+            ("outputs past the end", "columns", "if first + 3u < outputs.y &&", "if"),
         ];
         must_be_caught(Kernel::ControllerAssembleSubgroup, dynamic::controller_assemble_subgroup, &faults);
     }

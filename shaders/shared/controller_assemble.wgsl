@@ -1,6 +1,7 @@
 // The controller of a dynamic pointwise convolution and the assembly of its weights in one launch, in the layout that
 // `conv_pointwise` reads: W(x) = λ ⊙ W₀ + P·M·Q and b(x) = bias + P·(M·q_offset + latent_offset). What the kernels share; each
-// brings its `Invocation`, the products `multiply_q` and `multiply_p`, and `make_rows` and `make_columns` for W.
+// brings its `Invocation`, the products `multiply_q` and `multiply_p`, and `make_rows` and `make_columns` for W. The workgroup's place
+// is no part of `Invocation`: beside the lane's, compilers take it for one that differs from lane to lane.
 //
 // weights   the controller's, then those of `assemble`:
 //           W₀ [4·in_groups][out_groups], bias [out_groups], P [4·latent_groups][out_groups]   vec4 of output channels
@@ -126,26 +127,26 @@ fn rows_right(l: u32, n: u32) -> vec4<f32> { return vectors[l * params.out_group
 
 // For fewer inputs than outputs.
 @compute @workgroup_size(WORKGROUP_X)
-fn columns(invocation: Invocation) {
-    let part = invocation.workgroup.x;
-    let picture = invocation.workgroup.z;
+fn columns(@builtin(workgroup_id) workgroup: vec3<u32>, invocation: Invocation) {
+    let part = workgroup.x;
+    let picture = workgroup.z;
     control(part, picture, invocation.index);
     multiply_offsets(invocation.index);
     multiply_q(invocation);
     workgroupBarrier();
     make_bias(part, picture, invocation.index);
-    make_columns(invocation);
+    make_columns(part, picture, invocation);
 }
 
 // For at least as many inputs as outputs. The first workgroup makes b.
 @compute @workgroup_size(WORKGROUP_X)
-fn rows(invocation: Invocation) {
-    let part = invocation.workgroup.x;
-    let picture = invocation.workgroup.z;
+fn rows(@builtin(workgroup_id) workgroup: vec3<u32>, invocation: Invocation) {
+    let part = workgroup.x;
+    let picture = workgroup.z;
     control(part, picture, invocation.index);
     multiply_offsets(invocation.index);
     multiply_p(invocation);
     workgroupBarrier();
     if part == 0u { make_bias(part, picture, invocation.index); }
-    make_rows(invocation);
+    make_rows(part, picture, invocation);
 }
