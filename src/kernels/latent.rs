@@ -119,7 +119,8 @@ pub(super) fn twin<S: Scalar>(dispatch: &Dispatch, mut arguments: Arguments<'_, 
     let latent_groups = dispatch.override_value("LATENT_GROUPS").unwrap_or(1) as usize;
     let (input, weights, heads) = (arguments.input("input"), arguments.input("weights"), arguments.input("heads"));
     let (q, offsets) = weights.split_at(4 * in_groups * latent_groups);
-    let (q_offset, latent_offset) = offsets.split_at(latent_groups);
+    let (q_offset, rest) = offsets.split_at(latent_groups);
+    let latent_offset = &rest[..latent_groups];
     let latent = arguments.output("latent");
     let maps = latent.par_chunks_exact_mut(pixels * latent_groups).take(arguments.pictures).enumerate();
     maps.for_each(|(picture, map)| {
