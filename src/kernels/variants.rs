@@ -6,6 +6,8 @@ use super::{Dispatch, Kernel};
 const SIDES: [u32; 9] = [1, 2, 4, 8, 16, 32, 64, 128, 256];
 /// Invocations of a workgroup that are tried. All devices allow the most.
 const INVOCATIONS: std::ops::RangeInclusive<u32> = 32..=256;
+/// Bytes of workgroup memory that all devices allow.
+const WORKGROUP_BYTES: u32 = 16_384;
 
 /// A launch with the name that tells it from its like.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,7 +24,7 @@ impl Dispatch {
         let axes = ["WORKGROUP_X", "WORKGROUP_Y"].map(|name| self.override_value(name));
         // What a subgroup shares hangs on rows of its size: they may only be put side by side.
         let in_rows = self.kernel.spec().subgroups;
-        match axes {
+        let mut variants: Vec<Variant> = match axes {
             [Some(x), y] if in_rows => {
                 let own = [x, y.unwrap_or(1)];
                 let sizes = SIDES.iter().filter(|side| side.is_multiple_of(x)).map(|side| [*side, own[1]]);
@@ -34,11 +36,13 @@ impl Dispatch {
                 sizes.map(|size| self.with_workgroup([x, y], size)).collect()
             }
             [Some(x), None] => {
-                let sizes = SIDES.iter().filter(|x| INVOCATIONS.contains(x));
+                let sizes = SIDES.iter().filter(|side| INVOCATIONS.contains(side) || **side == x);
                 sizes.map(|size| self.with_workgroup([x, 1], [*size, 1])).collect()
             }
             _ => vec![Variant { name: "shipped".into(), dispatch: self.clone() }],
-        }
+        };
+        variants.retain(|variant| variant.dispatch.workgroup_bytes() <= WORKGROUP_BYTES || variant.dispatch == *self);
+        variants
     }
 
     /// The name of this launch among its variants.

@@ -98,7 +98,7 @@ fn dense_case(sampler: &mut Sampler, kernel: usize, outputs: usize, epilogue: Ep
 pub fn depthwise() -> Vec<Case> {
     let mut sampler = Sampler::new("conv_depthwise");
     let mut cases = Vec::new();
-    for _ in 0..12 {
+    for _ in 0..20 {
         let (kernel, channels) = (sampler.one_of(&[3, 5]), sampler.one_of(&CHANNELS));
         let epilogue = draw_epilogue(&mut sampler);
         // Where they can roll, two in three do.
