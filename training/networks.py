@@ -22,13 +22,14 @@ def build(kind: str, classes: int = len(CLASSES)) -> MobileNetV2:
     return MobileNetV2DCD(classes, 1.0, 16) if kind == "dcd" else MobileNetV2(classes, 1.0)
 
 
-def load_static(path: Path) -> MobileNetV2:
-    """A trained static network: the averaged weights of a ``latest.pt``, or a model file of dynaconv."""
-    model = build("static")
+def load_parent(path: Path) -> tuple[str, MobileNetV2]:
+    """A trained network and its kind: the averaged weights of a ``latest.pt``, or a model file of dynaconv."""
     state = load_file(path) if path.suffix == ".safetensors" else torch.load(path)["mean"]
+    kind = "dcd" if any("fc_phi" in name for name in state) else "static"
+    model = build(kind)
     counters = {name: value for name, value in model.state_dict().items() if name.endswith("num_batches_tracked")}
     model.load_state_dict(counters | {name: value.float() for name, value in state.items()})
-    return model
+    return kind, model
 
 
 def ablated(model: nn.Module, head: str) -> nn.Module:

@@ -1,8 +1,8 @@
 """Train MobileNetV2-DCD or its static twin on CIFAR-10 with one recipe; resumes by itself from its last checkpoint.
 
-Sizes progress: the first pictures are seen at a small size, where a step is cheap, the last at the final size. From the second size
-on the first blocks, whose large maps cost most of a step, stay as they are. The learning rate depends on the number of pictures seen
-alone, so that both networks get the same schedule whatever their speed.
+Sizes may progress: the first pictures are seen at a small size, where a step is cheap, the last at the final size. From the second
+size on `--rest` first blocks, whose large maps cost most of a step, stay as they are. The learning rate depends on the number of
+pictures seen alone, so that both networks get the same schedule whatever their speed.
 """
 
 from __future__ import annotations
@@ -22,9 +22,7 @@ from torch import Tensor, nn
 
 from data import augment, enlarge, load_cached, photograph, split_held_out
 from imagenet_start import start, start_from_static
-from networks import ABLATIONS, CLASSES, ablated, build, load_static, logits, top1, true_statistics
-
-FROZEN = 7  # leading entries of `features` that rest after the first size: the stem and the blocks down to an eighth of the picture
+from networks import ABLATIONS, CLASSES, ablated, build, load_parent, logits, top1, true_statistics
 
 
 def arguments() -> argparse.Namespace:
@@ -32,13 +30,15 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--kind", choices=["dcd", "static"], required=True)
     parser.add_argument("--cifar", type=Path, required=True, help="folder with train/<class>/*.jpg")
     parser.add_argument("--tflite", type=Path, required=True, help="ImageNet start weights")
-    parser.add_argument("--parent", type=Path, help="trained static network to continue instead: a latest.pt or a model file of dynaconv")
+    parser.add_argument("--parent", type=Path, help="trained network to continue instead: a latest.pt or a model file of dynaconv")
     parser.add_argument("--run", type=Path, required=True, help="folder for checkpoints and log")
     parser.add_argument("--photo", type=Path, help="a photograph to classify at every evaluation")
     parser.add_argument("--pictures", type=int, default=600_000, help="length of the schedule, in pictures seen")
     parser.add_argument("--sizes", type=int, nargs=3, default=(64, 96, 128), help="input sizes, one after the other")
     parser.add_argument("--grow-at", type=int, nargs=2, default=(60_000, 360_000), help="pictures after which the size grows")
     parser.add_argument("--light-after", type=int, default=500_000, help="pictures after which augmentation is light")
+    parser.add_argument("--rest", type=int, default=0, help="leading entries of `features` that rest after the first size")
+    parser.add_argument("--still-norms", action="store_true", help="batch norms keep their statistics: a quarter faster, for small rates")
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--rate", type=float, default=1e-3)
     parser.add_argument("--decay", type=float, default=0.02)
@@ -67,7 +67,7 @@ def groups(model: nn.Module, decay: float) -> list[dict]:
 
 @torch.no_grad()
 def average(mean: nn.Module, model: nn.Module, decay: float) -> None:
-    """Exponential moving average of the weights; the statistics are measured anew at every evaluation."""
+    """Exponential moving average of the weights; statistics that move are measured anew at every evaluation."""
     torch._foreach_lerp_(list(mean.parameters()), list(model.parameters()), 1.0 - decay)
 
 
@@ -82,12 +82,19 @@ def size_at(seen: int, options: argparse.Namespace) -> int:
     return options.sizes[sum(seen >= pictures for pictures in options.grow_at)]
 
 
-def rest(model: nn.Module) -> None:
+def rest(model: nn.Module, blocks: int) -> None:
     """Freeze the first blocks, their batch norms included."""
-    for block in model.features[:FROZEN]:
+    for block in model.features[:blocks]:
         block.eval()
         for parameter in block.parameters():
             parameter.requires_grad_(False)
+
+
+def still_norms(model: nn.Module) -> None:
+    """Let batch norms keep their statistics; their scales and biases still learn."""
+    for norm in model.modules():
+        if isinstance(norm, nn.modules.batchnorm._BatchNorm):
+            norm.eval()
 
 
 class Log:
@@ -101,11 +108,11 @@ class Log:
             file.write(json.dumps({"time": time.strftime("%H:%M:%S"), **values}) + "\n")
 
 
-def measure(mean: nn.Module, images: Tensor, kept: Tensor, held: Tensor, labels: Tensor, size: int, photo: Path | None) -> dict:
-    """Averaged weights on the held-out pictures, with both ablations on half of them."""
-    model = copy.deepcopy(mean)
-    pick = torch.randperm(len(kept), generator=torch.Generator().manual_seed(0))[:1024]
-    true_statistics(model, images[kept[pick]], size)
+def measure(mean: nn.Module, images: Tensor, sample: Tensor | None, held: Tensor, labels: Tensor, size: int, photo: Path | None) -> dict:
+    """Averaged weights on the held-out pictures, with statistics of ``sample`` if there is one, and both ablations on half of them."""
+    model = copy.deepcopy(mean).eval()
+    if sample is not None:
+        true_statistics(model, images[sample], size)
     result: dict = {"held_out_top1": top1(logits(model, images[held], size), labels[held])}
     if any(name.endswith("fc_phi.weight") for name, _ in model.named_parameters()):
         half = held[::2]
@@ -134,11 +141,16 @@ def main() -> None:
     generator = torch.Generator().manual_seed(options.seed)
     seen = step = 0
     pick = kept[torch.randperm(len(kept), generator=torch.Generator().manual_seed(0))]
+    sample = None if options.still_norms else pick[:1024]
     if not latest.exists():
         if options.parent:
-            static = load_static(options.parent).to(memory_format=torch.channels_last)
-            true_statistics(static, images[pick[:1024]], options.sizes[0])
-            start_from_static(model, static, enlarge(images[pick[:512]], options.sizes[0]))
+            kind, parent = load_parent(options.parent)
+            parent = parent.to(memory_format=torch.channels_last)
+            true_statistics(parent, images[pick[:4096]], options.sizes[0])
+            if kind == options.kind:
+                model = parent
+            else:
+                start_from_static(model, parent, enlarge(images[pick[:512]], options.sizes[0]))
         else:
             start(model, options.tflite, enlarge(images[pick[:512]], options.sizes[0]))
     model = model.to(memory_format=torch.channels_last)
@@ -180,10 +192,13 @@ def main() -> None:
             size = size_at(seen, options)
             if size > options.sizes[0]:
                 true_statistics(model, images[pick[:1024]], size)  # those of the blocks that rest stay so
+            if size > options.sizes[0] or options.still_norms:
                 forward = torch.compile(model, dynamic=False)
             model.train()
             if size > options.sizes[0]:
-                rest(model)
+                rest(model, options.rest)
+            if options.still_norms:
+                still_norms(model)
         rate = rate_at(seen, options.pictures, options.rate)
         for group in optimiser.param_groups:
             group["lr"] = rate
@@ -203,16 +218,17 @@ def main() -> None:
                 train_top1=round(sum(hits) / len(hits), 4), per_second=round((seen - window_seen) / (time.time() - logged), 1))
             window, window_seen, logged = [], seen, time.time()
         if seen // options.evaluate_every != before // options.evaluate_every:
-            log(event="evaluate", seen=seen, size=size, **measure(mean, images, kept, held, labels, size, options.photo))
+            log(event="evaluate", seen=seen, size=size, **measure(mean, images, sample, held, labels, size, options.photo))
             window, window_seen, logged = [], seen, time.time()
         if time.time() - saved > options.save_seconds:
             checkpoint()
             saved = time.time()
     checkpoint()
     if seen >= options.pictures:
-        true_statistics(mean, images[pick[:4096]], final)
+        if sample is not None:
+            true_statistics(mean, images[pick[:4096]], final)
         save(options.run / "final.pt", {"kind": options.kind, "state_dict": mean.state_dict(), "seen": seen, "size": final})
-        log(event="finished", seen=seen, **measure(mean, images, kept, held, labels, final, options.photo))
+        log(event="finished", seen=seen, **measure(mean, images, sample, held, labels, final, options.photo))
 
 
 if __name__ == "__main__":

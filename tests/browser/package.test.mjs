@@ -192,7 +192,7 @@ describe("the package", { timeout: 600_000 }, () => {
       for (const device of ["gpu", "cpu"]) {
         const classifier = await Classifier.load(DYNAMIC, { device });
         const { info } = classifier;
-        const input = Float32Array.from({ length: 3 * 96 * 96 }, (_, index) => Math.sin(index * index));
+        const input = Float32Array.from({ length: info.input[0] * info.input[1] * info.input[2] }, (_, index) => Math.sin(index * index));
         const scores = [...(await classifier.run(input))];
         const guesses = await classifier.classify(await bitmap("pictures/cat.jpg"));
         const insight = (await classifier.insight()).map((layer) => ({ ...layer, lambda: [...layer.lambda], phi: [...layer.phi] }));
@@ -208,7 +208,7 @@ describe("the package", { timeout: 600_000 }, () => {
     assert.ok(gpu.info.software && /program that computes on the CPU/.test(gpu.info.notice));
     assert.deepEqual([gpu.stale.kind, cpu.stale], ["bad-input", "no error"]);
     assert.equal(gpu.info.labels.length, 10);
-    assert.deepEqual([gpu.info.classes, gpu.info.input, gpu.info.dynamicLayers], [10, [3, 96, 96], 33]);
+    assert.deepEqual([gpu.info.classes, gpu.info.input, gpu.info.dynamicLayers], [10, [3, 128, 128], 33]);
     assert.equal(gpu.scores.length, 10);
     gpu.scores.forEach((score, index) => assert.ok(Math.abs(score - cpu.scores[index]) <= 1e-3, `${score} ${cpu.scores[index]}`));
     assertSame(gpu.guesses, native("assets/pictures/cat.jpg", DYNAMIC));
