@@ -124,22 +124,37 @@ impl Resize {
             workgroups: [crop.div_ceil(WORKGROUP[0]), height.div_ceil(WORKGROUP[1])],
             cost: Cost { flops, bytes_read, bytes_written },
         };
-        let (across, down) = (self.flops(column_scale, columns), self.flops(row_scale, rows));
-        let (crop_wide, rows_high) = (u64::from(crop), u64::from(rows));
+        let Params { column_phase, row_phase, .. } = self.params;
+        let across = self.flops(crop, columns, column_phase, column_scale);
+        let down = self.flops(crop, rows, row_phase, row_scale);
+        let pixels = u64::from(crop) * u64::from(crop);
+        let read = 4 * u64::from(rows) * u64::from(columns);
         [
-            dispatch("horizontal", rows, across * crop_wide * rows_high, self.source_bytes(), self.narrowed_bytes()),
-            dispatch("vertical", crop, down * crop_wide * crop_wide, self.narrowed_bytes(), self.normalised_bytes()),
+            dispatch("horizontal", rows, u64::from(rows) * across, read, self.narrowed_bytes()),
+            dispatch(
+                "vertical",
+                crop,
+                u64::from(crop) * down + 9 * pixels,
+                self.narrowed_bytes(),
+                self.normalised_bytes(),
+            ),
         ]
     }
 
-    /// Operations of one output pixel: for each tap 8 of its sums, and for its weight 5 (triangle) or 10 (cubic).
-    fn flops(&self, scale: f32, length: u32) -> u64 {
-        let reach = 2.0 * self.filter.radius() as f32 * scale.max(1.0);
-        let weight = match self.filter {
-            Filter::Bilinear => 5,
-            Filter::Bicubic => 10,
+    /// Operations of a line of `crop` pixels: for each tap 8 of its sums and those of its weight, for each pixel 6 that round
+    /// its levels. Where a tap lies is no operation on pixels.
+    fn flops(&self, crop: u32, length: u32, phase: f32, scale: f32) -> u64 {
+        let of_tap = |taps: &Taps, tap| match self.filter {
+            Filter::Bilinear => 1,
+            Filter::Bicubic if taps.distance(tap) < 1.0 => 5,
+            Filter::Bicubic if taps.distance(tap) < 2.0 => 6,
+            Filter::Bicubic => 0,
         };
-        (reach.ceil() as u64).min(u64::from(length)) * (8 + weight)
+        let of_pixel = |position| -> u64 {
+            let taps = Taps::new(position, length, phase, scale, self.filter);
+            6 + (taps.start..taps.end).map(|tap| 8 + of_tap(&taps, tap)).sum::<u64>()
+        };
+        (0..crop as usize).map(of_pixel).sum()
     }
 
     /// Prepares `picture` on the CPU into its slot of `batch`, which holds vec4 pixels: `[slot][crop][crop][4]`.
@@ -150,7 +165,7 @@ impl Resize {
         let source = picture.packed(&self.window);
         let mut narrowed = vec![0; self.params.rows as usize * self.params.crop as usize];
         let packed = Params { stride: self.params.columns, ..self.params };
-        horizontal(&packed, self.filter, &source, &mut narrowed);
+        horizontal::<f32>(&packed, self.filter, &source, &mut narrowed);
         vertical(&self.params, self.filter, &narrowed, batch);
     }
 }
@@ -174,53 +189,47 @@ pub(super) fn twin<S: Scalar>(dispatch: &Dispatch, mut arguments: Arguments<'_, 
         let source = words("source");
         let words = arguments.output("narrowed_out").as_flattened_mut();
         let mut narrowed = vec![0; words.len()];
-        horizontal(&params, filter, &source, &mut narrowed);
+        horizontal::<S>(&params, filter, &source, &mut narrowed);
         let written = params.rows as usize * params.crop as usize;
         for (word, narrowed) in words.iter_mut().zip(narrowed).take(written) {
             *word = S::from_bits(narrowed);
         }
     } else {
         let narrowed = words("narrowed");
-        let words = arguments.output("normalised").as_flattened_mut();
-        let slot = 4 * params.first_pixel as usize..4 * (params.first_pixel + params.crop * params.crop) as usize;
-        let mut normalised = vec![0.0; words.len()];
-        vertical(&params, filter, &narrowed, &mut normalised);
-        for (word, value) in words.iter_mut().zip(normalised).take(slot.end).skip(slot.start) {
-            *word = value.into();
-        }
+        vertical(&params, filter, &narrowed, arguments.output("normalised").as_flattened_mut());
     }
 }
 
-fn horizontal(params: &Params, filter: Filter, source: &[u32], narrowed: &mut [u32]) {
+fn horizontal<S: Scalar>(params: &Params, filter: Filter, source: &[u32], narrowed: &mut [u32]) {
     let (stride, crop) = (params.stride as usize, params.crop as usize);
     let rows = narrowed.par_chunks_exact_mut(crop.max(1)).take(params.rows as usize).enumerate();
     rows.for_each(|(row, narrowed)| {
         for (column, pixel) in narrowed.iter_mut().enumerate() {
             let taps = Taps::new(column, params.columns, params.column_phase, params.column_scale, filter);
-            let mut sum = [0.0; 4];
+            let mut sum = [S::ZERO; 4];
             for tap in taps.start..taps.end {
                 add(&mut sum, taps.weight(tap, filter), source[row * stride + tap as usize]);
             }
-            let [red, green, blue] = levels(sum).map(|level| level as u32);
+            let [red, green, blue] = levels(sum).map(|level| f32::from_bits(level.to_bits()) as u32);
             *pixel = red | green << 8 | blue << 16;
         }
     });
 }
 
-fn vertical(params: &Params, filter: Filter, narrowed: &[u32], normalised: &mut [f32]) {
+fn vertical<S: Scalar>(params: &Params, filter: Filter, narrowed: &[u32], normalised: &mut [S]) {
     let crop = params.crop as usize;
     let slot = &mut normalised[4 * params.first_pixel as usize..];
     let rows = slot.par_chunks_exact_mut(4 * crop.max(1)).take(crop).enumerate();
     rows.for_each(|(row, normalised)| {
         let taps = Taps::new(row, params.rows, params.row_phase, params.row_scale, filter);
         for (column, pixel) in normalised.as_chunks_mut::<4>().0.iter_mut().enumerate() {
-            let mut sum = [0.0; 4];
+            let mut sum = [S::ZERO; 4];
             for tap in taps.start..taps.end {
                 add(&mut sum, taps.weight(tap, filter), narrowed[tap as usize * crop + column]);
             }
             let levels = levels(sum);
-            let normal = |c: usize| (levels[c] / 255.0 - params.mean[c]) / params.deviation[c];
-            *pixel = [normal(0), normal(1), normal(2), 0.0];
+            let normal = |c: usize| (levels[c] / S::from(255.0) - params.mean[c].into()) / params.deviation[c].into();
+            *pixel = [normal(0), normal(1), normal(2), S::ZERO];
         }
     });
 }
@@ -242,26 +251,35 @@ impl Taps {
         Self { start, end, centre, sharpness: 1.0 / stretch }
     }
 
-    fn weight(&self, tap: i32, filter: Filter) -> f32 {
-        let x = ((tap as f32 - self.centre + 0.5) * self.sharpness).abs();
+    /// How far a tap lies from the centre, in units of the filter.
+    fn distance(&self, tap: i32) -> f32 {
+        ((tap as f32 - self.centre + 0.5) * self.sharpness).abs()
+    }
+
+    fn weight<S: Scalar>(&self, tap: i32, filter: Filter) -> S {
+        let distance = self.distance(tap);
+        let (x, number) = (S::from(distance), S::from);
         match filter {
-            Filter::Bilinear => (1.0 - x).max(0.0),
-            Filter::Bicubic if x < 1.0 => (1.5 * x - 2.5) * x * x + 1.0,
-            Filter::Bicubic if x < 2.0 => (((x - 5.0) * x + 8.0) * x - 4.0) * -0.5,
-            Filter::Bicubic => 0.0,
+            Filter::Bilinear => (number(1.0) - x).clamp(0.0, f32::INFINITY),
+            Filter::Bicubic if distance < 1.0 => (number(1.5) * x - number(2.5)) * x * x + number(1.0),
+            Filter::Bicubic if distance < 2.0 => {
+                (((x - number(5.0)) * x + number(8.0)) * x - number(4.0)) * number(-0.5)
+            }
+            Filter::Bicubic => S::ZERO,
         }
     }
 }
 
-fn add(sum: &mut [f32; 4], weight: f32, pixel: u32) {
+fn add<S: Scalar>(sum: &mut [S; 4], weight: S, pixel: u32) {
     let [red, green, blue, _] = pixel.to_le_bytes().map(f32::from);
     for (sum, level) in sum.iter_mut().zip([red, green, blue, 1.0]) {
-        *sum += weight * level;
+        *sum += weight * level.into();
     }
 }
 
-fn levels(sum: [f32; 4]) -> [f32; 3] {
-    [0, 1, 2].map(|c| (sum[c] / sum[3] + 0.5).clamp(0.0, 255.0).floor())
+fn levels<S: Scalar>(sum: [S; 4]) -> [S; 3] {
+    let level = |c: usize| (sum[c] / sum[3] + S::from(0.5)).clamp(0.0, 255.0);
+    [0, 1, 2].map(|c| f32::from_bits(level(c).to_bits()).floor().into())
 }
 
 #[cfg(test)]
