@@ -186,7 +186,7 @@ fn resizes() -> Vec<Case> {
             let resize = Resize::new(width, height, &Preprocess { filter, ..Preprocess::imagenet(16) }, 0);
             let words = |bytes: u64| bytes as usize / 4;
             let pixels =
-                |bytes: u64| (0..words(bytes) as u32).map(|i| f32::from_bits(i * 12_345 & 0xff_ffff)).collect();
+                |bytes: u64| (0..words(bytes) as u32).map(|i| f32::from_bits((i * 12_345) & 0xff_ffff)).collect();
             let output = |name, bytes| Output { name, slots: 1, words: vec![Word::Unspecified; words(bytes)] };
             let name = format!("{width}×{height} {filter:?}");
             let [horizontal, vertical] = resize.dispatches();
