@@ -21,6 +21,7 @@ var<private> lane: u32;
 fn locate(invocation: Invocation) -> bool {
     picture = invocation.id.z;
     pixels = params.width * params.height;
+    stored_pixels = pixels;
     pixel = TILE_PIXELS * invocation.id.x;
     group = TILE_GROUPS * invocation.id.y;
     lane = invocation.lane;

@@ -209,7 +209,7 @@ mod shader_faults {
             Kernel::ConvPointwise,
             convolution::pointwise,
             &[
-                ("last pixel forgotten", "plain", "if pixel + 3u < pixels {", "if pixel + 4u < pixels {"),
+                ("last pixel forgotten", "plain", "if pixel + 3u < stored_pixels {", "if pixel + 4u < stored_pixels {"),
                 ("second group forgotten", "plain", "if has_group(1u) { output", "if false { output"),
                 (
                     "weights of the first picture",
@@ -228,8 +228,8 @@ mod shader_faults {
                 (
                     "pool without its last pixel",
                     "plain_pooled",
-                    "if pixel + 3u < pixels {\n        let at",
-                    "if pixel + 4u < pixels {\n        let at",
+                    "if pixel + 3u < stored_pixels {\n        let at",
+                    "if pixel + 4u < stored_pixels {\n        let at",
                 ),
             ],
         );
@@ -238,7 +238,7 @@ mod shader_faults {
     #[test]
     fn conv_pointwise_wide() {
         let faults = [
-            ("last pixel forgotten", "plain", "if pixel + 7u < pixels {", "if false {"),
+            ("last pixel forgotten", "plain", "if pixel + 7u < stored_pixels {", "if false {"),
             ("last group forgotten", "branch", "if has_group(3u) { output", "if false { output"),
         ];
         must_be_caught(Kernel::ConvPointwiseWide, convolution::pointwise_wide, &faults);
@@ -252,6 +252,31 @@ mod shader_faults {
             ("half a slot", "plain_pooled", "sum += subgroupShuffleXor(sum, 4u);", ""),
         ];
         must_be_caught(Kernel::ConvPointwiseSubgroup, convolution::pointwise_subgroup, &faults);
+    }
+
+    #[test]
+    fn conv_pointwise_workgroup() {
+        let faults = [
+            ("weights of a neighbour", "plain", "tile_weights[local.x][at_1]", "tile_weights[local.x][at_0]"),
+            ("inputs past the last group", "plain", "select(vec4<f32>(0.0), value, k < groups)", "value"),
+            ("last pixel forgotten", "branch", "if pixel + 3u < stored_pixels {", "if false {"),
+        ];
+        must_be_caught(Kernel::ConvPointwiseWorkgroup, convolution::pointwise_workgroup, &faults);
+    }
+
+    #[test]
+    fn conv_pointwise_split() {
+        let faults = [
+            (
+                "last share forgotten",
+                "plain",
+                "other < row_of_shares + WORKGROUP_X;",
+                "other + 1u < row_of_shares + WORKGROUP_X;",
+            ),
+            ("shares counted twice", "branch", "sums_3[1] = vec4<f32>(0.0);", ""),
+            ("stored by another", "plain", "select(0u, pixels, share == 0u)", "pixels"),
+        ];
+        must_be_caught(Kernel::ConvPointwiseSplit, convolution::pointwise_split, &faults);
     }
 
     #[test]

@@ -104,6 +104,16 @@ fn conv_pointwise() {
 }
 
 #[test]
+fn conv_pointwise_split() {
+    check(Kernel::ConvPointwiseSplit);
+}
+
+#[test]
+fn conv_pointwise_workgroup() {
+    check(Kernel::ConvPointwiseWorkgroup);
+}
+
+#[test]
 fn conv_pointwise_subgroup() {
     check(Kernel::ConvPointwiseSubgroup);
 }

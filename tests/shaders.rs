@@ -157,7 +157,9 @@ fn params_lie_alike_on_both_sides() {
             member.name.as_deref().expect("members have names")
         });
         // Variants of a kernel share its module.
-        let module_of = spec.stem.trim_end_matches("_subgroup").trim_end_matches("_wide");
+        let module_of = ["_split", "_subgroup", "_wide", "_workgroup"]
+            .iter()
+            .fold(spec.stem, |stem, end| stem.trim_end_matches(end));
         for (name, length) in rust_params(module_of) {
             for _ in 0..length {
                 let found = shader.next().unwrap_or_else(|| panic!("{}: no member for `{name}`", spec.stem));

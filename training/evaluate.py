@@ -2,7 +2,7 @@
 
 Pictures are decoded and enlarged by Pillow (bilinear, to the network's input size), in the order of sorted class folders and sorted
 file names. Reports top-1 and top-5, every class, the ablations (Phi = 0, lambda = 1, and each fixed to its mean over pictures) and the
-network with all its tensors rounded to f16, as it ships; writes the predictions, so that the engine can be compared picture by picture.
+network with its kernels and matrices rounded to f16, as it ships; writes the predictions, so that the engine can be compared picture by picture.
 """
 
 from __future__ import annotations
@@ -15,11 +15,12 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
+from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from data import photograph
-from networks import ABLATIONS, CLASSES, ablated, build, frozen, logits
+from networks import ABLATIONS, CLASSES, ablated, build, frozen, load_parent, logits
 
 
 def load_test(folder: Path, size: int) -> tuple[Tensor, Tensor]:
@@ -34,14 +35,19 @@ def load_test(folder: Path, size: int) -> tuple[Tensor, Tensor]:
 
 
 def rounded(model: nn.Module) -> nn.Module:
-    """Every tensor through f16 and back."""
+    """Kernels and matrices through f16 and back; vectors stay as they are, as in the engine's half-precision files."""
     changed = copy.deepcopy(model)
-    changed.load_state_dict({k: v.half().float() if v.is_floating_point() else v for k, v in model.state_dict().items()})
+    changed.load_state_dict({k: v.half().float() if v.ndim > 1 else v for k, v in model.state_dict().items()})
     return changed
 
 
 def load_network(path: Path) -> tuple[str, nn.Module, int]:
-    """A ``final.pt`` of train.py, or the averaged network inside a ``latest.pt``."""
+    """A ``final.pt`` of train.py, the averaged network inside a ``latest.pt``, or a model file of dynaconv and the size it says."""
+    if path.suffix == ".safetensors":
+        kind, model = load_parent(path)
+        with safe_open(path, "pt") as file:
+            size = json.loads(file.metadata()["dynaconv"])["preprocess"]["crop"]
+        return kind, model.eval().to(memory_format=torch.channels_last), size
     saved = torch.load(path)
     kind = saved.get("kind", "dcd" if any("fc_phi" in name for name in saved.get("mean", {})) else "static")
     model = build(kind)

@@ -41,6 +41,8 @@ struct Params {
 var<private> pixels: u32;
 // The first of the invocation's pixels.
 var<private> pixel: u32;
+// Where the pixels end that the invocation stores: none where another has its sums.
+var<private> stored_pixels: u32;
 
 // A pixel's place in a map of `groups` groups; past the end, that of the last pixel.
 fn place(offset: u32, groups: u32) -> u32 {
@@ -74,7 +76,7 @@ fn add_residual() {
 
 fn store() {
 #repeat p = 0..TILE_PIXELS
-    if pixel + $pu < pixels {
+    if pixel + $pu < stored_pixels {
         let place_$p = place($pu, params.out_groups) + group;
 #repeat g = 0..TILE_GROUPS
         if has_group($gu) { output[place_$p + $gu] = sums_$p[$g]; }
@@ -86,11 +88,11 @@ fn store() {
 fn store_pool_sums() {
     let bins = POOL_BINS * POOL_BINS;
     let slot = picture * ((pixels + SLOT_PIXELS - 1u) / SLOT_PIXELS) + pixel / SLOT_PIXELS;
-    let is_first = pixel < pixels && pixel % SLOT_PIXELS == 0u;
+    let is_first = pixel < stored_pixels && pixel % SLOT_PIXELS == 0u;
 #repeat g = 0..TILE_GROUPS
     bin_sums = array<vec4<f32>, 4>();
 #repeat p = 0..TILE_PIXELS
-    if pixel + $pu < pixels {
+    if pixel + $pu < stored_pixels {
         let at = pixel + $pu;
         add_to_bins(at / params.width, at % params.width, params.height, params.width, sums_$p[$g]);
     }

@@ -13,6 +13,7 @@ fn slot_sum(value: vec4<f32>) -> vec4<f32> {
 fn locate(invocation: Invocation) -> bool {
     picture = invocation.id.z;
     pixels = params.width * params.height;
+    stored_pixels = pixels;
     pixel = TILE_PIXELS * invocation.id.y;
     group = TILE_GROUPS * invocation.id.x;
     return group < params.out_groups && pixel < pixels;

@@ -40,8 +40,14 @@ const fn spec(stem: &'static str, source: &'static str, subgroups: bool) -> Spec
     }
 }
 
-/// The kernels of small, wide and subgroup tiles.
-const KERNELS: [Kernel; 3] = [Kernel::ConvDense, Kernel::ConvDenseWide, Kernel::ConvDenseSubgroup];
+/// The kernel of a tile, and the tile itself: small ones stand in for those of pointwise convolutions alone.
+const fn kernel_of(tile: Tile) -> (Kernel, Tile) {
+    match tile {
+        Tile::Small | Tile::Workgroup | Tile::Split => (Kernel::ConvDense, Tile::Small),
+        Tile::Wide => (Kernel::ConvDenseWide, tile),
+        Tile::Subgroup(_) => (Kernel::ConvDenseSubgroup, tile),
+    }
+}
 
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
@@ -102,6 +108,7 @@ pub fn dispatch(shape: Shape, epilogue: Epilogue, tile: Tile) -> Dispatch {
         kernel: shape.kernel,
         unused: [0; 2],
     };
+    let (kernel, tile) = kernel_of(tile);
     let ([x, y], workgroups) = tile.launch(shape.out_groups, shape.slots(tile));
     let out_pixels = shape.output[0] * shape.output[1];
     let [rows, columns] =
@@ -110,7 +117,7 @@ pub fn dispatch(shape: Shape, epilogue: Epilogue, tile: Tile) -> Dispatch {
     let weights = (rows.weights * columns.weights * 4 * shape.in_groups + 1) * shape.out_groups;
     let pooled = epilogue.pooling.map_or(0, |pooling| shape.slots(tile) * pooling.count());
     Dispatch {
-        kernel: tile.kernel(KERNELS),
+        kernel,
         entry: if epilogue.pooling.is_some() { "plain_pooled" } else { "plain" },
         overrides: vec![
             ("ACTIVATION", epilogue.nonlinearity as u32),

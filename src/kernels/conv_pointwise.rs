@@ -8,16 +8,30 @@ use super::multiply::multiply;
 use super::{Access, Arguments, Cost, Dispatch, Epilogue, Kernel, Nonlinearity, Scalar, Spec, Tile, tile, vec4_bytes};
 
 /// The specification of small tiles.
-pub const SPEC: Spec = spec("conv_pointwise", include_str!("../../shaders/conv_pointwise.wgsl"), false);
+pub const SPEC: Spec = spec("conv_pointwise", include_str!("../../shaders/conv_pointwise.wgsl"));
 
 /// The specification of large tiles.
-pub const WIDE_SPEC: Spec = spec("conv_pointwise_wide", include_str!("../../shaders/conv_pointwise_wide.wgsl"), false);
+pub const WIDE_SPEC: Spec = spec("conv_pointwise_wide", include_str!("../../shaders/conv_pointwise_wide.wgsl"));
 
 /// The specification of tiles whose weights a subgroup loads together.
-pub const SUBGROUP_SPEC: Spec =
-    spec("conv_pointwise_subgroup", include_str!("../../shaders/conv_pointwise_subgroup.wgsl"), true);
+pub const SUBGROUP_SPEC: Spec = Spec {
+    subgroups: true,
+    ..spec("conv_pointwise_subgroup", include_str!("../../shaders/conv_pointwise_subgroup.wgsl"))
+};
 
-const fn spec(stem: &'static str, source: &'static str, subgroups: bool) -> Spec {
+/// The specification of tiles that a workgroup loads into memory that it shares.
+pub const WORKGROUP_SPEC: Spec = Spec {
+    workgroup_memory: &[(256, &["WORKGROUP_Y"]), (512, &["WORKGROUP_X"])],
+    ..spec("conv_pointwise_workgroup", include_str!("../../shaders/conv_pointwise_workgroup.wgsl"))
+};
+
+/// The specification of tiles whose input channels several invocations share.
+pub const SPLIT_SPEC: Spec = Spec {
+    workgroup_memory: &[(128, &["WORKGROUP_X", "WORKGROUP_Y"])],
+    ..spec("conv_pointwise_split", include_str!("../../shaders/conv_pointwise_split.wgsl"))
+};
+
+const fn spec(stem: &'static str, source: &'static str) -> Spec {
     Spec {
         stem,
         source,
@@ -44,13 +58,20 @@ const fn spec(stem: &'static str, source: &'static str, subgroups: bool) -> Spec
         overrides: &["ACTIVATION", "POOL_BINS", "WORKGROUP_X", "WORKGROUP_Y"],
         workgroup: &["WORKGROUP_X", "WORKGROUP_Y"],
         workgroup_memory: &[],
-        subgroups,
+        subgroups: false,
     }
 }
 
-/// The kernels of small, wide and subgroup tiles.
-pub(super) const KERNELS: [Kernel; 3] =
-    [Kernel::ConvPointwise, Kernel::ConvPointwiseWide, Kernel::ConvPointwiseSubgroup];
+/// The kernel of a tile.
+pub(super) const fn kernel_of(tile: Tile) -> Kernel {
+    match tile {
+        Tile::Small => Kernel::ConvPointwise,
+        Tile::Wide => Kernel::ConvPointwiseWide,
+        Tile::Subgroup(_) => Kernel::ConvPointwiseSubgroup,
+        Tile::Workgroup => Kernel::ConvPointwiseWorkgroup,
+        Tile::Split => Kernel::ConvPointwiseSplit,
+    }
+}
 
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
@@ -134,7 +155,7 @@ pub fn dispatch(shape: Shape, weights: Weights, epilogue: Epilogue, tile: Tile) 
     };
     let ([x, y], workgroups) = tile.launch(out_groups, (height * width).div_ceil(tile.pixels()));
     Dispatch {
-        kernel: tile.kernel(KERNELS),
+        kernel: kernel_of(tile),
         entry,
         overrides: vec![
             ("ACTIVATION", epilogue.nonlinearity as u32),

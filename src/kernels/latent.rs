@@ -73,7 +73,7 @@ impl Shape {
     pub const fn suits(&self, tile: Tile) -> bool {
         match tile {
             Tile::Subgroup(size) => self.pixels >= size && self.latent_groups <= SUBGROUP_TILE[1],
-            Tile::Small | Tile::Wide => true,
+            _ => true,
         }
     }
 }

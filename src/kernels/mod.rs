@@ -57,10 +57,14 @@ pub enum Kernel {
     ConvDepthwise,
     /// `shaders/conv_pointwise.wgsl`
     ConvPointwise,
+    /// `shaders/conv_pointwise_split.wgsl`
+    ConvPointwiseSplit,
     /// `shaders/conv_pointwise_subgroup.wgsl`
     ConvPointwiseSubgroup,
     /// `shaders/conv_pointwise_wide.wgsl`
     ConvPointwiseWide,
+    /// `shaders/conv_pointwise_workgroup.wgsl`
+    ConvPointwiseWorkgroup,
     /// `shaders/latent.wgsl`
     Latent,
     /// `shaders/latent_subgroup.wgsl`
@@ -79,7 +83,7 @@ pub enum Kernel {
 
 impl Kernel {
     /// Every kernel.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 20] = [
         Self::Assemble,
         Self::Controller,
         Self::ControllerAssemble,
@@ -89,8 +93,10 @@ impl Kernel {
         Self::ConvDenseWide,
         Self::ConvDepthwise,
         Self::ConvPointwise,
+        Self::ConvPointwiseSplit,
         Self::ConvPointwiseSubgroup,
         Self::ConvPointwiseWide,
+        Self::ConvPointwiseWorkgroup,
         Self::Latent,
         Self::LatentSubgroup,
         Self::Linear,
@@ -112,8 +118,10 @@ impl Kernel {
             Self::ConvDenseWide => &conv_dense::WIDE_SPEC,
             Self::ConvDepthwise => &conv_depthwise::SPEC,
             Self::ConvPointwise => &conv_pointwise::SPEC,
+            Self::ConvPointwiseSplit => &conv_pointwise::SPLIT_SPEC,
             Self::ConvPointwiseSubgroup => &conv_pointwise::SUBGROUP_SPEC,
             Self::ConvPointwiseWide => &conv_pointwise::WIDE_SPEC,
+            Self::ConvPointwiseWorkgroup => &conv_pointwise::WORKGROUP_SPEC,
             Self::Latent => &latent::SPEC,
             Self::LatentSubgroup => &latent::SUBGROUP_SPEC,
             Self::Linear => &linear::SPEC,

@@ -11,9 +11,11 @@ impl Dispatch {
             Kernel::ControllerAssemble | Kernel::ControllerAssembleSubgroup => super::controller_assemble::shape(self),
             Kernel::ConvDense | Kernel::ConvDenseSubgroup | Kernel::ConvDenseWide => super::conv_dense::shape(self),
             Kernel::ConvDepthwise => super::conv_depthwise::shape(self),
-            Kernel::ConvPointwise | Kernel::ConvPointwiseSubgroup | Kernel::ConvPointwiseWide => {
-                super::conv_pointwise::shape(self)
-            }
+            Kernel::ConvPointwise
+            | Kernel::ConvPointwiseSplit
+            | Kernel::ConvPointwiseSubgroup
+            | Kernel::ConvPointwiseWide
+            | Kernel::ConvPointwiseWorkgroup => super::conv_pointwise::shape(self),
             Kernel::Latent | Kernel::LatentSubgroup => super::latent::shape(self),
             Kernel::Linear => super::linear::shape(self),
             Kernel::Pool => super::pool::shape(self),

@@ -11,6 +11,11 @@ pub enum Tile {
     Wide,
     /// 4 pixels × 8 groups with weights handed round in subgroups of this many invocations, at least eight.
     Subgroup(u32),
+    /// 4 pixels × 2 groups, whose inputs and weights a workgroup loads into memory that it shares, for hardware. Of pointwise
+    /// convolutions alone; dense ones take small tiles instead.
+    Workgroup,
+    /// 4 pixels × 2 groups with the input channels split among eight invocations, for few pixels. Likewise.
+    Split,
 }
 
 impl Tile {
@@ -20,26 +25,19 @@ impl Tile {
             Self::Small => "small",
             Self::Wide => "wide",
             Self::Subgroup(_) => "subgroup",
-        }
-    }
-
-    /// Of a family's small, wide and subgroup kernels the one for this tile.
-    pub(super) const fn kernel(self, [small, wide, subgroup]: [Kernel; 3]) -> Kernel {
-        match self {
-            Self::Small => small,
-            Self::Wide => wide,
-            Self::Subgroup(_) => subgroup,
+            Self::Workgroup => "workgroup",
+            Self::Split => "split",
         }
     }
 
     /// Pixels of one invocation.
     pub(super) const fn pixels(self) -> u32 {
-        pixels_of(self.kernel(super::conv_pointwise::KERNELS))
+        pixels_of(super::conv_pointwise::kernel_of(self))
     }
 
     /// Pixels of one slot of a pointwise kernel's partial sums.
     pub(super) const fn slot_pixels(self) -> u32 {
-        slot_pixels_of(self.kernel(super::conv_pointwise::KERNELS))
+        slot_pixels_of(super::conv_pointwise::kernel_of(self))
     }
 
     /// The workgroup's sizes, and the workgroups that cover `out_groups` groups of `tiles` tiles of pixels.
@@ -53,6 +51,9 @@ impl Tile {
             // Small workgroups share the cores better, and software gains nothing from large ones.
             Self::Wide => ([1, 8], [out_groups.div_ceil(4), tiles.div_ceil(8)]),
             Self::Subgroup(size) => ([size, 1], [tiles.div_ceil(size), out_groups.div_ceil(8)]),
+            Self::Workgroup => ([8, 8], [out_groups.div_ceil(16), tiles.div_ceil(8)]),
+            // Along x are those that share a tile.
+            Self::Split => ([8, 8], [out_groups.div_ceil(2), tiles.div_ceil(8)]),
         }
     }
 }

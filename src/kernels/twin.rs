@@ -70,9 +70,11 @@ pub fn run_twin<S: Scalar>(dispatch: &Dispatch, arguments: Arguments<'_, S>) {
             super::conv_dense::twin(dispatch, arguments);
         }
         Kernel::ConvDepthwise => super::conv_depthwise::twin(dispatch, arguments),
-        Kernel::ConvPointwise | Kernel::ConvPointwiseSubgroup | Kernel::ConvPointwiseWide => {
-            super::conv_pointwise::twin(dispatch, arguments);
-        }
+        Kernel::ConvPointwise
+        | Kernel::ConvPointwiseSplit
+        | Kernel::ConvPointwiseSubgroup
+        | Kernel::ConvPointwiseWide
+        | Kernel::ConvPointwiseWorkgroup => super::conv_pointwise::twin(dispatch, arguments),
         Kernel::Latent | Kernel::LatentSubgroup => super::latent::twin(dispatch, arguments),
         Kernel::Linear => super::linear::twin(dispatch, arguments),
         Kernel::Pool => super::pool::twin(dispatch, arguments),

@@ -25,6 +25,8 @@ impl Dispatch {
         // What a subgroup shares hangs on rows of its size: they may only be put side by side.
         let in_rows = self.kernel.spec().subgroups;
         let mut variants: Vec<Variant> = match axes {
+            // What shares a tile lies along x.
+            _ if self.kernel == Kernel::ConvPointwiseSplit => self.shipped(),
             [Some(x), y] if in_rows => {
                 let own = [x, y.unwrap_or(1)];
                 let sizes = SIDES.iter().filter(|side| side.is_multiple_of(x)).map(|side| [*side, own[1]]);
@@ -39,10 +41,14 @@ impl Dispatch {
                 let sizes = SIDES.iter().filter(|side| INVOCATIONS.contains(side) || **side == x);
                 sizes.map(|size| self.with_workgroup([x, 1], [*size, 1])).collect()
             }
-            _ => vec![Variant { name: "shipped".into(), dispatch: self.clone() }],
+            _ => self.shipped(),
         };
         variants.retain(|variant| variant.dispatch.workgroup_bytes() <= WORKGROUP_BYTES || variant.dispatch == *self);
         variants
+    }
+
+    fn shipped(&self) -> Vec<Variant> {
+        vec![Variant { name: "shipped".into(), dispatch: self.clone() }]
     }
 
     /// The name of this launch among its variants.

@@ -6,11 +6,12 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::form::{Form, FormChoice, choose_form};
-use super::tile::{convolution_tile, depthwise_rows};
+use super::tile::{convolution_tile, depthwise_rows, pointwise_tile};
 use super::{Options, latent_shape};
 use crate::graph::{Connection, FoldedNetwork, Layer, LayerOp};
 use crate::kernels::{Tile, conv_depthwise};
 use crate::plan::Limits;
+use crate::tensor::groups;
 
 /// Rows of depthwise tiles that are tried: those that load each row once, and those that do not.
 const ROLLING_ROWS: [u32; 5] = [1, 2, 4, 7, 14];
@@ -91,7 +92,6 @@ pub(super) fn chosen(layer: &Layer, options: &Options, limits: &Limits) -> Optio
 
 /// The way that follows from sizes and device alone.
 pub(super) fn rule(layer: &Layer, form: FormChoice, limits: &Limits) -> Choice {
-    let tile = convolution_tile(limits);
     let (rolling, rows) = match &layer.op {
         LayerOp::Convolution(c, _) => {
             (conv_depthwise::can_roll(c.kernel, c.stride), depthwise_rows(limits, layer.output_map.height as u32))
@@ -102,7 +102,19 @@ pub(super) fn rule(layer: &Layer, form: FormChoice, limits: &Limits) -> Choice {
         LayerOp::DynamicConvolution(w) => choose_form(form, &w.sizes, w.inputs, layer.input_map.pixels(), limits),
         _ => Form::Branch,
     };
-    Choice { form, tile, latent: tile, rolling, rows }
+    let pointwise = match &layer.op {
+        LayerOp::Convolution(c, _) => c.is_pointwise(),
+        op => matches!(op, LayerOp::DynamicConvolution(_)),
+    };
+    let latent = convolution_tile(limits);
+    let tile = if pointwise {
+        let (pixels, [inputs, outputs]) =
+            (layer.input_map.pixels(), [layer.input_map, layer.output_map].map(|map| groups(map.channels)));
+        pointwise_tile(limits, pixels as u32, inputs as u32, outputs as u32)
+    } else {
+        latent
+    };
+    Choice { form, tile, latent, rolling, rows }
 }
 
 /// All ways of a layer, the rule's among them.
@@ -110,6 +122,7 @@ fn ways(layer: &Layer, form: FormChoice, limits: &Limits) -> Vec<Choice> {
     let own = rule(layer, form, limits);
     let subgroup = limits.subgroup.map(Tile::Subgroup);
     let tiles = || [Tile::Small, Tile::Wide].into_iter().chain(subgroup);
+    let pointwise_tiles = || tiles().chain([Tile::Workgroup, Tile::Split]);
     let mut ways: Vec<Choice> = match &layer.op {
         LayerOp::Convolution(c, _) if c.connection == Connection::Depthwise => {
             let most = layer.output_map.height as u32;
@@ -119,12 +132,15 @@ fn ways(layer: &Layer, form: FormChoice, limits: &Limits) -> Vec<Choice> {
             let rolling = if conv_depthwise::can_roll(c.kernel, c.stride) { &ROLLING_ROWS[..] } else { &[] };
             [rows(true, rolling), rows(false, &PLAIN_ROWS)].concat()
         }
+        LayerOp::Convolution(c, _) if c.is_pointwise() => {
+            pointwise_tiles().map(|tile| Choice { tile, ..own }).collect()
+        }
         LayerOp::Convolution(..) => tiles().map(|tile| Choice { tile, ..own }).collect(),
         LayerOp::DynamicConvolution(w) => {
-            let assembled = tiles().map(|tile| Choice { form: Form::Assemble, tile, ..own });
+            let assembled = pointwise_tiles().map(|tile| Choice { form: Form::Assemble, tile, ..own });
             let shared = subgroup.filter(|tile| latent_shape(layer, w).suits(*tile));
             let latents = || std::iter::once(Tile::Small).chain(shared);
-            let branches = tiles()
+            let branches = pointwise_tiles()
                 .flat_map(|tile| latents().map(move |latent| Choice { form: Form::Branch, tile, latent, ..own }));
             let wanted = |way: &Choice| form == FormChoice::Auto || form == FormChoice::Always(way.form);
             assembled.chain(branches).filter(wanted).collect()
@@ -230,9 +246,9 @@ mod tests {
             (&["rolling-1", "rolling-2", "rolling-4", "plain-1", "plain-4"].map(String::from)[..], "rolling-4")
         );
         let names = &of("features.16.conv.6").names;
-        assert_eq!(names.len(), 6, "too few pixels for the latent map's subgroups: {names:?}");
+        assert_eq!(names.len(), 10, "too few pixels for the latent map's subgroups: {names:?}");
         let names = &of("features.4.conv.0").names;
-        assert!(names.len() == 9 && names.contains(&"branch-wide-latent_subgroup".to_string()), "{names:?}");
+        assert!(names.len() == 15 && names.contains(&"branch-wide-latent_subgroup".to_string()), "{names:?}");
     }
 
     #[test]

@@ -34,7 +34,7 @@ pub enum FormChoice {
 const fn assembly_weight(limits: &Limits) -> u64 {
     match convolution_tile(limits) {
         Tile::Subgroup(_) => 2,
-        Tile::Small | Tile::Wide => 1,
+        _ => 1,
     }
 }
 

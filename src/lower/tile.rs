@@ -15,6 +15,21 @@ pub const fn convolution_tile(limits: &Limits) -> Tile {
     }
 }
 
+/// Workgroups of 64 invocations that a map must give small tiles; below it their input channels are split. Of what hardware
+/// has, even small chips hold some dozens at a time; on none was this measured.
+const FEW_WORKGROUPS: u32 = 32;
+/// Groups of input channels below which splitting them gives each invocation next to nothing.
+const FEW_GROUPS: u32 = 32;
+
+/// The tile of pointwise convolutions of a map of `pixels` from `in_groups` to `out_groups` groups.
+pub const fn pointwise_tile(limits: &Limits, pixels: u32, in_groups: u32, out_groups: u32) -> Tile {
+    let invocations = pixels.div_ceil(4) as u64 * out_groups.div_ceil(2) as u64;
+    match convolution_tile(limits) {
+        Tile::Small if invocations < 64 * FEW_WORKGROUPS as u64 && in_groups >= FEW_GROUPS => Tile::Split,
+        tile => tile,
+    }
+}
+
 /// Rows of a depthwise tile for maps of `height` rows. The taller, the more often a loaded row is used again, but the fewer
 /// invocations there are: hardware, which was not measured, gets more of those.
 pub const fn depthwise_rows(limits: &Limits, height: u32) -> u32 {
@@ -29,6 +44,16 @@ pub const fn depthwise_rows(limits: &Limits, height: u32) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn few_pixels_of_many_channels_are_split_on_hardware_alone() {
+        let hardware = Limits::default();
+        assert_eq!(pointwise_tile(&hardware, 49, 240, 80), Tile::Split);
+        assert_eq!(pointwise_tile(&hardware, 196, 96, 24), Tile::Split);
+        assert_eq!(pointwise_tile(&hardware, 784, 48, 48), Tile::Small);
+        assert_eq!(pointwise_tile(&hardware, 49, 8, 80), Tile::Small);
+        assert_eq!(pointwise_tile(&Limits { software: true, ..hardware }, 49, 240, 80), Tile::Wide);
+    }
 
     #[test]
     fn each_kind_of_device_has_its_tile() {

@@ -155,6 +155,14 @@ pub fn pointwise_wide() -> Vec<Case> {
     pointwise_in(Tile::Wide)
 }
 
+pub fn pointwise_split() -> Vec<Case> {
+    pointwise_in(Tile::Split)
+}
+
+pub fn pointwise_workgroup() -> Vec<Case> {
+    pointwise_in(Tile::Workgroup)
+}
+
 /// In workgroups of eight, which any subgroup of eight or more computes.
 pub fn pointwise_subgroup() -> Vec<Case> {
     pointwise_in(Tile::Subgroup(8))

@@ -36,6 +36,8 @@ pub fn of(kernel: Kernel) -> Vec<Case> {
         Kernel::ConvDenseWide => convolution::dense_wide(),
         Kernel::ConvDepthwise => convolution::depthwise(),
         Kernel::ConvPointwise => convolution::pointwise(),
+        Kernel::ConvPointwiseSplit => convolution::pointwise_split(),
+        Kernel::ConvPointwiseWorkgroup => convolution::pointwise_workgroup(),
         Kernel::ConvPointwiseSubgroup => convolution::pointwise_subgroup(),
         Kernel::ConvPointwiseWide => convolution::pointwise_wide(),
         Kernel::Latent => dynamic::latent(),
