@@ -92,6 +92,7 @@ mod shader_faults {
                     "first + i * width + 1u < results",
                 ),
                 ("last share forgotten", "controller", "share < shares * width;", "share + width < shares * width;"),
+                ("all shares the same", "controller", "let own_share = quotient(lane, width);", "let own_share = 0u;"),
                 ("slots of another picture", "controller", "(picture * terms + k)", "k"),
             ],
         );

@@ -40,14 +40,19 @@ fn relu6(v: vec4<f32>) -> vec4<f32> {
     return clamp(v, vec4<f32>(0.0), vec4<f32>(6.0));
 }
 
+// a / b of numbers that are small and b > 0: compilers for CPUs divide integers lane by lane, floats all at once.
+fn quotient(a: u32, b: u32) -> u32 {
+    return u32((f32(a) + 0.5) / f32(b));
+}
+
 fn weight_rows(at: u32, step: u32) -> mat4x4<f32> {
     return mat4x4<f32>(weights[at], weights[at + step], weights[at + 2u * step], weights[at + 3u * step]);
 }
 
 // Φ gets the identity: row `head / latent_groups` of M has its one at the column of the same number. λ gets its relu6.
 fn finish_head(head: u32, total: vec4<f32>) -> vec4<f32> {
-    let diagonal = head / params.latent_groups;
-    let column = vec4<u32>(0u, 1u, 2u, 3u) + 4u * (head % params.latent_groups);
+    let diagonal = quotient(head, params.latent_groups);
+    let column = vec4<u32>(0u, 1u, 2u, 3u) + 4u * (head - diagonal * params.latent_groups);
     let identity = select(vec4<f32>(0.0), vec4<f32>(1.0), column == vec4<u32>(diagonal));
     return select(relu6(total + 3.0), total + identity, head < matrix_groups());
 }
@@ -63,37 +68,46 @@ fn control(part: u32, picture: u32, lane: u32) {
         let columns = vec4<u32>(pooled, squeeze, squeeze, head_groups())[turn];
         let results = select(columns, heads_of(part), turn == HEADS);
         let source = select(0u, hidden_at(), turn == GATE);
-        for (var base = 0u; base < results; base += 2u * WORKGROUP_X) {
+        var count = 0u;
+        for (var base = 0u; base < results; base += count) {
             // An invocation makes two results, for which it loads a vector's element once. Where there are fewer, several
-            // share the terms of each. Those past the last whole share add up what nobody reads.
-            let width = min((results - base + 1u) / 2u, WORKGROUP_X);
-            let shares = WORKGROUP_X / width;
-            let first = base + lane % width;
+            // share the terms of each; more than one for each invocation, but less than two, take two steps. Those past the
+            // last whole share add up what nobody reads.
+            let rest = results - base;
+            count = select(min(rest, WORKGROUP_X), 2u * WORKGROUP_X, rest >= 2u * WORKGROUP_X);
+            let width = (count + 1u) / 2u;
+            let shares = quotient(WORKGROUP_X, width);
+            let own_share = quotient(lane, width);
+            let first = base + lane - own_share * width;
             let indices = vec2<u32>(first, min(first + width, results - 1u));
             let of_heads = vec2<u32>(head_at(part, indices.x), head_at(part, indices.y));
             let column = select(indices, of_heads, turn == HEADS);
             var total_x = vec4<f32>(0.0);
             var total_y = vec4<f32>(0.0);
-            for (var k = lane / width; k < terms; k += shares) {
-                if turn == POOL {
+            // Two loops: some compilers run both sides of a branch in each turn of one.
+            if turn == POOL {
+                for (var k = own_share; k < terms; k += shares) {
                     let at = (picture * terms + k) * columns;
                     total_x += partials[at + column.x];
                     total_y += partials[at + column.y];
-                } else {
+                }
+            } else {
+                for (var k = own_share; k < terms; k += shares) {
                     let at = matrix_at + 4u * k * columns;
                     let value = vectors[source + k];
                     total_x += weight_rows(at + column.x, columns) * value;
                     total_y += weight_rows(at + column.y, columns) * value;
                 }
             }
-            // At most once a turn: only its last results are few.
             if shares > 1u {
+                // Those of the results before have been read.
+                workgroupBarrier();
                 sums_x[lane] = total_x;
                 sums_y[lane] = total_y;
                 workgroupBarrier();
                 total_x = vec4<f32>(0.0);
                 total_y = vec4<f32>(0.0);
-                for (var share = lane % width; share < shares * width; share += width) {
+                for (var share = lane - own_share * width; share < shares * width; share += width) {
                     total_x += sums_x[share];
                     total_y += sums_y[share];
                 }

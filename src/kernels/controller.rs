@@ -85,13 +85,13 @@ const VECTORS: u32 = 384;
 
 /// The launch of a controller.
 ///
-/// Every workgroup makes the hidden vector again, so a second one pays only where the heads are the larger part, and not on
-/// software, where it takes as long as it saves.
+/// Every workgroup makes the hidden vector again, so more of them pay only where the heads are the larger part. Software gets
+/// two, one for each of at least two cores.
 pub fn dispatch(shape: Shape, software: bool) -> Dispatch {
     let Shape { height, width, slots, pooling, squeeze_groups, latent_groups, out_groups, .. } = shape;
     let pooled_groups = shape.pooled_groups();
     let lanes = if software { SOFTWARE_LANES } else { LANES };
-    let workgroups = if software { 1 } else { (shape.head_groups() / (2 * LANES)).clamp(1, 8) };
+    let workgroups = if software { 2 } else { (shape.head_groups() / (2 * LANES)).clamp(1, 8) };
     let heads_per_workgroup = shape.head_groups().div_ceil(workgroups);
     let params = Params {
         bin_pixels: bin_pixels([height, width], pooling.bins()),

@@ -88,7 +88,7 @@ pub fn dispatch(shape: Shape, tile: Tile) -> Dispatch {
             (Kernel::LatentSubgroup, ("WORKGROUP_X", size), pixels.div_ceil(SUBGROUP_TILE[0] * size))
         }
         _ => {
-            let pixels_of_workgroup = (64 / latent_groups.max(1)).clamp(1, 16);
+            let pixels_of_workgroup = (64 / latent_groups.max(1)).clamp(1, 16).min(pixels.max(1));
             (Kernel::Latent, ("TILE", pixels_of_workgroup), pixels.div_ceil(pixels_of_workgroup))
         }
     };
