@@ -13,6 +13,12 @@ pub use pending::{PendingGuesses, PendingInsight, PendingScores};
 #[cfg(feature = "gpu")]
 pub use probe::Probe;
 
+use std::time::Duration;
+
+use web_time::Instant;
+
+#[cfg(feature = "gpu")]
+use crate::exec::Preparing;
 use crate::exec::cpu::CpuExecutor;
 #[cfg(feature = "gpu")]
 use crate::exec::gpu::{Gpu, GpuChoice, GpuError, GpuExecutor, Results};
@@ -114,9 +120,23 @@ pub struct Classifier {
     labels: Vec<String>,
     preprocess: Preprocess,
     executor: Executor,
+    loading: Loading,
     device: String,
     software: bool,
     notice: Option<String>,
+}
+
+/// Where the time of preparing a model went. Natively pipelines and memory are made at the same time; the CPU needs neither.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Loading {
+    /// The network was folded.
+    pub fold: Duration,
+    /// It was lowered to a plan.
+    pub lower: Duration,
+    /// All pipelines were compiled.
+    pub pipelines: Duration,
+    /// Memory was made, the weights were written to it, and it was bound.
+    pub memory: Duration,
 }
 
 enum Executor {
@@ -151,9 +171,10 @@ impl Classifier {
         if *device == Device::Best {
             notice = Some("this build has no GPU support; going on with the CPU".to_string());
         }
-        let executor = Executor::Cpu(Box::new(CpuExecutor::new(plan(model, options, Limits::default())?)?));
+        let (plan, loading) = plan(model, options, Limits::default())?;
+        let executor = Executor::Cpu(Box::new(CpuExecutor::new(plan)?));
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        Ok(Self::with(model, executor, format!("CPU, {cores} core(s)"), false, notice))
+        Ok(Self::with(model, executor, loading, format!("CPU, {cores} core(s)"), false, notice))
     }
 
     /// Prepares a model on an open GPU.
@@ -162,19 +183,30 @@ impl Classifier {
     /// When the model does not fold or lower, or the device refuses the plan.
     #[cfg(feature = "gpu")]
     pub async fn on_gpu(model: &Model, gpu: Gpu, options: Options) -> Result<Self, ClassifierError> {
-        let plan = plan(model, options, gpu.limits())?;
+        let (plan, loading) = plan(model, options, gpu.limits())?;
         let executor = GpuExecutor::new(&gpu, plan, Some(&model.description().preprocess)).await?;
+        let Preparing { pipelines, memory } = executor.preparing();
+        let loading = Loading { pipelines, memory, ..loading };
+        log::info!("{}: {loading:.1?}", model.description().name);
         let (device, software) = (gpu.info().to_string(), gpu.info().software);
-        Ok(Self::with(model, Executor::Gpu(Box::new(executor)), device, software, None))
+        Ok(Self::with(model, Executor::Gpu(Box::new(executor)), loading, device, software, None))
     }
 
-    fn with(model: &Model, executor: Executor, device: String, software: bool, notice: Option<String>) -> Self {
+    fn with(
+        model: &Model,
+        executor: Executor,
+        loading: Loading,
+        device: String,
+        software: bool,
+        notice: Option<String>,
+    ) -> Self {
         let description = model.description();
         Self {
             name: description.name.clone(),
             labels: description.labels.clone(),
             preprocess: description.preprocess.clone(),
             executor,
+            loading,
             device,
             software,
             notice,
@@ -199,6 +231,11 @@ impl Classifier {
     /// Whether the device is a GPU adapter that computes on the CPU.
     pub fn is_software(&self) -> bool {
         self.software
+    }
+
+    /// Where the time of its preparation went.
+    pub fn loading(&self) -> Loading {
+        self.loading
     }
 
     /// What the user should know of how the device was chosen.
@@ -327,11 +364,15 @@ impl Classifier {
 const NO_GPU: &str = "no GPU adapter was found; going on with the CPU. On Debian and Ubuntu the package \
                       mesa-vulkan-drivers brings drivers for most GPUs, and a software one";
 
-fn plan(model: &Model, options: Options, limits: Limits) -> Result<Plan, ClassifierError> {
+fn plan(model: &Model, options: Options, limits: Limits) -> Result<(Plan, Loading), ClassifierError> {
     let name = || model.description().name.clone();
+    let begin = Instant::now();
     let folded =
         fold(model.graph(), model.weights()).map_err(|error| ClassifierError::Fold { model: name(), error })?;
-    lower(&name(), &folded, options, limits).map_err(|error| ClassifierError::Lower { model: name(), error })
+    let fold = begin.elapsed();
+    let plan = lower(&name(), &folded, options, limits);
+    let plan = plan.map_err(|error| ClassifierError::Lower { model: name(), error })?;
+    Ok((plan, Loading { fold, lower: begin.elapsed() - fold, ..Loading::default() }))
 }
 
 /// The classes of pairs of class and probability, where each is sound.

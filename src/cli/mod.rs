@@ -5,6 +5,8 @@
 #[cfg(feature = "gpu")]
 mod ab;
 mod bench;
+#[cfg(feature = "gpu")]
+mod cache_file;
 mod classify;
 mod compare;
 mod decode_ahead;
@@ -18,6 +20,8 @@ mod import;
 mod inspect;
 mod labelled_folder;
 mod npy;
+#[cfg(feature = "gpu")]
+mod pipeline_file;
 mod predict;
 mod profile;
 mod profile_table;

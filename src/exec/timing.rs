@@ -1,5 +1,7 @@
 //! What a timed run leaves behind: when the host did what, and when each launch ran.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 /// How launches are timed.
@@ -77,4 +79,13 @@ pub struct Compilation {
     pub pipeline: String,
     /// Nanoseconds; a browser may compile later than it answers.
     pub nanoseconds: u64,
+}
+
+/// Where the time of preparing a plan on a GPU went. Natively both happen at the same time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Preparing {
+    /// All pipelines were compiled.
+    pub pipelines: Duration,
+    /// Memory was made, the weights were written to it, and it was bound.
+    pub memory: Duration,
 }

@@ -47,15 +47,18 @@ struct Memory {
 }
 
 impl Preparation {
+    /// What the launches of any picture need, across and down.
+    pub fn resolve(gpu: &Gpu, preprocess: &Preprocess, compiler: &mut Compiler<'_>) -> [Resolved; 2] {
+        Resize::new(1, 1, preprocess, 0).dispatches().map(|dispatch| compiler.resolve(gpu, &dispatch, None))
+    }
+
     pub fn create(
         gpu: &Gpu,
         plan: &Plan,
         preprocess: &Preprocess,
         input: &wgpu::Buffer,
-        compiler: &mut Compiler<'_>,
+        [horizontal, vertical]: [Resolved; 2],
     ) -> Self {
-        let [horizontal, vertical] =
-            Resize::new(1, 1, preprocess, 0).dispatches().map(|dispatch| compiler.resolve(gpu, &dispatch, None));
         let capacity = FIRST_CAPACITY.min(largest(gpu.limits(), plan.batch));
         let memory = Memory::create(gpu, plan, capacity, input, [&horizontal, &vertical]);
         Self {

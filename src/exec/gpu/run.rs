@@ -2,17 +2,21 @@
 
 use std::sync::Arc;
 
+use web_time::Instant;
+
 use super::frame::Frame;
 use super::memory::Buffers;
+use super::parallel::both;
 use super::pipelines::{Compiler, Sources};
 use super::prepare::{Launches, Preparation};
 use super::readback::Reading;
+use super::scopes::{Scopes, sound};
 use super::wait::{Mapping, map};
 use super::{Gpu, GpuError, Timer};
-use crate::exec::{Compilation, HostMarks, RunTiming, TimingMethod};
+use crate::exec::{Compilation, HostMarks, Preparing, RunTiming, TimingMethod};
 use crate::kernels::wgsl;
 use crate::picture::{Picture, Preprocess};
-use crate::plan::{Plan, View};
+use crate::plan::{Pass, Plan, View};
 
 /// A plan with everything that it needs on a device.
 pub struct GpuExecutor {
@@ -20,6 +24,7 @@ pub struct GpuExecutor {
     plan: Arc<Plan>,
     pipelines: Vec<wgpu::ComputePipeline>,
     compilations: Vec<Compilation>,
+    preparing: Preparing,
     steps: Vec<Step>,
     pub(super) buffers: Buffers,
     preparation: Option<Preparation>,
@@ -112,32 +117,46 @@ impl GpuExecutor {
         candidate: Option<(usize, String)>,
     ) -> Result<Self, GpuError> {
         plan.validate()?;
-        let invalid = gpu.device.push_error_scope(wgpu::ErrorFilter::Validation);
-        let memory = gpu.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
-        let buffers = Buffers::create(gpu, &plan);
-        let steps =
-            plan.passes.iter().zip(&buffers.params_offsets).enumerate().map(|(index, (pass, params_offset))| {
-                let text = candidate.as_ref().filter(|(launch, _)| *launch == index).map(|(_, text)| text.as_str());
-                let resolved = compiler.resolve(gpu, &pass.dispatch, text);
-                Step {
-                    pipeline: resolved.pipeline,
-                    bind_group: buffers.bind(gpu, pass, &resolved),
-                    params_offset: *params_offset,
-                    workgroups: pass.dispatch.workgroups,
-                }
-            });
-        let steps = steps.collect();
-        let input = buffers.of(plan.input.view.memory);
-        let preparation =
-            preprocess.map(|preprocess| Preparation::create(gpu, &plan, preprocess, input, &mut compiler));
-        let (memory, invalid) = (memory.pop().await, invalid.pop().await);
-        if let Some(error) = memory.or(invalid) {
-            let doing = format!("preparing the plan of {}", plan.name);
-            return Err(GpuError::Device { doing, reason: error.to_string() });
-        }
+        let scopes = Scopes::open(gpu);
+        let mut resolve = |(index, pass): (usize, &Pass)| {
+            let text = candidate.as_ref().filter(|(launch, _)| *launch == index).map(|(_, text)| text.as_str());
+            compiler.resolve(gpu, &pass.dispatch, text)
+        };
+        let resolved: Vec<_> = plan.passes.iter().enumerate().map(&mut resolve).collect();
+        let preprocess =
+            preprocess.map(|preprocess| (preprocess, Preparation::resolve(gpu, preprocess, &mut compiler)));
+        let layouts = ((), scopes.close());
+        let begin = Instant::now();
+        let (compiled, made) = both(
+            || (compiler.compile(gpu), begin.elapsed()),
+            || {
+                let scopes = Scopes::open(gpu);
+                let buffers = Buffers::create(gpu, &plan);
+                let steps =
+                    plan.passes.iter().zip(&buffers.params_offsets).zip(&resolved).map(|((pass, offset), resolved)| {
+                        Step {
+                            pipeline: resolved.pipeline,
+                            bind_group: buffers.bind(gpu, pass, resolved),
+                            params_offset: *offset,
+                            workgroups: pass.dispatch.workgroups,
+                        }
+                    });
+                let steps: Vec<_> = steps.collect();
+                let input = buffers.of(plan.input.view.memory);
+                let preparation = preprocess
+                    .map(|(preprocess, resolved)| Preparation::create(gpu, &plan, preprocess, input, resolved));
+                (((buffers, steps, preparation), scopes.close()), begin.elapsed())
+            },
+        );
+        let doing = format!("preparing the plan of {}", plan.name);
+        sound(layouts, &doing).await?;
+        let ((compiled, compiling), (made, filling)) = (compiled, made);
+        let (buffers, steps, preparation) = sound(made, &doing).await?;
+        let (pipelines, compilations) = sound(compiled, &doing).await?.into_iter().unzip();
         gpu.check()?;
-        let (gpu, pipelines, compilations) = (gpu.clone(), compiler.pipelines, compiler.compilations);
-        Ok(Self { gpu, plan, pipelines, compilations, steps, buffers, preparation, upload: None })
+        let preparing = Preparing { pipelines: compiling, memory: filling };
+        let gpu = gpu.clone();
+        Ok(Self { gpu, plan, pipelines, compilations, preparing, steps, buffers, preparation, upload: None })
     }
 
     /// The plan that is run.
@@ -153,6 +172,11 @@ impl GpuExecutor {
     /// What it took to make each pipeline, in the order in which they were made.
     pub fn compilations(&self) -> &[Compilation] {
         &self.compilations
+    }
+
+    /// Where the time of the preparation went.
+    pub fn preparing(&self) -> Preparing {
+        self.preparing
     }
 
     /// Runs the plan on `pictures` prepared pictures (channels-last values, at most the plan's batch of pictures).
