@@ -3,11 +3,13 @@
 //! Read this file from the top to follow a picture: [`Classifier::new`] folds and lowers the model once and prepares an
 //! executor; [`Classifier::classify`] gives it pictures and reads the best classes back.
 
+mod batch;
 #[cfg(feature = "gpu")]
 mod pending;
 #[cfg(feature = "gpu")]
 mod probe;
 
+pub use batch::PendingBatch;
 #[cfg(feature = "gpu")]
 pub use pending::{PendingGuesses, PendingInsight, PendingScores};
 #[cfg(feature = "gpu")]
@@ -18,10 +20,10 @@ use std::time::Duration;
 use web_time::Instant;
 
 #[cfg(feature = "gpu")]
-use crate::exec::Preparing;
+use crate::exec::{HostTimes, Preparing};
 use crate::exec::cpu::CpuExecutor;
 #[cfg(feature = "gpu")]
-use crate::exec::gpu::{Gpu, GpuChoice, GpuError, GpuExecutor, Results};
+use crate::exec::gpu::{Gpu, GpuChoice, GpuError, GpuExecutor, Pending};
 use crate::graph::{FoldError, GraphError, fold};
 use crate::kernels::resize::Resize;
 use crate::lower::{LowerError, Options, lower};
@@ -238,6 +240,15 @@ impl Classifier {
         self.loading
     }
 
+    /// What the run started last cost the host; nothing where the CPU answers.
+    #[cfg(feature = "gpu")]
+    pub fn host_times(&self) -> Option<HostTimes> {
+        match &self.executor {
+            Executor::Cpu(_) => None,
+            Executor::Gpu(executor) => Some(executor.host_times()),
+        }
+    }
+
     /// What the user should know of how the device was chosen.
     pub fn notice(&self) -> Option<&str> {
         self.notice.as_deref()
@@ -266,33 +277,7 @@ impl Classifier {
     /// # Errors
     /// When there are no pictures or more than the batch, the network's result is not finite, or the device fails.
     pub async fn classify(&mut self, pictures: &[&Picture]) -> Result<Vec<Vec<Guess>>, ClassifierError> {
-        self.check_batch(pictures.len())?;
-        let best = match &mut self.executor {
-            Executor::Cpu(executor) => {
-                prepare_on_cpu(&self.preprocess, pictures, executor.input_mut());
-                executor.run(pictures.len() as u32);
-                executor.view(executor.plan().best).to_vec()
-            }
-            #[cfg(feature = "gpu")]
-            Executor::Gpu(executor) if executor.can_prepare(pictures) => {
-                executor.run_pictures(pictures, false).await?.best
-            }
-            #[cfg(feature = "gpu")]
-            Executor::Gpu(executor) => {
-                let mut input = vec![0.0; pictures.len() * executor.plan().input.map.padded_values()];
-                prepare_on_cpu(&self.preprocess, pictures, &mut input);
-                executor.run(pictures.len() as u32, &input, false).await?.best
-            }
-        };
-        let top = 2 * self.plan().top as usize;
-        best.chunks_exact(top)
-            .take(pictures.len())
-            .enumerate()
-            .map(|(picture, pairs)| {
-                let not_finite = || ClassifierError::NotFinite { model: self.name.clone(), picture };
-                guesses(pairs, self.plan().scores.map.channels).ok_or_else(not_finite)
-            })
-            .collect()
+        self.start_batch(pictures).await?.guesses().await
     }
 
     /// Runs the network on prepared pictures, `[N][3][height][width]` of any N, and gives the class scores, `[N][classes]`.
@@ -307,6 +292,8 @@ impl Classifier {
         }
         let one = map.channels * map.pixels();
         let mut out = Vec::new();
+        #[cfg(feature = "gpu")]
+        let mut under_way: Option<Pending> = None;
         for chunk in input.data().chunks(one * self.plan().batch as usize) {
             let pictures = (chunk.len() / one) as u32;
             let values = channels_last_from_nchw(map, chunk);
@@ -318,11 +305,19 @@ impl Classifier {
                 }
                 #[cfg(feature = "gpu")]
                 Executor::Gpu(executor) => {
-                    let Results { scores, .. } = executor.run(pictures, &values, true).await?;
-                    scores.unwrap_or_default()
+                    // Two runs are under way: this chunk's input is rearranged while the device computes the one before.
+                    let started = executor.start_values(pictures, &values, true).await?;
+                    match under_way.replace(started) {
+                        Some(before) => before.results().await?.scores.unwrap_or_default(),
+                        None => continue,
+                    }
                 }
             };
             out.extend(nchw_from_channels_last(scores.map, &found));
+        }
+        #[cfg(feature = "gpu")]
+        if let Some(last) = under_way {
+            out.extend(nchw_from_channels_last(scores.map, &last.results().await?.scores.unwrap_or_default()));
         }
         let classes = scores.map.channels;
         if let Some(place) = out.iter().position(|score| !score.is_finite()) {

@@ -8,6 +8,7 @@ mod bench;
 #[cfg(feature = "gpu")]
 mod cache_file;
 mod classify;
+mod classify_files;
 mod compare;
 mod decode_ahead;
 mod describe;

@@ -89,3 +89,14 @@ pub struct Preparing {
     /// Memory was made, the weights were written to it, and it was bound.
     pub memory: Duration,
 }
+
+/// What a run cost the host beside waiting for the device.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HostTimes {
+    /// Writing the input, and recording what was not recorded ahead.
+    pub encode: Duration,
+    /// Handing it all to the device's queue.
+    pub submit: Duration,
+    /// Recording the network for the run after it, while the device computes.
+    pub ahead: Duration,
+}

@@ -13,9 +13,11 @@ mod pipeline_cache;
 mod pipelines;
 mod prepare;
 mod readback;
+mod record;
 mod run;
 mod scopes;
 mod timer;
+mod uploads;
 mod wait;
 
 pub use device::{Gpu, GpuChoice, GpuInfo};
