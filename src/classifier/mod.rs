@@ -19,11 +19,11 @@ use std::time::Duration;
 
 use web_time::Instant;
 
-#[cfg(feature = "gpu")]
-use crate::exec::{HostTimes, Preparing};
 use crate::exec::cpu::CpuExecutor;
 #[cfg(feature = "gpu")]
 use crate::exec::gpu::{Gpu, GpuChoice, GpuError, GpuExecutor, Pending};
+#[cfg(feature = "gpu")]
+use crate::exec::{HostTimes, Preparing};
 use crate::graph::{FoldError, GraphError, fold};
 use crate::kernels::resize::Resize;
 use crate::lower::{LowerError, Options, lower};

@@ -5,6 +5,7 @@
 #[cfg(feature = "gpu")]
 mod ab;
 mod bench;
+mod bench_report;
 #[cfg(feature = "gpu")]
 mod cache_file;
 mod classify;
