@@ -12,13 +12,11 @@ pub struct PendingBatch {
     pictures: usize,
     /// Values of one picture: pairs of class and probability.
     values: usize,
-    best: Best,
-}
-
-enum Best {
-    Here(Vec<f32>),
+    /// From the CPU they are here.
+    best: Vec<f32>,
+    /// From a GPU they are on their way.
     #[cfg(feature = "gpu")]
-    Coming(Pending),
+    coming: Option<Pending>,
 }
 
 impl PendingBatch {
@@ -27,10 +25,11 @@ impl PendingBatch {
     /// # Errors
     /// When the network's result is not finite, or the device fails.
     pub async fn guesses(self) -> Result<Vec<Vec<Guess>>, ClassifierError> {
-        let best = match self.best {
-            Best::Here(best) => best,
-            #[cfg(feature = "gpu")]
-            Best::Coming(pending) => pending.results().await?.best,
+        let best = self.best;
+        #[cfg(feature = "gpu")]
+        let best = match self.coming {
+            Some(pending) => pending.results().await?.best,
+            None => best,
         };
         let pictures = best.chunks_exact(self.values).take(self.pictures).enumerate();
         let guesses = |(picture, pairs)| {
@@ -49,24 +48,36 @@ impl Classifier {
     /// When there are no pictures or more than the batch, two batches are under way, or the device fails.
     pub async fn start_batch(&mut self, pictures: &[&Picture]) -> Result<PendingBatch, ClassifierError> {
         self.check_batch(pictures.len())?;
+        #[cfg(feature = "gpu")]
+        let mut coming = None;
         let best = match &mut self.executor {
             Executor::Cpu(executor) => {
                 prepare_on_cpu(&self.preprocess, pictures, executor.input_mut());
                 executor.run(pictures.len() as u32);
-                Best::Here(executor.view(executor.plan().best).to_vec())
+                executor.view(executor.plan().best).to_vec()
             }
             #[cfg(feature = "gpu")]
             Executor::Gpu(executor) if executor.can_prepare(pictures) => {
-                Best::Coming(executor.start_pictures(pictures, false).await?)
+                coming = Some(executor.start_pictures(pictures, false).await?);
+                Vec::new()
             }
             #[cfg(feature = "gpu")]
             Executor::Gpu(executor) => {
                 let mut input = vec![0.0; pictures.len() * executor.plan().input.map.padded_values()];
                 prepare_on_cpu(&self.preprocess, pictures, &mut input);
-                Best::Coming(executor.start_values(pictures.len() as u32, &input, false).await?)
+                coming = Some(executor.start_values(pictures.len() as u32, &input, false).await?);
+                Vec::new()
             }
         };
         let (classes, values) = (self.plan().scores.map.channels, 2 * self.plan().top as usize);
-        Ok(PendingBatch { model: self.name.clone(), classes, pictures: pictures.len(), values, best })
+        Ok(PendingBatch {
+            model: self.name.clone(),
+            classes,
+            pictures: pictures.len(),
+            values,
+            best,
+            #[cfg(feature = "gpu")]
+            coming,
+        })
     }
 }

@@ -1,7 +1,8 @@
 //! Runs a plan on a GPU through wgpu.
 //!
-//! Everything is created when the executor is; a run writes its input into memory that stays mapped between runs, records
-//! one compute pass, submits once, and reads back. It creates no GPU object but the command buffer.
+//! Everything is created when the executor is, pipelines on all cores; a run writes its input into memory that stays mapped
+//! between runs, submits once what was recorded ahead, and reads back. It creates no GPU object but command buffers. Two runs
+//! may be under way.
 
 mod device;
 mod frame;
