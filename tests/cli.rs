@@ -151,13 +151,32 @@ fn benches_time_as_many_runs_as_asked_for() {
             let part = |name: &str| report["first_answer"][name].as_f64().unwrap();
             let parts = part("read_ms") + part("prepare_ms") + part("run_ms");
             assert!((part("total_ms") - parts).abs() <= 1e-9 * parts && part("prepare_ms") > 0.0, "{report}");
+            let steps =
+                part("open_ms") + part("fold_ms") + part("lower_ms") + part("pipelines_ms").max(part("memory_ms"));
+            assert!((part("prepare_ms") - steps).abs() <= 1e-6 * steps && part("lower_ms") > 0.0, "{report}");
+            let launches = &report["launches"];
+            assert!(launches["flops"].as_f64().unwrap() > 0.0 && launches["moved_bytes"].as_f64().unwrap() > 0.0);
+            assert!(launches["device_ms"].as_f64().is_none_or(|time| time > 0.0), "{report}");
+            let is_gpu = *device != "cpu";
+            assert_eq!([report["host"].is_object(), report["two_under_way_per_second"].is_number()], [is_gpu; 2]);
+            if is_gpu && launches["device_ms"].is_number() {
+                for share in ["fma_share", "bandwidth_share", "roof_share"] {
+                    assert!(launches[share].as_f64().is_some_and(|share| share > 0.0), "{share}: {report}");
+                }
+            }
             assert!(number("dispatches") > 50.0 && number("weight_bytes") > 0.0 && report["software"].is_boolean());
         }
         let table = place.run(&fixed).succeeded();
         let rows: Vec<_> = table.out.lines().collect();
         assert!(
-            rows.len() == 3 && rows[0].starts_with("batch  median ms") && rows[2].starts_with("    3  "),
+            rows.len() == 11 && rows[0].starts_with("batch  median ms") && rows[2].starts_with("    3  "),
             "{table:?}"
+        );
+        assert!(rows[4].starts_with("batch  launches") && rows[8].starts_with("batch  first answer ms"), "{table:?}");
+        let brief = place.run(&[&fixed[..], &["--brief", "--json"]].concat()).succeeded().json();
+        assert!(
+            brief.iter().all(|report| report["launches"].is_null() && report["median_ms"].is_number()),
+            "{brief:?}"
         );
         assert!(table.err.contains("device  "), "{table:?}");
     }

@@ -20,7 +20,8 @@ fn run(place: &Place, arguments: &[&str]) -> program::Ended {
 /// What `tune` keeps.
 fn kept(place: &Place) -> Vec<PathBuf> {
     let folder = fs::read_dir(place.path("cache/dynaconv")).into_iter().flatten();
-    folder.map(|file| file.unwrap().path()).collect()
+    let paths = folder.map(|file| file.unwrap().path());
+    paths.filter(|path| path.to_string_lossy().contains("tuned-")).collect()
 }
 
 #[test]

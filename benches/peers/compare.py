@@ -59,7 +59,7 @@ def dynaconv_turn(engine: str, network: Path, options: argparse.Namespace) -> Tu
         picture = network.parent / "input.npy"
         output_of([options.dynaconv, "run", *model, *device, "--batch", 1, "--input", picture, "--output", scores])
         difference = difference_of(np.load(scores), network)
-    found = json.loads(output_of([options.dynaconv, "bench", *model, *device, "--runs", options.runs, "--json"]))
+    found = json.loads(output_of([options.dynaconv, "bench", *model, *device, "--runs", options.runs, "--brief", "--json"]))
     return {**found, "difference": difference}
 
 

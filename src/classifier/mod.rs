@@ -3,19 +3,27 @@
 //! Read this file from the top to follow a picture: [`Classifier::new`] folds and lowers the model once and prepares an
 //! executor; [`Classifier::classify`] gives it pictures and reads the best classes back.
 
+mod batch;
 #[cfg(feature = "gpu")]
 mod pending;
 #[cfg(feature = "gpu")]
 mod probe;
 
+pub use batch::PendingBatch;
 #[cfg(feature = "gpu")]
 pub use pending::{PendingGuesses, PendingInsight, PendingScores};
 #[cfg(feature = "gpu")]
 pub use probe::Probe;
 
+use std::time::Duration;
+
+use web_time::Instant;
+
 use crate::exec::cpu::CpuExecutor;
 #[cfg(feature = "gpu")]
-use crate::exec::gpu::{Gpu, GpuChoice, GpuError, GpuExecutor, Results};
+use crate::exec::gpu::{Gpu, GpuChoice, GpuError, GpuExecutor, Pending};
+#[cfg(feature = "gpu")]
+use crate::exec::{HostTimes, Preparing};
 use crate::graph::{FoldError, GraphError, fold};
 use crate::kernels::resize::Resize;
 use crate::lower::{LowerError, Options, lower};
@@ -114,9 +122,23 @@ pub struct Classifier {
     labels: Vec<String>,
     preprocess: Preprocess,
     executor: Executor,
+    loading: Loading,
     device: String,
     software: bool,
     notice: Option<String>,
+}
+
+/// Where the time of preparing a model went. Natively pipelines and memory are made at the same time; the CPU needs neither.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Loading {
+    /// The network was folded.
+    pub fold: Duration,
+    /// It was lowered to a plan.
+    pub lower: Duration,
+    /// All pipelines were compiled.
+    pub pipelines: Duration,
+    /// Memory was made, the weights were written to it, and it was bound.
+    pub memory: Duration,
 }
 
 enum Executor {
@@ -151,9 +173,10 @@ impl Classifier {
         if *device == Device::Best {
             notice = Some("this build has no GPU support; going on with the CPU".to_string());
         }
-        let executor = Executor::Cpu(Box::new(CpuExecutor::new(plan(model, options, Limits::default())?)?));
+        let (plan, loading) = plan(model, options, Limits::default())?;
+        let executor = Executor::Cpu(Box::new(CpuExecutor::new(plan)?));
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        Ok(Self::with(model, executor, format!("CPU, {cores} core(s)"), false, notice))
+        Ok(Self::with(model, executor, loading, format!("CPU, {cores} core(s)"), false, notice))
     }
 
     /// Prepares a model on an open GPU.
@@ -162,19 +185,30 @@ impl Classifier {
     /// When the model does not fold or lower, or the device refuses the plan.
     #[cfg(feature = "gpu")]
     pub async fn on_gpu(model: &Model, gpu: Gpu, options: Options) -> Result<Self, ClassifierError> {
-        let plan = plan(model, options, gpu.limits())?;
+        let (plan, loading) = plan(model, options, gpu.limits())?;
         let executor = GpuExecutor::new(&gpu, plan, Some(&model.description().preprocess)).await?;
+        let Preparing { pipelines, memory } = executor.preparing();
+        let loading = Loading { pipelines, memory, ..loading };
+        log::info!("{}: {loading:.1?}", model.description().name);
         let (device, software) = (gpu.info().to_string(), gpu.info().software);
-        Ok(Self::with(model, Executor::Gpu(Box::new(executor)), device, software, None))
+        Ok(Self::with(model, Executor::Gpu(Box::new(executor)), loading, device, software, None))
     }
 
-    fn with(model: &Model, executor: Executor, device: String, software: bool, notice: Option<String>) -> Self {
+    fn with(
+        model: &Model,
+        executor: Executor,
+        loading: Loading,
+        device: String,
+        software: bool,
+        notice: Option<String>,
+    ) -> Self {
         let description = model.description();
         Self {
             name: description.name.clone(),
             labels: description.labels.clone(),
             preprocess: description.preprocess.clone(),
             executor,
+            loading,
             device,
             software,
             notice,
@@ -199,6 +233,20 @@ impl Classifier {
     /// Whether the device is a GPU adapter that computes on the CPU.
     pub fn is_software(&self) -> bool {
         self.software
+    }
+
+    /// Where the time of its preparation went.
+    pub fn loading(&self) -> Loading {
+        self.loading
+    }
+
+    /// What the run started last cost the host; nothing where the CPU answers.
+    #[cfg(feature = "gpu")]
+    pub fn host_times(&self) -> Option<HostTimes> {
+        match &self.executor {
+            Executor::Cpu(_) => None,
+            Executor::Gpu(executor) => Some(executor.host_times()),
+        }
     }
 
     /// What the user should know of how the device was chosen.
@@ -229,33 +277,7 @@ impl Classifier {
     /// # Errors
     /// When there are no pictures or more than the batch, the network's result is not finite, or the device fails.
     pub async fn classify(&mut self, pictures: &[&Picture]) -> Result<Vec<Vec<Guess>>, ClassifierError> {
-        self.check_batch(pictures.len())?;
-        let best = match &mut self.executor {
-            Executor::Cpu(executor) => {
-                prepare_on_cpu(&self.preprocess, pictures, executor.input_mut());
-                executor.run(pictures.len() as u32);
-                executor.view(executor.plan().best).to_vec()
-            }
-            #[cfg(feature = "gpu")]
-            Executor::Gpu(executor) if executor.can_prepare(pictures) => {
-                executor.run_pictures(pictures, false).await?.best
-            }
-            #[cfg(feature = "gpu")]
-            Executor::Gpu(executor) => {
-                let mut input = vec![0.0; pictures.len() * executor.plan().input.map.padded_values()];
-                prepare_on_cpu(&self.preprocess, pictures, &mut input);
-                executor.run(pictures.len() as u32, &input, false).await?.best
-            }
-        };
-        let top = 2 * self.plan().top as usize;
-        best.chunks_exact(top)
-            .take(pictures.len())
-            .enumerate()
-            .map(|(picture, pairs)| {
-                let not_finite = || ClassifierError::NotFinite { model: self.name.clone(), picture };
-                guesses(pairs, self.plan().scores.map.channels).ok_or_else(not_finite)
-            })
-            .collect()
+        self.start_batch(pictures).await?.guesses().await
     }
 
     /// Runs the network on prepared pictures, `[N][3][height][width]` of any N, and gives the class scores, `[N][classes]`.
@@ -270,6 +292,8 @@ impl Classifier {
         }
         let one = map.channels * map.pixels();
         let mut out = Vec::new();
+        #[cfg(feature = "gpu")]
+        let mut under_way: Option<Pending> = None;
         for chunk in input.data().chunks(one * self.plan().batch as usize) {
             let pictures = (chunk.len() / one) as u32;
             let values = channels_last_from_nchw(map, chunk);
@@ -281,11 +305,19 @@ impl Classifier {
                 }
                 #[cfg(feature = "gpu")]
                 Executor::Gpu(executor) => {
-                    let Results { scores, .. } = executor.run(pictures, &values, true).await?;
-                    scores.unwrap_or_default()
+                    // Two runs are under way: this chunk's input is rearranged while the device computes the one before.
+                    let started = executor.start_values(pictures, &values, true).await?;
+                    match under_way.replace(started) {
+                        Some(before) => before.results().await?.scores.unwrap_or_default(),
+                        None => continue,
+                    }
                 }
             };
             out.extend(nchw_from_channels_last(scores.map, &found));
+        }
+        #[cfg(feature = "gpu")]
+        if let Some(last) = under_way {
+            out.extend(nchw_from_channels_last(scores.map, &last.results().await?.scores.unwrap_or_default()));
         }
         let classes = scores.map.channels;
         if let Some(place) = out.iter().position(|score| !score.is_finite()) {
@@ -327,11 +359,15 @@ impl Classifier {
 const NO_GPU: &str = "no GPU adapter was found; going on with the CPU. On Debian and Ubuntu the package \
                       mesa-vulkan-drivers brings drivers for most GPUs, and a software one";
 
-fn plan(model: &Model, options: Options, limits: Limits) -> Result<Plan, ClassifierError> {
+fn plan(model: &Model, options: Options, limits: Limits) -> Result<(Plan, Loading), ClassifierError> {
     let name = || model.description().name.clone();
+    let begin = Instant::now();
     let folded =
         fold(model.graph(), model.weights()).map_err(|error| ClassifierError::Fold { model: name(), error })?;
-    lower(&name(), &folded, options, limits).map_err(|error| ClassifierError::Lower { model: name(), error })
+    let fold = begin.elapsed();
+    let plan = lower(&name(), &folded, options, limits);
+    let plan = plan.map_err(|error| ClassifierError::Lower { model: name(), error })?;
+    Ok((plan, Loading { fold, lower: begin.elapsed() - fold, ..Loading::default() }))
 }
 
 /// The classes of pairs of class and probability, where each is sound.

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::{ClassifierError, Executor, Guess, guesses};
+use super::{ClassifierError, Executor, Guess, Loading, guesses};
+use crate::exec::Preparing;
 use crate::exec::gpu::{Frame, Gpu, GpuExecutor, Pending, Pixels, Reading};
 use crate::picture::Picture;
 use crate::plan::{DynamicLayer, Insight};
@@ -101,8 +102,11 @@ impl super::Classifier {
         async move {
             let executor = GpuExecutor::new(&gpu, plan, Some(&preprocess)).await?;
             let device = gpu.info().to_string();
-            let (executor, software) = (Executor::Gpu(Box::new(executor)), gpu.info().software);
-            Ok(Self { name, labels, preprocess, executor, device, software, notice: None })
+            let software = gpu.info().software;
+            let Preparing { pipelines, memory } = executor.preparing();
+            let loading = Loading { pipelines, memory, ..Loading::default() };
+            let executor = Executor::Gpu(Box::new(executor));
+            Ok(Self { name, labels, preprocess, executor, loading, device, software, notice: None })
         }
     }
 

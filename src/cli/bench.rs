@@ -7,19 +7,18 @@ use anyhow::{Context, Result};
 use clap::Args;
 use dynaconv::classifier::{Classifier, block_on};
 use dynaconv::plan::Plan;
-use dynaconv::profile::{Samples, noise};
+use dynaconv::profile::{Profiler, Roof, Samples, noise};
 use dynaconv::tensor::{Tensor, nchw_from_channels_last};
-use serde::Serialize;
 
 use super::Outcome;
+use super::bench_report::{FirstAnswer, Host, Launches, Report, milliseconds, write_tables};
 use super::settings::{DeviceArguments, ModelArguments, introduce};
-use super::show::bytes;
-use super::table::{Side, Table};
 
 /// Measure how fast a network answers, and how soon after its file is opened
 ///
 /// Prepared pictures of noise go in and class scores come out, both through the processor's memory. Runs are timed until the
-/// median is known to one percent, with 95 % confidence.
+/// median is known to one percent, with 95 % confidence. Then some runs are timed launch by launch, what the device can do at
+/// best is measured, and runs are given to it while it computes those before.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
@@ -42,6 +41,9 @@ pub struct Arguments {
     /// Stop after so many seconds even if the median is not known well
     #[arg(long, value_name = "S", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=86_400))]
     seconds: u32,
+    /// Only time whole runs, one after another: no launches, no roof, no two runs at once
+    #[arg(long)]
+    brief: bool,
     /// Print one JSON object per batch and line
     #[arg(long)]
     json: bool,
@@ -53,84 +55,83 @@ const WARM_UP: (usize, Duration) = (3, Duration::from_millis(500));
 const FEWEST_RUNS: usize = 10;
 /// How well the median shall be known, to each side.
 const PRECISION: f64 = 0.01;
-
-/// What was measured for one size of the batch. Times in milliseconds.
-#[derive(Serialize)]
-struct Report<'a> {
-    version: &'static str,
-    model: &'a str,
-    device: &'a str,
-    /// Whether the device is a GPU adapter that computes on the CPU.
-    software: bool,
-    batch: u32,
-    dispatches: usize,
-    weight_bytes: u64,
-    activation_bytes: u64,
-    first_answer: FirstAnswer,
-    median_ms: f64,
-    p10_ms: f64,
-    p90_ms: f64,
-    /// The median's 95 % confidence interval.
-    median_within_ms: [f64; 2],
-    pictures_per_second: f64,
-    /// Every timed run, in order.
-    times_ms: Vec<f64>,
-}
-
-/// The way from the file to the first answer.
-#[derive(Serialize)]
-struct FirstAnswer {
-    /// The file is read and checked.
-    read_ms: f64,
-    /// The device is opened and the network prepared for it.
-    prepare_ms: f64,
-    /// The first run.
-    run_ms: f64,
-    total_ms: f64,
-}
+/// Runs of which each launch is timed.
+const TIMED_RUNS: u32 = 10;
+/// How long runs follow one another, two of them under way, and how many at least.
+const IN_A_ROW_FOR: Duration = Duration::from_millis(500);
+const FEWEST_IN_A_ROW: usize = 4;
+/// Bytes of their input, at most.
+const MOST_INPUT_BYTES: usize = 256 << 20;
 
 /// Measures the model.
 pub fn run(arguments: &Arguments) -> Result<Outcome> {
     let mut out = anstream::stdout().lock();
-    let mut table = Table::new([
-        ("batch", Side::Right),
-        ("median ms", Side::Right),
-        ("p10 – p90", Side::Right),
-        ("runs", Side::Right),
-        ("pictures/s", Side::Right),
-        ("first answer ms", Side::Right),
-        ("launches", Side::Right),
-        ("weights", Side::Right),
-        ("activations", Side::Right),
-    ]);
+    let mut reports = Vec::new();
+    let mut roof = None;
     for (index, &batch) in arguments.batch.iter().enumerate() {
         let start = Instant::now();
         let model = arguments.model.load()?;
-        let read_ms = milliseconds(start.elapsed());
+        let read = start.elapsed();
         let mut classifier = arguments.device.prepare(&model, batch, 1)?;
-        let prepare_ms = milliseconds(start.elapsed()) - read_ms;
+        let prepare = start.elapsed() - read;
         if index == 0 && !arguments.json {
             introduce(&classifier);
         }
-        let input = input(classifier.plan())?;
-        let run_ms = milliseconds(time_run(&mut classifier, &input)?);
-        let first_answer = FirstAnswer { read_ms, prepare_ms, run_ms, total_ms: read_ms + prepare_ms + run_ms };
-        let times = measure(arguments, &mut classifier, &input)?;
-        let report = report(&classifier, first_answer, &times);
+        let input = input(classifier.plan(), 1)?;
+        let first = time_run(&mut classifier, &input)?;
+        let first_answer = FirstAnswer::new([read, prepare, first], classifier.loading());
+        let (times, host) = measure(arguments, &mut classifier, &input)?;
+        let (rate, launches) = if arguments.brief {
+            (None, None)
+        } else {
+            (two_under_way(&mut classifier, times.median())?, Some(launches(&mut classifier, &mut roof)?))
+        };
+        let report = Report::new(&classifier, first_answer, &times, host, rate, launches);
         if arguments.json {
             writeln!(out, "{}", serde_json::to_string(&report)?).context("standard output")?;
         } else {
-            table.push(row(&report));
+            reports.push(report);
         }
     }
     if !arguments.json {
-        table.write(&mut out).context("standard output")?;
+        write_tables(&reports, &mut out).context("standard output")?;
     }
     Ok(Outcome::Success)
 }
 
+/// Profiles the launches of a whole batch; with the roof, which is measured once.
+fn launches(classifier: &mut Classifier, roof: &mut Option<Roof>) -> Result<Launches> {
+    let profiler = Profiler { warm_up: 1, repeats: TIMED_RUNS, roof: roof.is_none() };
+    let batch = classifier.plan().batch;
+    let profile = block_on(classifier.profile(&profiler, batch))?;
+    if roof.is_none() {
+        roof.clone_from(&profile.roof);
+    }
+    Ok(Launches::new(&profile, roof.as_ref()))
+}
+
+/// Pictures per second where two runs are under way; nothing where the CPU answers, which computes one after another.
+fn two_under_way(classifier: &mut Classifier, run_nanoseconds: f64) -> Result<Option<f64>> {
+    if host_times(classifier).is_none() {
+        return Ok(None);
+    }
+    let plan = classifier.plan();
+    let wanted = (IN_A_ROW_FOR.as_nanos() as f64 / run_nanoseconds.max(1.0)) as usize;
+    let most = MOST_INPUT_BYTES / (plan.batch as usize * plan.input.map.padded_values() * size_of::<f32>());
+    let runs = wanted.min(most).max(FEWEST_IN_A_ROW);
+    let input = input(plan, runs)?;
+    let pictures = input.shape()[0] as f64;
+    let start = Instant::now();
+    let mut rates = Vec::new();
+    while rates.is_empty() || (rates.len() < 5 && start.elapsed() < 4 * IN_A_ROW_FOR) {
+        rates.push(pictures / time_run(classifier, &input)?.as_secs_f64());
+    }
+    rates.sort_by(f64::total_cmp);
+    Ok(Some(rates[rates.len() / 2]))
+}
+
 /// Warms up and times runs until enough is known.
-fn measure(arguments: &Arguments, classifier: &mut Classifier, input: &Tensor) -> Result<Samples> {
+fn measure(arguments: &Arguments, classifier: &mut Classifier, input: &Tensor) -> Result<(Samples, Option<Host>)> {
     let (runs, time) = WARM_UP;
     let start = Instant::now();
     let mut warm_up = 0;
@@ -138,12 +139,13 @@ fn measure(arguments: &Arguments, classifier: &mut Classifier, input: &Tensor) -
         time_run(classifier, input)?;
         warm_up += 1;
     }
-    let mut times = Vec::new();
+    let (mut times, mut host) = (Vec::new(), Vec::new());
     let start = Instant::now();
     loop {
         times.push(time_run(classifier, input)?.as_nanos() as i64);
+        host.extend(host_times(classifier));
         if let Some(samples) = enough(&times, arguments, start.elapsed()) {
-            return Ok(samples);
+            return Ok((samples, medians(&host)));
         }
     }
 }
@@ -170,51 +172,31 @@ fn time_run(classifier: &mut Classifier, input: &Tensor) -> Result<Duration> {
     Ok(start.elapsed())
 }
 
-fn milliseconds(time: Duration) -> f64 {
-    time.as_secs_f64() * 1e3
+/// What the run started last cost the host: encoding, submitting and recording ahead.
+fn host_times(classifier: &Classifier) -> Option<[Duration; 3]> {
+    #[cfg(feature = "gpu")]
+    return classifier.host_times().map(|times| [times.encode, times.submit, times.ahead]);
+    #[cfg(not(feature = "gpu"))]
+    return {
+        let _ = classifier;
+        None
+    };
 }
 
-/// Prepared pictures of noise for a whole batch.
-fn input(plan: &Plan) -> Result<Tensor> {
+fn medians(times: &[[Duration; 3]]) -> Option<Host> {
+    let median = |index: usize| {
+        let mut times: Vec<_> = times.iter().map(|times| milliseconds(times[index])).collect();
+        times.sort_by(f64::total_cmp);
+        times.get(times.len() / 2).copied()
+    };
+    Some(Host { encode_ms: median(0)?, submit_ms: median(1)?, ahead_ms: median(2)? })
+}
+
+/// Prepared pictures of noise for a number of whole batches.
+fn input(plan: &Plan, batches: usize) -> Result<Tensor> {
     let map = plan.input.map;
-    let values = nchw_from_channels_last(map, &noise(plan, plan.batch));
-    Ok(Tensor::new(vec![plan.batch as usize, map.channels, map.height, map.width], values)?)
-}
-
-fn report<'a>(classifier: &'a Classifier, first_answer: FirstAnswer, times: &Samples) -> Report<'a> {
-    let plan = classifier.plan();
-    let [p10_ms, median_ms, p90_ms] = [0.1, 0.5, 0.9].map(|q| times.quantile(q) / 1e6);
-    Report {
-        version: env!("CARGO_PKG_VERSION"),
-        model: classifier.name(),
-        device: classifier.device(),
-        software: classifier.is_software(),
-        batch: plan.batch,
-        dispatches: plan.passes.len(),
-        weight_bytes: size_of_val(plan.weights.as_slice()) as u64,
-        activation_bytes: plan.activation_bytes(),
-        first_answer,
-        median_ms,
-        p10_ms,
-        p90_ms,
-        median_within_ms: times.median_within().map(|bound| bound / 1e6),
-        pictures_per_second: if median_ms > 0.0 { f64::from(plan.batch) * 1e3 / median_ms } else { 0.0 },
-        times_ms: times.values().iter().map(|time| *time as f64 / 1e6).collect(),
-    }
-}
-
-fn row(report: &Report<'_>) -> [String; 9] {
-    [
-        report.batch.to_string(),
-        format!("{:.2}", report.median_ms),
-        format!("{:.2} – {:.2}", report.p10_ms, report.p90_ms),
-        report.times_ms.len().to_string(),
-        format!("{:.1}", report.pictures_per_second),
-        format!("{:.0}", report.first_answer.total_ms),
-        report.dispatches.to_string(),
-        bytes(report.weight_bytes),
-        bytes(report.activation_bytes),
-    ]
+    let values = nchw_from_channels_last(map, &noise(plan, plan.batch)).repeat(batches);
+    Ok(Tensor::new(vec![batches * plan.batch as usize, map.channels, map.height, map.width], values)?)
 }
 
 #[cfg(test)]

@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use clap::Args;
-use dynaconv::classifier::{Classifier, Guess, block_on};
-use dynaconv::picture::PictureError;
+use dynaconv::classifier::{Classifier, Guess};
 use serde::Serialize;
 
+use super::classify_files::Found;
 use super::settings::{DeviceArguments, ModelArguments, introduce};
 use super::show::{bar, printable};
-use super::{Outcome, decode_ahead, failure, find_pictures};
+use super::{Outcome, classify_files, failure, find_pictures};
 
 /// Say what is in pictures
 #[derive(Args)]
@@ -71,27 +71,16 @@ pub fn run(arguments: &Arguments) -> Result<Outcome> {
         introduce(&classifier);
     }
     let mut outcome = Outcome::Success;
-    decode_ahead::in_batches(&files, batch as usize, |decoded| {
-        let sound: Vec<_> = decoded.iter().filter_map(|(_, picture)| picture.as_ref().ok()).collect();
-        let found = if sound.is_empty() { Vec::new() } else { block_on(classifier.classify(&sound))? };
-        let mut found = found.into_iter();
-        for (file, picture) in &decoded {
-            let guesses = picture.as_ref().map(|_| found.next().unwrap_or_default());
-            if guesses.is_err() {
-                outcome = Outcome::Negative;
-            }
-            if arguments.json {
-                print_json(&classifier, file, guesses)?;
-            } else {
-                print_guesses(&classifier, file, guesses)?;
-            }
+    classify_files::each(&mut classifier, &files, |classifier, file, guesses| {
+        if guesses.is_err() {
+            outcome = Outcome::Negative;
         }
-        Ok(())
+        if arguments.json { print_json(classifier, file, guesses) } else { print_guesses(classifier, file, guesses) }
     })?;
     Ok(outcome)
 }
 
-fn print_json(classifier: &Classifier, file: &Path, guesses: Result<Vec<Guess>, &PictureError>) -> Result<()> {
+fn print_json(classifier: &Classifier, file: &Path, guesses: Found) -> Result<()> {
     let named = |Guess { class, probability }| NamedGuess { class, label: classifier.label(class), probability };
     let line = Line {
         file: file.to_string_lossy().into_owned(),
@@ -105,12 +94,12 @@ fn print_json(classifier: &Classifier, file: &Path, guesses: Result<Vec<Guess>, 
     Ok(())
 }
 
-fn print_guesses(classifier: &Classifier, file: &Path, guesses: Result<Vec<Guess>, &PictureError>) -> Result<()> {
+fn print_guesses(classifier: &Classifier, file: &Path, guesses: Found) -> Result<()> {
     const CELLS: usize = 24;
     let guesses = match guesses {
         Ok(guesses) => guesses,
         Err(error) => {
-            failure::report(error);
+            failure::report(&error);
             return Ok(());
         }
     };

@@ -12,7 +12,11 @@ use rayon::prelude::*;
 pub type Decoded<'a> = (&'a Path, Result<Picture, PictureError>);
 
 /// Hands over the pictures of `files` in order, up to `size` at once, broken ones too.
-pub fn in_batches(files: &[PathBuf], size: usize, mut each: impl FnMut(Vec<Decoded<'_>>) -> Result<()>) -> Result<()> {
+pub fn in_batches<'a>(
+    files: &'a [PathBuf],
+    size: usize,
+    mut each: impl FnMut(Vec<Decoded<'a>>) -> Result<()>,
+) -> Result<()> {
     thread::scope(|scope| {
         // One batch waits in the channel and one is being decoded: enough to keep the device busy, and little memory.
         let (sender, receiver) = sync_channel(1);

@@ -5,9 +5,9 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::Args;
-use dynaconv::classifier::{Classifier, Guess, block_on};
+use dynaconv::classifier::{Classifier, Guess};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
@@ -16,7 +16,7 @@ use super::settings::{DeviceArguments, ModelArguments, introduce};
 use super::show::{percent, printable, thousands};
 use super::table::{Side, Table};
 use super::write_whole::write_whole;
-use super::{Outcome, decode_ahead, failure};
+use super::{Outcome, classify_files, failure};
 
 /// Measure how often a network is right on pictures sorted into one folder per class
 ///
@@ -117,24 +117,22 @@ pub fn run(arguments: &Arguments) -> Result<Outcome> {
     let mut broken = 0;
     let mut predictions = String::new();
     let mut classes = data.classes.iter().copied();
-    decode_ahead::in_batches(&data.files, batch as usize, |decoded| {
-        let sound: Vec<_> = decoded.iter().filter_map(|(_, picture)| picture.as_ref().ok()).collect();
-        let found = if sound.is_empty() { Vec::new() } else { block_on(classifier.classify(&sound))? };
-        let mut found = found.into_iter();
-        for ((file, picture), class) in decoded.iter().zip(&mut classes) {
-            if let Err(error) = picture {
+    classify_files::each(&mut classifier, &data.files, |_, file, guesses| {
+        let class = classes.next().context("a class for every file")?;
+        match guesses {
+            Err(error) => {
                 broken += 1;
-                progress.suspend(|| failure::report(error));
-                continue;
+                progress.suspend(|| failure::report(&error));
             }
-            let guesses = found.next().unwrap_or_default();
-            tallies[class].count(&guesses, class);
-            if let Some(best) = guesses.first() {
-                // Writing to a string does not fail.
-                let _ = writeln!(predictions, "{}\t{}", printable(&file.to_string_lossy()), best.class);
+            Ok(guesses) => {
+                tallies[class].count(&guesses, class);
+                if let Some(best) = guesses.first() {
+                    // Writing to a string does not fail.
+                    let _ = writeln!(predictions, "{}\t{}", printable(&file.to_string_lossy()), best.class);
+                }
             }
         }
-        progress.inc(decoded.len() as u64);
+        progress.inc(1);
         Ok(())
     })?;
     progress.finish_and_clear();

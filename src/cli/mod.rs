@@ -5,7 +5,11 @@
 #[cfg(feature = "gpu")]
 mod ab;
 mod bench;
+mod bench_report;
+#[cfg(feature = "gpu")]
+mod cache_file;
 mod classify;
+mod classify_files;
 mod compare;
 mod decode_ahead;
 mod describe;
@@ -18,6 +22,8 @@ mod import;
 mod inspect;
 mod labelled_folder;
 mod npy;
+#[cfg(feature = "gpu")]
+mod pipeline_file;
 mod predict;
 mod profile;
 mod profile_table;

@@ -13,9 +13,9 @@ use dynaconv::lower::{Form, FormChoice, Options, forms, lower};
 use dynaconv::model::Model;
 use dynaconv::plan::{Limits, Plan};
 
-#[cfg(feature = "gpu")]
-use super::tuned_file;
 use super::{failure, find_model};
+#[cfg(feature = "gpu")]
+use super::{pipeline_file, tuned_file};
 
 /// Which model.
 #[derive(Args)]
@@ -89,8 +89,13 @@ impl DeviceArguments {
     /// Prepares the model on its device, for `batch` pictures a run and the `top` best classes of each.
     pub fn prepare(&self, model: &Model, batch: u32, top: u32) -> Result<Classifier> {
         #[cfg(feature = "gpu")]
-        if let Some((gpu, options)) = self.open(model, batch)? {
-            return Ok(block_on(Classifier::on_gpu(model, gpu, Options { top, ..options }))?);
+        if let Some((mut gpu, options)) = self.open(model, batch)? {
+            pipeline_file::load(&mut gpu);
+            let classifier = block_on(Classifier::on_gpu(model, gpu, Options { top, ..options }))?;
+            if let Some(gpu) = classifier.gpu() {
+                pipeline_file::store(gpu);
+            }
+            return Ok(classifier);
         }
         let options = Options { batch, form: self.form.choice(model), top, ..Options::default() };
         let classifier = block_on(Classifier::new(model, &device(self.device.as_deref())?, options))?;

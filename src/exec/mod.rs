@@ -5,4 +5,4 @@ pub mod cpu;
 pub mod gpu;
 mod timing;
 
-pub use timing::{ClockLink, Compilation, HostMarks, RunTiming, TimingMethod};
+pub use timing::{ClockLink, Compilation, HostMarks, HostTimes, Preparing, RunTiming, TimingMethod};

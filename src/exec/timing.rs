@@ -1,5 +1,7 @@
 //! What a timed run leaves behind: when the host did what, and when each launch ran.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 /// How launches are timed.
@@ -77,4 +79,24 @@ pub struct Compilation {
     pub pipeline: String,
     /// Nanoseconds; a browser may compile later than it answers.
     pub nanoseconds: u64,
+}
+
+/// Where the time of preparing a plan on a GPU went. Natively both happen at the same time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Preparing {
+    /// All pipelines were compiled.
+    pub pipelines: Duration,
+    /// Memory was made, the weights were written to it, and it was bound.
+    pub memory: Duration,
+}
+
+/// What a run cost the host beside waiting for the device.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HostTimes {
+    /// Writing the input, and recording what was not recorded ahead.
+    pub encode: Duration,
+    /// Handing it all to the device's queue.
+    pub submit: Duration,
+    /// Recording the network for the run after it, while the device computes.
+    pub ahead: Duration,
 }

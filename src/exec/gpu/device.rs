@@ -4,14 +4,17 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::GpuError;
+use super::pipeline_cache::PipelineCache;
 use crate::plan::Limits;
 
-/// What is used where it is there: subgroups by plans, timestamps and the roof of half floats by the profiler.
+/// What is used where it is there: subgroups by plans, timestamps and the roof of half floats by the profiler, the pipeline
+/// cache at load.
 const OPTIONAL_FEATURES: wgpu::Features = wgpu::Features::SUBGROUP
     .union(wgpu::Features::TIMESTAMP_QUERY)
     .union(wgpu::Features::TIMESTAMP_QUERY_INSIDE_ENCODERS)
     .union(wgpu::Features::TIMESTAMP_QUERY_INSIDE_PASSES)
-    .union(wgpu::Features::SHADER_F16);
+    .union(wgpu::Features::SHADER_F16)
+    .union(wgpu::Features::PIPELINE_CACHE);
 
 /// Which adapter is wanted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -56,6 +59,8 @@ pub struct Gpu {
     info: GpuInfo,
     limits: Limits,
     failure: Arc<Mutex<Option<GpuError>>>,
+    /// Pipelines that were compiled before, where they are kept.
+    pub(super) pipelines: Option<Arc<PipelineCache>>,
 }
 
 impl Gpu {
@@ -130,7 +135,7 @@ impl Gpu {
         device.set_device_lost_callback(move |_, message| keep(&lost, GpuError::Lost(message)));
         let has_subgroups = device.features().contains(wgpu::Features::SUBGROUP);
         let limits = limits_of(&device.limits(), has_subgroups.then(|| adapter.get_info()), info.software);
-        Ok(Self { device, queue, info, limits, failure })
+        Ok(Self { device, queue, info, limits, failure, pipelines: None })
     }
 
     /// What is known of the adapter.

@@ -22,8 +22,8 @@ impl GpuExecutor {
         let staging = buffer(&self.gpu, "inspection", view.bytes, usage, false);
         let mut encoder = self.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
         encoder.copy_buffer_to_buffer(self.buffers.of(view.memory), view.offset, &staging, 0, view.bytes);
-        self.gpu.queue.submit([encoder.finish()]);
-        self.gpu.wait(&mut map(&staging, wgpu::MapMode::Read, view.bytes)).await?;
+        let submitted = self.gpu.queue.submit([encoder.finish()]);
+        self.gpu.wait(map(&staging, wgpu::MapMode::Read, view.bytes, Some(submitted))).await?;
         let mapped = staging.get_mapped_range(..view.bytes);
         let mapped = mapped.map_err(|error| self.gpu.failure("reading a view", &error))?;
         Ok(bytemuck::cast_slice(&mapped).to_vec())

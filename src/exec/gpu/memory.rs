@@ -3,12 +3,13 @@
 use super::Gpu;
 use super::pipelines::Resolved;
 use super::readback::Readbacks;
+use super::uploads::Uploads;
 use crate::plan::{Memory, Pass, Plan};
 
 /// A uniform binding's dynamic offset must be a multiple of this everywhere.
 const PARAMS_ALIGNMENT: u64 = 256;
 /// Runs that may be under way at once: one computes while the results of the other are read.
-const OVERLAP: usize = 2;
+pub(super) const OVERLAP: usize = 2;
 
 pub(super) struct Buffers {
     weights: wgpu::Buffer,
@@ -16,8 +17,8 @@ pub(super) struct Buffers {
     params: wgpu::Buffer,
     /// First byte of each pass's params.
     pub params_offsets: Vec<u32>,
-    /// Mapped for writing between runs.
-    pub upload: wgpu::Buffer,
+    /// For prepared pictures.
+    pub uploads: Uploads,
     /// For the best classes of a run, then its scores.
     pub results: Readbacks,
     /// For the heads of all dynamic layers that the plan keeps.
@@ -41,13 +42,12 @@ impl Buffers {
             params_offsets.push(params.len() as u32);
             params.extend_from_slice(&pass.dispatch.params);
         }
-        let upload_usage = wgpu::BufferUsages::MAP_WRITE | wgpu::BufferUsages::COPY_SRC;
         Self {
             weights,
             slots: slots.collect(),
             params: filled(gpu, "params", wgpu::BufferUsages::UNIFORM, &params),
             params_offsets,
-            upload: buffer(gpu, "upload", plan.input.view.bytes, upload_usage, true),
+            uploads: Uploads::create(gpu, "upload", plan.input.view.bytes),
             results: Readbacks::create(gpu, "results", OVERLAP, plan.best.bytes + plan.scores.view.bytes),
             heads: Readbacks::create(gpu, "heads", 1, plan.dynamic.iter().map(|layer| layer.heads.bytes).sum()),
         }

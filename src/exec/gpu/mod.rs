@@ -1,23 +1,30 @@
 //! Runs a plan on a GPU through wgpu.
 //!
-//! Everything is created when the executor is; a run writes its input into memory that stays mapped between runs, records
-//! one compute pass, submits once, and reads back. It creates no GPU object but the command buffer.
+//! Everything is created when the executor is, pipelines on all cores; a run writes its input into memory that stays mapped
+//! between runs, submits once what was recorded ahead, and reads back. It creates no GPU object but command buffers. Two runs
+//! may be under way.
 
 mod device;
 mod frame;
 mod inspect;
 mod memory;
 mod objects;
+mod parallel;
+mod pipeline_cache;
 mod pipelines;
 mod prepare;
 mod readback;
+mod record;
 mod run;
+mod scopes;
 mod timer;
+mod uploads;
 mod wait;
 
 pub use device::{Gpu, GpuChoice, GpuInfo};
 pub use frame::{Frame, Pixels};
 pub use objects::ObjectCounts;
+pub use pipeline_cache::MOST_PIPELINE_BYTES;
 pub use readback::Reading;
 pub use run::{GpuExecutor, Pending, Results};
 pub use timer::Timer;

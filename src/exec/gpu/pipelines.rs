@@ -1,10 +1,14 @@
-//! Compiles pipelines, each distinct one once.
+//! Compiles pipelines, each distinct one once, and natively on all cores.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use web_time::Instant;
 
 use super::Gpu;
+use super::parallel::each;
+use super::pipeline_cache::hash;
+use super::scopes::Scopes;
 use crate::exec::Compilation;
 use crate::kernels::{Access, Dispatch, Kernel};
 
@@ -24,14 +28,28 @@ type Signature = Vec<(u32, Access)>;
 /// Gives the text to compile for a kernel.
 pub(super) type Sources<'a> = &'a (dyn Fn(Kernel) -> String + Sync);
 
-/// Pipelines so far.
+/// The pipelines that launches need. They are compiled together once all are known.
 pub(super) struct Compiler<'a> {
     sources: Sources<'a>,
-    pub pipelines: Vec<wgpu::ComputePipeline>,
-    pub compilations: Vec<Compilation>,
+    wanted: Vec<Wanted>,
     indices: HashMap<Key, usize>,
-    modules: HashMap<(Kernel, bool), wgpu::ShaderModule>,
     layouts: HashMap<Signature, (wgpu::BindGroupLayout, wgpu::PipelineLayout)>,
+    /// The text of the one candidate.
+    candidate: Option<String>,
+}
+
+/// A pipeline to compile.
+struct Wanted {
+    dispatch: Dispatch,
+    candidate: bool,
+    layout: wgpu::PipelineLayout,
+}
+
+/// A text that was read.
+struct Module {
+    hash: u64,
+    shader: wgpu::ShaderModule,
+    time: Duration,
 }
 
 /// A launch's pipeline and the layout of its bind group.
@@ -44,38 +62,80 @@ pub(super) struct Resolved {
     layout: wgpu::BindGroupLayout,
 }
 
+/// Compiled pipelines, with what each took.
+pub(super) type Compiled = Vec<(wgpu::ComputePipeline, Compilation)>;
+
 impl<'a> Compiler<'a> {
     /// No pipelines yet.
     pub fn new(sources: Sources<'a>) -> Self {
-        Self {
-            sources,
-            pipelines: Vec::new(),
-            compilations: Vec::new(),
-            indices: HashMap::new(),
-            modules: HashMap::new(),
-            layouts: HashMap::new(),
-        }
+        Self { sources, wanted: Vec::new(), indices: HashMap::new(), layouts: HashMap::new(), candidate: None }
     }
 
-    /// Finds or compiles what a launch needs, from the text of a candidate for it where there is one.
+    /// Says what a launch needs, from the text of a candidate for it where there is one.
     pub fn resolve(&mut self, gpu: &Gpu, dispatch: &Dispatch, candidate: Option<&str>) -> Resolved {
         let (kernel, entry) = (dispatch.kernel, dispatch.entry);
         let bindings = kernel.spec().bindings_of(entry).into_iter().flatten();
         let signature: Signature = bindings.map(|(number, _, access)| (number, access)).collect();
         let numbers = std::iter::once(0).chain(signature.iter().map(|(number, _)| *number)).collect();
         let (layout, pipeline_layout) = self.layouts.entry(signature).or_insert_with_key(|s| layouts(gpu, s));
-        let key = Key { kernel, entry, overrides: dispatch.overrides.clone(), candidate: candidate.is_some() };
+        if let Some(text) = candidate {
+            self.candidate = Some(text.into());
+        }
+        let candidate = candidate.is_some();
+        let key = Key { kernel, entry, overrides: dispatch.overrides.clone(), candidate };
         let pipeline = *self.indices.entry(key).or_insert_with(|| {
-            let begin = Instant::now();
-            let text = || candidate.map_or_else(|| (self.sources)(kernel), str::to_string);
-            let compiled = self.modules.entry((kernel, candidate.is_some()));
-            let module = compiled.or_insert_with(|| module(gpu, kernel, text()));
-            self.pipelines.push(pipeline(gpu, dispatch, module, pipeline_layout));
-            let nanoseconds = begin.elapsed().as_nanos() as u64;
-            self.compilations.push(Compilation { pipeline: dispatch.pipeline_name(), nanoseconds });
-            self.pipelines.len() - 1
+            self.wanted.push(Wanted { dispatch: dispatch.clone(), candidate, layout: pipeline_layout.clone() });
+            self.wanted.len() - 1
         });
         Resolved { pipeline, numbers, layout: layout.clone() }
+    }
+
+    /// Compiles all that was said to be needed, natively on all cores. The pipelines lie in the order of their indices.
+    pub fn compile(self, gpu: &Gpu) -> (Compiled, impl Future<Output = Option<wgpu::Error>>) {
+        let mut texts: Vec<(Kernel, bool)> = self.wanted.iter().map(Wanted::text).collect();
+        texts.sort_unstable();
+        texts.dedup();
+        let modules = each(&texts, |(kernel, candidate)| {
+            let (begin, scopes) = (Instant::now(), Scopes::open(gpu));
+            let text = self.candidate.as_ref().filter(|_| *candidate);
+            let text = text.map_or_else(|| (self.sources)(*kernel), String::clone);
+            let module =
+                Module { hash: hash([text.as_bytes()]), shader: shader(gpu, *kernel, text), time: begin.elapsed() };
+            (module, scopes.close())
+        });
+        let (mut made, mut errors) = (HashMap::new(), Vec::new());
+        for (text, (module, error)) in texts.into_iter().zip(modules) {
+            made.insert(text, module);
+            errors.push(error);
+        }
+        let pipelines = each(&self.wanted, |wanted| {
+            let (begin, scopes) = (Instant::now(), Scopes::open(gpu));
+            let pipeline = pipeline(gpu, &wanted.dispatch, &made[&wanted.text()], &wanted.layout);
+            (pipeline, begin.elapsed(), scopes.close())
+        });
+        let mut compiled = Vec::with_capacity(pipelines.len());
+        for (wanted, (pipeline, time, error)) in self.wanted.iter().zip(pipelines) {
+            // Whoever needs a text first has it read.
+            let read = made.get_mut(&wanted.text()).map(|module| std::mem::take(&mut module.time)).unwrap_or_default();
+            let nanoseconds = (read + time).as_nanos() as u64;
+            compiled.push((pipeline, Compilation { pipeline: wanted.dispatch.pipeline_name(), nanoseconds }));
+            errors.push(error);
+        }
+        let first = async move {
+            let mut first = None;
+            for error in errors {
+                first = first.or(error.await);
+            }
+            first
+        };
+        (compiled, first)
+    }
+}
+
+impl Wanted {
+    /// What tells texts apart.
+    fn text(&self) -> (Kernel, bool) {
+        (self.dispatch.kernel, self.candidate)
     }
 }
 
@@ -118,30 +178,29 @@ fn layouts(gpu: &Gpu, signature: &Signature) -> (wgpu::BindGroupLayout, wgpu::Pi
     (group, pipeline)
 }
 
-fn module(gpu: &Gpu, kernel: Kernel, source: String) -> wgpu::ShaderModule {
+fn shader(gpu: &Gpu, kernel: Kernel, source: String) -> wgpu::ShaderModule {
     gpu.device.create_shader_module(wgpu::ShaderModuleDescriptor {
         label: Some(&format!("dynaconv.{}", kernel.spec().stem)),
         source: wgpu::ShaderSource::Wgsl(source.into()),
     })
 }
 
-fn pipeline(
-    gpu: &Gpu,
-    dispatch: &Dispatch,
-    module: &wgpu::ShaderModule,
-    layout: &wgpu::PipelineLayout,
-) -> wgpu::ComputePipeline {
+fn pipeline(gpu: &Gpu, dispatch: &Dispatch, module: &Module, layout: &wgpu::PipelineLayout) -> wgpu::ComputePipeline {
+    let cache = gpu.pipelines.as_deref();
+    if let Some(cache) = cache {
+        cache.note(hash([&module.hash.to_le_bytes()[..], dispatch.pipeline_name().as_bytes()]));
+    }
     let constants: Vec<(&str, f64)> = dispatch.overrides.iter().map(|(name, v)| (*name, f64::from(*v))).collect();
     gpu.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
         label: Some(&format!("dynaconv.{}.{}", dispatch.kernel.spec().stem, dispatch.entry)),
         layout: Some(layout),
-        module,
+        module: &module.shader,
         entry_point: Some(dispatch.entry),
         // Every kernel writes its workgroup memory before it reads it, so clearing it first would be waste.
         compilation_options: wgpu::PipelineCompilationOptions {
             constants: &constants,
             zero_initialize_workgroup_memory: false,
         },
-        cache: None,
+        cache: cache.map(|cache| &cache.object),
     })
 }

@@ -7,8 +7,8 @@
 use super::frame::{Frame, FrameTexture};
 use super::memory::buffer;
 use super::pipelines::{Compiler, Resolved};
-use super::run::Launch;
-use super::wait::{Mapping, map};
+use super::record::Launch;
+use super::uploads::Uploads;
 use super::{Gpu, GpuError};
 use crate::kernels::resize::Resize;
 use crate::picture::{Picture, Preprocess};
@@ -40,22 +40,24 @@ struct Memory {
     params: wgpu::Buffer,
     source: wgpu::Buffer,
     /// Params of the batch, then its source pixels.
-    upload: wgpu::Buffer,
-    mapping: Option<Mapping>,
+    uploads: Uploads,
     /// For each picture of the batch the two bind groups.
     pub groups: Vec<[wgpu::BindGroup; 2]>,
 }
 
 impl Preparation {
+    /// What the launches of any picture need, across and down.
+    pub fn resolve(gpu: &Gpu, preprocess: &Preprocess, compiler: &mut Compiler<'_>) -> [Resolved; 2] {
+        Resize::new(1, 1, preprocess, 0).dispatches().map(|dispatch| compiler.resolve(gpu, &dispatch, None))
+    }
+
     pub fn create(
         gpu: &Gpu,
         plan: &Plan,
         preprocess: &Preprocess,
         input: &wgpu::Buffer,
-        compiler: &mut Compiler<'_>,
+        [horizontal, vertical]: [Resolved; 2],
     ) -> Self {
-        let [horizontal, vertical] =
-            Resize::new(1, 1, preprocess, 0).dispatches().map(|dispatch| compiler.resolve(gpu, &dispatch, None));
         let capacity = FIRST_CAPACITY.min(largest(gpu.limits(), plan.batch));
         let memory = Memory::create(gpu, plan, capacity, input, [&horizontal, &vertical]);
         Self {
@@ -92,38 +94,38 @@ impl Preparation {
         encoder: &mut wgpu::CommandEncoder,
     ) -> Result<Launches, GpuError> {
         self.grow(gpu, plan, input, self.needed(pictures))?;
-        if let Some(mut mapping) = self.memory.mapping.take() {
-            gpu.wait(&mut mapping).await?;
-        }
         let first_source = 2 * PARAMS_STRIDE * u64::from(self.batch);
-        let mut workgroups = Vec::with_capacity(pictures.len());
-        let Memory { params, source, upload, .. } = &self.memory;
-        {
-            let failed = |error: wgpu::MapRangeError| GpuError::Device {
-                doing: "writing the pictures".into(),
-                reason: error.to_string(),
-            };
-            let mut view = upload.get_mapped_range_mut(..).map_err(failed)?;
+        let resizes: Vec<_> = (0..)
+            .zip(pictures)
+            .map(|(slot, picture)| {
+                let resize = Resize::new(picture.width(), picture.height(), &self.preprocess, slot);
+                let dispatches = resize.dispatches();
+                (resize, dispatches)
+            })
+            .collect();
+        let Memory { params, source, uploads, .. } = &mut self.memory;
+        let bytes = first_source + self.capacity * pictures.len() as u64;
+        let fill = |view: &mut wgpu::BufferViewMut| {
             let mut write = |at: u64, bytes: &[u8]| {
                 view.slice(at as usize..at as usize + bytes.len()).copy_from_slice(bytes);
             };
-            for (slot, picture) in (0u64..).zip(pictures) {
-                let resize = Resize::new(picture.width(), picture.height(), &self.preprocess, slot as u32);
-                let dispatches = resize.dispatches();
-                for (index, dispatch) in (0u64..).zip(&dispatches) {
+            for ((slot, picture), (resize, dispatches)) in (0u64..).zip(pictures).zip(&resizes) {
+                for (index, dispatch) in (0u64..).zip(dispatches) {
                     write((2 * slot + index) * PARAMS_STRIDE, &dispatch.params);
                 }
                 let pixels = picture.packed(&resize.window());
                 write(first_source + slot * self.capacity, bytemuck::cast_slice(&pixels));
-                let bytes = resize.source_bytes();
-                let at = slot * self.capacity;
-                encoder.copy_buffer_to_buffer(upload, first_source + at, source, at, bytes);
-                workgroups.push(dispatches.map(|dispatch| dispatch.workgroups));
             }
+        };
+        let upload = uploads.write(gpu, bytes, fill).await?;
+        for (slot, (resize, _)) in (0u64..).zip(&resizes) {
+            let at = slot * self.capacity;
+            encoder.copy_buffer_to_buffer(upload, first_source + at, source, at, resize.source_bytes());
         }
-        upload.unmap();
         encoder.copy_buffer_to_buffer(upload, 0, params, 0, 2 * PARAMS_STRIDE * pictures.len() as u64);
-        Ok(Launches { workgroups })
+        let workgroups =
+            resizes.iter().map(|(_, dispatches)| dispatches.each_ref().map(|dispatch| dispatch.workgroups));
+        Ok(Launches { workgroups: workgroups.collect() })
     }
 
     /// Makes room for `needed` bytes of each picture.
@@ -190,9 +192,8 @@ impl Preparation {
     }
 
     /// Asks for the upload memory back once the submitted run has read it.
-    pub fn reclaim(&mut self) {
-        let upload = &self.memory.upload;
-        self.memory.mapping = Some(map(upload, wgpu::MapMode::Write, upload.size()));
+    pub fn reclaim(&mut self, after: Option<wgpu::SubmissionIndex>) {
+        self.memory.uploads.reclaim(after);
     }
 }
 
@@ -210,8 +211,7 @@ impl Memory {
         let params = buffer(gpu, "picture params", params_bytes, Usage::UNIFORM | Usage::COPY_DST, false);
         let source = buffer(gpu, "pictures", batch * capacity, Usage::STORAGE | Usage::COPY_DST, false);
         let narrowed = buffer(gpu, "narrowed pictures", batch * capacity, Usage::STORAGE, false);
-        let upload_bytes = params_bytes + batch * capacity;
-        let upload = buffer(gpu, "picture upload", upload_bytes, Usage::MAP_WRITE | Usage::COPY_SRC, true);
+        let uploads = Uploads::create(gpu, "picture upload", params_bytes + batch * capacity);
         let target = plan.input.view;
         let groups = (0..batch).map(|slot| {
             let at = slot * capacity;
@@ -221,7 +221,7 @@ impl Memory {
             [horizontal.bind(gpu, "resize", &across), vertical.bind(gpu, "resize", &down)]
         });
         let groups = groups.collect();
-        Self { params, source, upload, mapping: None, groups }
+        Self { params, source, uploads, groups }
     }
 }
 

@@ -31,9 +31,9 @@ impl Readbacks {
         self.free.try_recv().map_err(|_| GpuError::Busy { most: self.count })
     }
 
-    /// Reads the first `bytes` of a taken buffer once the work submitted so far is done.
-    pub fn read(&self, gpu: &Gpu, buffer: wgpu::Buffer, bytes: u64) -> Reading {
-        let mapping = map(&buffer, wgpu::MapMode::Read, bytes);
+    /// Reads the first `bytes` of a taken buffer once the work submitted last, `after` which they are there, is done.
+    pub fn read(&self, gpu: &Gpu, buffer: wgpu::Buffer, bytes: u64, after: wgpu::SubmissionIndex) -> Reading {
+        let mapping = Some(map(&buffer, wgpu::MapMode::Read, bytes, Some(after)));
         Reading { gpu: gpu.clone(), buffer, bytes, mapping, home: self.home.clone() }
     }
 }
@@ -43,7 +43,7 @@ pub struct Reading {
     gpu: Gpu,
     buffer: wgpu::Buffer,
     bytes: u64,
-    mapping: Mapping,
+    mapping: Option<Mapping>,
     home: Sender<wgpu::Buffer>,
 }
 
@@ -53,7 +53,9 @@ impl Reading {
     /// # Errors
     /// When the device fails.
     pub async fn values(mut self) -> Result<Vec<f32>, GpuError> {
-        self.gpu.wait(&mut self.mapping).await?;
+        if let Some(mapping) = self.mapping.take() {
+            self.gpu.wait(mapping).await?;
+        }
         let mapped = self.buffer.get_mapped_range(..self.bytes);
         let mapped = mapped.map_err(|error| self.gpu.failure("reading the result", &error))?;
         Ok(bytemuck::cast_slice(&mapped).to_vec())

@@ -2,45 +2,41 @@
 
 use std::sync::Arc;
 
+use web_time::Instant;
+
 use super::frame::Frame;
 use super::memory::Buffers;
+use super::parallel::both;
 use super::pipelines::{Compiler, Sources};
 use super::prepare::{Launches, Preparation};
 use super::readback::Reading;
-use super::wait::{Mapping, map};
+use super::record::{Ahead, Step};
+use super::scopes::{Scopes, sound};
 use super::{Gpu, GpuError, Timer};
-use crate::exec::{Compilation, HostMarks, RunTiming, TimingMethod};
+use crate::exec::{Compilation, HostMarks, HostTimes, Preparing, RunTiming};
 use crate::kernels::wgsl;
 use crate::picture::{Picture, Preprocess};
-use crate::plan::{Plan, View};
+use crate::plan::{Pass, Plan, View};
 
 /// A plan with everything that it needs on a device.
 pub struct GpuExecutor {
     pub(super) gpu: Gpu,
     plan: Arc<Plan>,
-    pipelines: Vec<wgpu::ComputePipeline>,
+    pub(super) pipelines: Vec<wgpu::ComputePipeline>,
     compilations: Vec<Compilation>,
-    steps: Vec<Step>,
+    preparing: Preparing,
+    pub(super) steps: Vec<Step>,
     pub(super) buffers: Buffers,
     preparation: Option<Preparation>,
-    /// The upload buffer's next mapping, where it is not mapped yet.
-    upload: Option<Mapping>,
+    /// The network's launches, recorded while the device computed the run before.
+    ahead: Option<Ahead>,
+    times: HostTimes,
 }
 
-/// One launch of the plan, resolved.
-struct Step {
-    pipeline: usize,
-    bind_group: wgpu::BindGroup,
-    params_offset: u32,
-    workgroups: [u32; 2],
-}
-
-/// One launch of a run.
-pub(super) struct Launch<'a> {
-    pub pipeline: usize,
-    pub bind_group: &'a wgpu::BindGroup,
-    pub params_offset: u32,
-    pub workgroups: [u32; 3],
+/// How much of the plan is run, and what times it.
+struct Extent<'a> {
+    launches: usize,
+    timer: Option<&'a mut Timer>,
 }
 
 /// What a run gives back.
@@ -112,32 +108,57 @@ impl GpuExecutor {
         candidate: Option<(usize, String)>,
     ) -> Result<Self, GpuError> {
         plan.validate()?;
-        let invalid = gpu.device.push_error_scope(wgpu::ErrorFilter::Validation);
-        let memory = gpu.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
-        let buffers = Buffers::create(gpu, &plan);
-        let steps =
-            plan.passes.iter().zip(&buffers.params_offsets).enumerate().map(|(index, (pass, params_offset))| {
-                let text = candidate.as_ref().filter(|(launch, _)| *launch == index).map(|(_, text)| text.as_str());
-                let resolved = compiler.resolve(gpu, &pass.dispatch, text);
-                Step {
-                    pipeline: resolved.pipeline,
-                    bind_group: buffers.bind(gpu, pass, &resolved),
-                    params_offset: *params_offset,
-                    workgroups: pass.dispatch.workgroups,
-                }
-            });
-        let steps = steps.collect();
-        let input = buffers.of(plan.input.view.memory);
-        let preparation =
-            preprocess.map(|preprocess| Preparation::create(gpu, &plan, preprocess, input, &mut compiler));
-        let (memory, invalid) = (memory.pop().await, invalid.pop().await);
-        if let Some(error) = memory.or(invalid) {
-            let doing = format!("preparing the plan of {}", plan.name);
-            return Err(GpuError::Device { doing, reason: error.to_string() });
-        }
+        let scopes = Scopes::open(gpu);
+        let mut resolve = |(index, pass): (usize, &Pass)| {
+            let text = candidate.as_ref().filter(|(launch, _)| *launch == index).map(|(_, text)| text.as_str());
+            compiler.resolve(gpu, &pass.dispatch, text)
+        };
+        let resolved: Vec<_> = plan.passes.iter().enumerate().map(&mut resolve).collect();
+        let preprocess =
+            preprocess.map(|preprocess| (preprocess, Preparation::resolve(gpu, preprocess, &mut compiler)));
+        let layouts = ((), scopes.close());
+        let begin = Instant::now();
+        let (compiled, made) = both(
+            || (compiler.compile(gpu), begin.elapsed()),
+            || {
+                let scopes = Scopes::open(gpu);
+                let buffers = Buffers::create(gpu, &plan);
+                let steps =
+                    plan.passes.iter().zip(&buffers.params_offsets).zip(&resolved).map(|((pass, offset), resolved)| {
+                        Step {
+                            pipeline: resolved.pipeline,
+                            bind_group: buffers.bind(gpu, pass, resolved),
+                            params_offset: *offset,
+                            workgroups: pass.dispatch.workgroups,
+                        }
+                    });
+                let steps: Vec<_> = steps.collect();
+                let input = buffers.of(plan.input.view.memory);
+                let preparation = preprocess
+                    .map(|(preprocess, resolved)| Preparation::create(gpu, &plan, preprocess, input, resolved));
+                (((buffers, steps, preparation), scopes.close()), begin.elapsed())
+            },
+        );
+        let doing = format!("preparing the plan of {}", plan.name);
+        sound(layouts, &doing).await?;
+        let ((compiled, compiling), (made, filling)) = (compiled, made);
+        let (buffers, steps, preparation) = sound(made, &doing).await?;
+        let (pipelines, compilations) = sound(compiled, &doing).await?.into_iter().unzip();
         gpu.check()?;
-        let (gpu, pipelines, compilations) = (gpu.clone(), compiler.pipelines, compiler.compilations);
-        Ok(Self { gpu, plan, pipelines, compilations, steps, buffers, preparation, upload: None })
+        let preparing = Preparing { pipelines: compiling, memory: filling };
+        let gpu = gpu.clone();
+        Ok(Self {
+            gpu,
+            plan,
+            pipelines,
+            compilations,
+            preparing,
+            steps,
+            buffers,
+            preparation,
+            ahead: None,
+            times: HostTimes::default(),
+        })
     }
 
     /// The plan that is run.
@@ -155,12 +176,22 @@ impl GpuExecutor {
         &self.compilations
     }
 
+    /// Where the time of the preparation went.
+    pub fn preparing(&self) -> Preparing {
+        self.preparing
+    }
+
+    /// What the run started last cost the host.
+    pub fn host_times(&self) -> HostTimes {
+        self.times
+    }
+
     /// Runs the plan on `pictures` prepared pictures (channels-last values, at most the plan's batch of pictures).
     ///
     /// # Errors
     /// When the input has another size, or the device fails.
     pub async fn run(&mut self, pictures: u32, input: &[f32], scores: bool) -> Result<Results, GpuError> {
-        self.run_values(pictures, input, scores, self.steps.len(), None).await
+        self.start_values(pictures, input, scores).await?.results().await
     }
 
     /// Runs the first `launches` launches alone, so that what the last of them wrote can be read before it is overwritten.
@@ -168,7 +199,7 @@ impl GpuExecutor {
     /// # Errors
     /// As [`GpuExecutor::run`].
     pub async fn run_first(&mut self, launches: usize, pictures: u32, input: &[f32]) -> Result<(), GpuError> {
-        self.run_values(pictures, input, false, launches, None).await.map(drop)
+        self.send_values(pictures, input, false, Extent { launches, timer: None }).await?.results().await.map(drop)
     }
 
     /// As [`GpuExecutor::run`], and says when each launch ran. `timer` must have been made for as many launches as the
@@ -183,33 +214,46 @@ impl GpuExecutor {
         timer: &mut Timer,
     ) -> Result<(Results, RunTiming), GpuError> {
         timer.marks = HostMarks { begin: timer.now(), ..HostMarks::default() };
-        let results = self.run_values(pictures, input, false, self.steps.len(), Some(timer)).await?;
+        let whole = Extent { launches: self.steps.len(), timer: Some(&mut *timer) };
+        let results = self.send_values(pictures, input, false, whole).await?.results().await?;
         timer.marks.end = timer.now();
         let launches = timer.capacity().min(self.steps.len() as u32);
         Ok((results, timer.read(&self.gpu, launches).await?))
     }
 
-    async fn run_values(
+    /// Starts the plan on `pictures` prepared pictures. Two runs may be under way at once; before a third the first must have
+    /// been waited for.
+    ///
+    /// # Errors
+    /// As [`GpuExecutor::run`], and when two runs are under way.
+    pub async fn start_values(&mut self, pictures: u32, input: &[f32], scores: bool) -> Result<Pending, GpuError> {
+        let whole = Extent { launches: self.steps.len(), timer: None };
+        self.send_values(pictures, input, scores, whole).await
+    }
+
+    async fn send_values(
         &mut self,
         pictures: u32,
         input: &[f32],
         scores: bool,
-        launches: usize,
-        timer: Option<&mut Timer>,
-    ) -> Result<Results, GpuError> {
+        extent: Extent<'_>,
+    ) -> Result<Pending, GpuError> {
         let expected = pictures as usize * self.plan.input.map.padded_values();
         if pictures == 0 || pictures > self.plan.batch || input.len() != expected {
             return Err(GpuError::InputSize { pictures, expected, found: input.len() });
         }
-        self.write_upload(bytemuck::cast_slice(input)).await?;
+        let readback = self.buffers.results.take()?;
+        let begin = Instant::now();
+        let bytes = size_of_val(input) as u64;
+        let fill = |view: &mut wgpu::BufferViewMut| view.slice(..).copy_from_slice(bytemuck::cast_slice(input));
+        let upload = self.buffers.uploads.write(&self.gpu, bytes, fill).await?.clone();
         let mut encoder = self.encoder();
         let target = self.plan.input.view;
-        let bytes = size_of_val(input) as u64;
-        encoder.copy_buffer_to_buffer(&self.buffers.upload, 0, self.buffers.of(target.memory), target.offset, bytes);
-        self.encode(&mut encoder, pictures, None, launches, timer.as_deref());
-        let submitted = self.submit(encoder, pictures, scores, timer);
-        self.upload = Some(map(&self.buffers.upload, wgpu::MapMode::Write, self.buffers.upload.size()));
-        submitted?.results().await
+        encoder.copy_buffer_to_buffer(&upload, 0, self.buffers.of(target.memory), target.offset, bytes);
+        let (pending, submitted) = self.submit(encoder, begin, readback, pictures, scores, extent);
+        self.buffers.uploads.reclaim(Some(submitted));
+        self.record_ahead(pictures);
+        Ok(pending)
     }
 
     /// Whether [`GpuExecutor::run_pictures`] can prepare these pictures: the device has room for each.
@@ -223,21 +267,35 @@ impl GpuExecutor {
     /// When the executor was made without a preparation, a picture is too large for it, there are more pictures than the
     /// plan's batch, or the device fails.
     pub async fn run_pictures(&mut self, pictures: &[&Picture], scores: bool) -> Result<Results, GpuError> {
+        self.start_pictures(pictures, scores).await?.results().await
+    }
+
+    /// As [`GpuExecutor::run_pictures`], but comes back once the work is submitted. Two runs may be under way at once.
+    ///
+    /// # Errors
+    /// As [`GpuExecutor::run_pictures`], and when two runs are under way.
+    pub async fn start_pictures(&mut self, pictures: &[&Picture], scores: bool) -> Result<Pending, GpuError> {
         let count = pictures.len() as u32;
-        let mut encoder = self.encoder();
-        let input = self.buffers.of(self.plan.input.view.memory);
-        let launches = match &mut self.preparation {
+        let input = self.buffers.of(self.plan.input.view.memory).clone();
+        let preparation = match &mut self.preparation {
             Some(preparation) if count >= 1 && count <= self.plan.batch && preparation.fits(&self.gpu, pictures) => {
-                preparation.send(&self.gpu, &self.plan, input, pictures, &mut encoder).await?
+                preparation
             }
             _ => return Err(GpuError::CannotPrepare { pictures: count, batch: self.plan.batch }),
         };
-        self.encode(&mut encoder, count, Some(&launches), self.steps.len(), None);
-        let submitted = self.submit(encoder, count, scores, None);
+        let readback = self.buffers.results.take()?;
+        let begin = Instant::now();
+        let descriptor = wgpu::CommandEncoderDescriptor { label: Some("dynaconv") };
+        let mut encoder = self.gpu.device.create_command_encoder(&descriptor);
+        let launches = preparation.send(&self.gpu, &self.plan, &input, pictures, &mut encoder).await?;
+        self.prepare_pictures(&mut encoder, &launches);
+        let extent = Extent { launches: self.steps.len(), timer: None };
+        let (pending, submitted) = self.submit(encoder, begin, readback, count, scores, extent);
         if let Some(preparation) = &mut self.preparation {
-            preparation.reclaim();
+            preparation.reclaim(Some(submitted));
         }
-        submitted?.results().await
+        self.record_ahead(count);
+        Ok(pending)
     }
 
     /// Whether [`GpuExecutor::start_frame`] can prepare a frame of this size: the device has room for it.
@@ -251,14 +309,16 @@ impl GpuExecutor {
     /// When the executor was made without a preparation, the frame is not what it says or too large, two runs are under
     /// way, or the device fails.
     pub fn start_frame(&mut self, frame: &Frame<'_>, scores: bool) -> Result<Pending, GpuError> {
+        let begin = Instant::now();
         let mut encoder = self.encoder();
         let input = self.buffers.of(self.plan.input.view.memory);
         let launches = match &mut self.preparation {
             Some(preparation) => preparation.send_frame(&self.gpu, &self.plan, input, frame, &mut encoder)?,
             None => return Err(GpuError::CannotPrepare { pictures: 1, batch: self.plan.batch }),
         };
-        self.encode(&mut encoder, 1, Some(&launches), self.steps.len(), None);
-        self.submit(encoder, 1, scores, None)
+        let readback = self.buffers.results.take()?;
+        self.prepare_pictures(&mut encoder, &launches);
+        Ok(self.start_one(encoder, begin, readback, scores))
     }
 
     /// Starts the plan on one prepared picture (channels-last values). Two runs may be under way at once.
@@ -270,10 +330,23 @@ impl GpuExecutor {
         if input.len() != expected {
             return Err(GpuError::InputSize { pictures: 1, expected, found: input.len() });
         }
+        let begin = Instant::now();
+        let readback = self.buffers.results.take()?;
         self.write(self.plan.input.view, input);
-        let mut encoder = self.encoder();
-        self.encode(&mut encoder, 1, None, self.steps.len(), None);
-        self.submit(encoder, 1, scores, None)
+        Ok(self.start_one(self.encoder(), begin, readback, scores))
+    }
+
+    fn start_one(
+        &mut self,
+        encoder: wgpu::CommandEncoder,
+        begin: Instant,
+        readback: wgpu::Buffer,
+        scores: bool,
+    ) -> Pending {
+        let extent = Extent { launches: self.steps.len(), timer: None };
+        let (pending, _) = self.submit(encoder, begin, readback, 1, scores, extent);
+        self.record_ahead(1);
+        pending
     }
 
     /// Asks for the heads of all dynamic layers that the plan keeps, one after another, as the run started last leaves them.
@@ -288,103 +361,67 @@ impl GpuExecutor {
             encoder.copy_buffer_to_buffer(self.buffers.of(memory), offset, &readback, bytes, length);
             bytes += length;
         }
-        self.gpu.queue.submit([encoder.finish()]);
-        Ok(self.buffers.heads.read(&self.gpu, readback, bytes))
+        let submitted = self.gpu.queue.submit([encoder.finish()]);
+        Ok(self.buffers.heads.read(&self.gpu, readback, bytes, submitted))
     }
 
-    async fn write_upload(&mut self, bytes: &[u8]) -> Result<(), GpuError> {
-        if let Some(mut mapping) = self.upload.take() {
-            self.gpu.wait(&mut mapping).await?;
-        }
-        let mapped = self.buffers.upload.get_mapped_range_mut(..bytes.len() as u64);
-        let mut view = mapped.map_err(|error| self.gpu.failure("writing the input", &error))?;
-        view.slice(..).copy_from_slice(bytes);
-        drop(view);
-        self.buffers.upload.unmap();
-        Ok(())
-    }
-
-    fn encoder(&self) -> wgpu::CommandEncoder {
-        self.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("dynaconv") })
-    }
-
-    /// Records the first `most` launches in one pass; in a pass for each where a timer can time nothing smaller.
-    fn encode(
-        &self,
-        encoder: &mut wgpu::CommandEncoder,
-        pictures: u32,
-        prepare: Option<&Launches>,
-        most: usize,
-        timer: Option<&Timer>,
-    ) {
-        let prepared = self.preparation.iter().zip(prepare).flat_map(|(preparation, sizes)| preparation.steps(sizes));
-        let steps = self.steps.iter().take(most).map(|step| {
-            let Step { pipeline, bind_group, params_offset, workgroups: [x, y] } = step;
-            let workgroups = [*x, *y, pictures];
-            Launch { pipeline: *pipeline, bind_group, params_offset: *params_offset, workgroups }
-        });
-        let mut launches = (0..).zip(prepared.chain(steps)).peekable();
-        let timed = |index: &u32| timer.filter(|timer| *index < timer.capacity());
-        while let Some((first, _)) = launches.peek() {
-            let boundaries = timed(first).filter(|timer| timer.method() == TimingMethod::PassBoundaries);
-            let timestamp_writes = boundaries.map(|timer| timer.boundaries(*first));
-            let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label: None, timestamp_writes });
-            let mut current = None;
-            for (index, launch) in launches.by_ref() {
-                if current != Some(launch.pipeline) {
-                    pass.set_pipeline(&self.pipelines[launch.pipeline]);
-                    current = Some(launch.pipeline);
-                }
-                pass.set_bind_group(0, launch.bind_group, &[launch.params_offset]);
-                let [x, y, z] = launch.workgroups;
-                let timer = timed(&index);
-                if let Some(timer) = timer {
-                    timer.stamp(&mut pass, index, 0);
-                }
-                pass.dispatch_workgroups(x, y, z);
-                if let Some(timer) = timer {
-                    timer.stamp(&mut pass, index, 1);
-                }
-                if boundaries.is_some() {
-                    break;
-                }
-            }
-        }
-    }
-
-    /// Submits, and asks for the best classes and, where wanted, the scores.
+    /// Submits the input's way, the network and the way of the results; asks for the best classes and, where wanted, the
+    /// scores.
     fn submit(
         &mut self,
-        mut encoder: wgpu::CommandEncoder,
+        input: wgpu::CommandEncoder,
+        begin: Instant,
+        readback: wgpu::Buffer,
         pictures: u32,
         scores: bool,
-        mut timer: Option<&mut Timer>,
-    ) -> Result<Pending, GpuError> {
-        let readback = self.buffers.results.take()?;
+        Extent { launches, mut timer }: Extent<'_>,
+    ) -> (Pending, wgpu::SubmissionIndex) {
+        let ahead = self.ahead.take().filter(|ahead| ahead.pictures == pictures);
+        let network = match ahead {
+            Some(ahead) if timer.is_none() && launches == self.steps.len() => ahead.commands,
+            _ => self.record(pictures, launches, timer.as_deref()),
+        };
+        let mut output = self.encoder();
         let mut copy = |view: View, target: u64| {
-            let source = self.buffers.of(view.memory);
-            encoder.copy_buffer_to_buffer(source, view.offset, &readback, target, view.bytes);
+            output.copy_buffer_to_buffer(self.buffers.of(view.memory), view.offset, &readback, target, view.bytes);
             target + view.bytes
         };
         let mut bytes = copy(self.plan.best, 0);
         if scores {
             bytes = copy(self.plan.scores.view, bytes);
         }
-        let commands = encoder.finish();
+        let commands = [input.finish(), network, output.finish()];
+        let encoded = begin.elapsed();
         if let Some(timer) = timer.as_deref_mut() {
             timer.marks.encoded = timer.now();
         }
-        self.gpu.queue.submit([commands]);
+        let submitted = self.gpu.queue.submit(commands);
+        self.times = HostTimes { encode: encoded, submit: begin.elapsed() - encoded, ahead: self.times.ahead };
         if let Some(timer) = timer {
             timer.marks.submitted = timer.now();
         }
-        let reading = self.buffers.results.read(&self.gpu, readback, bytes);
+        let reading = self.buffers.results.read(&self.gpu, readback, bytes, submitted.clone());
         let score_values = pictures as usize * self.plan.scores.map.padded_values();
-        Ok(Pending {
+        let pending = Pending {
             reading,
             best_values: 2 * (pictures * self.plan.top) as usize,
             first_score: self.plan.best.bytes as usize / size_of::<f32>(),
             score_values: scores.then_some(score_values),
-        })
+        };
+        (pending, submitted)
+    }
+
+    /// Records the network for the next run, which most likely has as many pictures, while the device computes this one.
+    fn record_ahead(&mut self, pictures: u32) {
+        let begin = Instant::now();
+        self.ahead = Some(Ahead { pictures, commands: self.record(pictures, self.steps.len(), None) });
+        self.times.ahead = begin.elapsed();
+    }
+
+    /// Records the preparation of the pictures sent last.
+    fn prepare_pictures(&self, encoder: &mut wgpu::CommandEncoder, launches: &Launches) {
+        if let Some(preparation) = &self.preparation {
+            self.encode(encoder, preparation.steps(launches), None);
+        }
     }
 }

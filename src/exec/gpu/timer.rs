@@ -6,7 +6,7 @@
 use web_time::Instant;
 
 use super::memory::buffer;
-use super::wait::map;
+use super::wait::{Mapping, map};
 use super::{Gpu, GpuError};
 use crate::exec::{ClockLink, HostMarks, RunTiming, TimingMethod};
 
@@ -53,11 +53,11 @@ impl Gpu {
     /// # Errors
     /// When the device fails.
     pub async fn empty_submit(&self) -> Result<f64, GpuError> {
-        let (sender, mut done) = futures_channel::oneshot::channel();
+        let (sender, done) = futures_channel::oneshot::channel();
         let begin = Instant::now();
-        self.queue.submit([]);
+        let after = Some(self.queue.submit([]));
         self.queue.on_submitted_work_done(move || drop(sender.send(Ok(()))));
-        self.wait(&mut done).await?;
+        self.wait(Mapping { done, after }).await?;
         Ok(begin.elapsed().as_nanos() as f64)
     }
 }
@@ -180,9 +180,9 @@ impl Timer {
             drop(encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label: None, timestamp_writes }));
             let commands = encoder.finish();
             let before = self.now();
-            gpu.queue.submit([commands]);
+            let after = Some(gpu.queue.submit([commands]));
             // The only way to hear of the end on every platform; its cost widens the link's uncertainty.
-            gpu.wait(&mut map(&self.readback, wgpu::MapMode::Read, QUERY_BYTES)).await?;
+            gpu.wait(map(&self.readback, wgpu::MapMode::Read, QUERY_BYTES, after)).await?;
             let after = self.now();
             self.readback.unmap();
             if let [Some([device, _])] = self.ticks(gpu, self.launches, 1).await?[..] {
@@ -204,8 +204,8 @@ impl Timer {
             encoder.resolve_query_set(set, 0..(end / QUERY_BYTES) as u32, &self.resolved, offset);
         }
         encoder.copy_buffer_to_buffer(&self.resolved, 0, &self.readback, 0, self.readback.size());
-        gpu.queue.submit([encoder.finish()]);
-        gpu.wait(&mut map(&self.readback, wgpu::MapMode::Read, self.readback.size())).await?;
+        let after = Some(gpu.queue.submit([encoder.finish()]));
+        gpu.wait(map(&self.readback, wgpu::MapMode::Read, self.readback.size(), after)).await?;
         let ticks = {
             let view = self.readback.get_mapped_range(..);
             let view =

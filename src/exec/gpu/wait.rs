@@ -5,27 +5,44 @@ use futures_channel::oneshot;
 use super::{Gpu, GpuError};
 
 /// A mapping under way.
-pub(super) type Mapping = oneshot::Receiver<Result<(), wgpu::BufferAsyncError>>;
+pub(super) struct Mapping {
+    pub done: oneshot::Receiver<Result<(), wgpu::BufferAsyncError>>,
+    /// The submit after which it can be there; the last one, where that is not known.
+    pub after: Option<wgpu::SubmissionIndex>,
+}
 
-/// Asks for the first `bytes` of a buffer to be mapped once the work submitted so far is done.
-pub(super) fn map(buffer: &wgpu::Buffer, mode: wgpu::MapMode, bytes: u64) -> Mapping {
-    let (sender, receiver) = oneshot::channel();
+/// Asks for the first `bytes` of a buffer to be mapped once the work submitted `after` which it is free is done.
+pub(super) fn map(
+    buffer: &wgpu::Buffer,
+    mode: wgpu::MapMode,
+    bytes: u64,
+    after: Option<wgpu::SubmissionIndex>,
+) -> Mapping {
+    let (sender, done) = oneshot::channel();
     buffer.map_async(mode, 0..bytes, move |result| {
         // Nobody listens any more when the run was dropped half-way; the mapping is then of no use.
         let _ = sender.send(result);
     });
-    receiver
+    Mapping { done, after }
 }
 
 impl Gpu {
-    /// Waits until a mapping is there.
-    pub(super) async fn wait(&self, mapping: &mut Mapping) -> Result<(), GpuError> {
+    /// Waits until a mapping is there, and for no later work.
+    pub(super) async fn wait(&self, mapping: Mapping) -> Result<(), GpuError> {
+        let Mapping { mut done, after } = mapping;
         let failed = |error: &dyn std::fmt::Display| self.failure("mapping a buffer", error);
-        #[cfg(not(target_arch = "wasm32"))]
-        if let Err(error) = self.device.poll(wgpu::PollType::wait_indefinitely()) {
-            return Err(failed(&error));
-        }
-        let mapped = mapping.await.map_err(|error| failed(&error))?;
+        let mapped = match done.try_recv().map_err(|error| failed(&error))? {
+            Some(mapped) => mapped,
+            None => {
+                #[cfg(not(target_arch = "wasm32"))]
+                if let Err(error) = self.device.poll(wgpu::PollType::Wait { submission_index: after, timeout: None }) {
+                    return Err(failed(&error));
+                }
+                #[cfg(target_arch = "wasm32")]
+                drop(after);
+                done.await.map_err(|error| failed(&error))?
+            }
+        };
         self.check()?;
         mapped.map_err(|error| failed(&error))
     }

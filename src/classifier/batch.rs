@@ -1,0 +1,83 @@
+//! Pictures in batches, of which two may be under way: the host decodes and prepares one while the device computes the other.
+
+use super::{Classifier, ClassifierError, Executor, Guess, guesses, prepare_on_cpu};
+#[cfg(feature = "gpu")]
+use crate::exec::gpu::Pending;
+use crate::picture::Picture;
+
+/// The most probable classes of a batch of pictures, on their way.
+pub struct PendingBatch {
+    model: String,
+    classes: usize,
+    pictures: usize,
+    /// Values of one picture: pairs of class and probability.
+    values: usize,
+    /// From the CPU they are here.
+    best: Vec<f32>,
+    /// From a GPU they are on their way.
+    #[cfg(feature = "gpu")]
+    coming: Option<Pending>,
+}
+
+impl PendingBatch {
+    /// Waits for each picture's classes, best first.
+    ///
+    /// # Errors
+    /// When the network's result is not finite, or the device fails.
+    pub async fn guesses(self) -> Result<Vec<Vec<Guess>>, ClassifierError> {
+        let best = self.best;
+        #[cfg(feature = "gpu")]
+        let best = match self.coming {
+            Some(pending) => pending.results().await?.best,
+            None => best,
+        };
+        let pictures = best.chunks_exact(self.values).take(self.pictures).enumerate();
+        let guesses = |(picture, pairs)| {
+            let not_finite = || ClassifierError::NotFinite { model: self.model.clone(), picture };
+            guesses(pairs, self.classes).ok_or_else(not_finite)
+        };
+        pictures.map(guesses).collect()
+    }
+}
+
+impl Classifier {
+    /// Prepares pictures and gives them to the device. On a GPU two batches may be under way at once, and the first must have
+    /// been waited for before a third; the CPU computes at once.
+    ///
+    /// # Errors
+    /// When there are no pictures or more than the batch, two batches are under way, or the device fails.
+    pub async fn start_batch(&mut self, pictures: &[&Picture]) -> Result<PendingBatch, ClassifierError> {
+        self.check_batch(pictures.len())?;
+        #[cfg(feature = "gpu")]
+        let mut coming = None;
+        let best = match &mut self.executor {
+            Executor::Cpu(executor) => {
+                prepare_on_cpu(&self.preprocess, pictures, executor.input_mut());
+                executor.run(pictures.len() as u32);
+                executor.view(executor.plan().best).to_vec()
+            }
+            #[cfg(feature = "gpu")]
+            Executor::Gpu(executor) if executor.can_prepare(pictures) => {
+                coming = Some(executor.start_pictures(pictures, false).await?);
+                Vec::new()
+            }
+            #[cfg(feature = "gpu")]
+            Executor::Gpu(executor) => {
+                let mut input = vec![0.0; pictures.len() * executor.plan().input.map.padded_values()];
+                prepare_on_cpu(&self.preprocess, pictures, &mut input);
+                coming = Some(executor.start_values(pictures.len() as u32, &input, false).await?);
+                Vec::new()
+            }
+        };
+        let (classes, values) = (self.plan().scores.map.channels, 2 * self.plan().top as usize);
+        Ok(PendingBatch {
+            model: self.name.clone(),
+            classes,
+            pictures: pictures.len(),
+            values,
+            best,
+            #[cfg(feature = "gpu")]
+            coming,
+        })
+    }
+}

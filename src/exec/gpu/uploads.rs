@@ -1,0 +1,47 @@
+//! What a run writes its input through: buffers that stay mapped between runs, one for each run that may be under way.
+
+use super::memory::{OVERLAP, buffer};
+use super::wait::{Mapping, map};
+use super::{Gpu, GpuError};
+
+/// The buffers of one kind of input. They take turns.
+pub(super) struct Uploads {
+    /// Each with its next mapping, where it is not mapped.
+    buffers: [(wgpu::Buffer, Option<Mapping>); OVERLAP],
+    current: usize,
+}
+
+impl Uploads {
+    /// Makes buffers of `bytes` bytes.
+    pub fn create(gpu: &Gpu, name: &str, bytes: u64) -> Self {
+        let usage = wgpu::BufferUsages::MAP_WRITE | wgpu::BufferUsages::COPY_SRC;
+        let buffers = std::array::from_fn(|index| (buffer(gpu, &format!("{name} {index}"), bytes, usage, true), None));
+        Self { buffers, current: 0 }
+    }
+
+    /// Has the first `bytes` bytes of the next buffer written, once the run that it served last has read them.
+    pub async fn write(
+        &mut self,
+        gpu: &Gpu,
+        bytes: u64,
+        write: impl FnOnce(&mut wgpu::BufferViewMut),
+    ) -> Result<&wgpu::Buffer, GpuError> {
+        let (buffer, mapping) = &mut self.buffers[self.current];
+        if let Some(mapping) = mapping.take() {
+            gpu.wait(mapping).await?;
+        }
+        let view = buffer.get_mapped_range_mut(..bytes);
+        let mut view = view.map_err(|error| gpu.failure("writing the input", &error))?;
+        write(&mut view);
+        drop(view);
+        buffer.unmap();
+        Ok(buffer)
+    }
+
+    /// Asks for the buffer written last back, once the submitted run has read it, and goes on to the next.
+    pub fn reclaim(&mut self, after: Option<wgpu::SubmissionIndex>) {
+        let (buffer, mapping) = &mut self.buffers[self.current];
+        *mapping = Some(map(buffer, wgpu::MapMode::Write, buffer.size(), after));
+        self.current = (self.current + 1) % OVERLAP;
+    }
+}

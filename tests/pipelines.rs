@@ -1,0 +1,121 @@
+//! Compiled pipelines that are kept from one start to the next, and runs that are under way at once.
+#![cfg(feature = "gpu")]
+
+mod common;
+
+use common::generator;
+use common::suite::gpu;
+use dynaconv::classifier::{Classifier, block_on};
+use dynaconv::exec::gpu::{Gpu, GpuError, GpuExecutor};
+use dynaconv::graph::fold;
+use dynaconv::graph::networks::{Architecture, MobileNetV2};
+use dynaconv::lower::{Options, lower};
+use dynaconv::model::Model;
+use dynaconv::picture::Picture;
+use dynaconv::plan::Plan;
+
+const BATCH: u32 = 2;
+
+fn plan(gpu: &Gpu, dynamic: bool) -> Plan {
+    let base = MobileNetV2 { width: 0.1, classes: 10, input_size: 16, stem_stride: 1 };
+    let architecture =
+        if dynamic { Architecture::MobileNetV2Dcd { base, fc_squeeze: 16 } } else { Architecture::MobileNetV2(base) };
+    let graph = architecture.build().expect("a sound network");
+    let folded = fold(&graph, &generator::weights(&graph)).expect("it folds");
+    lower("small", &folded, Options { batch: BATCH, ..Options::default() }, gpu.limits()).expect("it lowers")
+}
+
+fn prepare(gpu: &Gpu, dynamic: bool) -> GpuExecutor {
+    block_on(GpuExecutor::new(gpu, plan(gpu, dynamic), None)).expect("the device takes the plan")
+}
+
+/// Prepared pictures whose padding lanes are zero.
+fn input(executor: &GpuExecutor, name: &str, pictures: u32) -> Vec<f32> {
+    let values = pictures as usize * executor.plan().input.map.padded_values();
+    let values = generator::uniform(name).take(values).enumerate();
+    values.map(|(index, u)| if index % 4 == 3 { 0.0 } else { 4.0 * u as f32 - 2.0 }).collect()
+}
+
+#[test]
+fn kept_pipelines_are_taken_back_and_nothing_else_is() {
+    let mut gpu = gpu::open();
+    if gpu.info().api != "vulkan" {
+        assert!(!gpu.keep_pipelines(&[]), "only Vulkan gives pipelines out");
+        return;
+    }
+    assert_eq!(gpu.new_pipelines(), None, "nobody asked for them");
+    assert!(!gpu.keep_pipelines(&[]));
+    assert_eq!(gpu.new_pipelines(), None, "none was compiled");
+    let mut executor = prepare(&gpu, false);
+    let pictures = input(&executor, "kept", 1);
+    let expected = block_on(executor.run(1, &pictures, true)).expect("the run ends");
+    let bytes = gpu.new_pipelines().expect("pipelines were compiled");
+    assert_eq!(gpu.new_pipelines(), None, "they were given out");
+
+    let mut next = gpu::open();
+    assert!(next.keep_pipelines(&bytes));
+    let mut executor = prepare(&next, false);
+    assert_eq!(block_on(executor.run(1, &pictures, true)), Ok(expected.clone()));
+    assert_eq!(next.new_pipelines(), None, "all of them were known");
+    drop(prepare(&next, true));
+    let more = next.new_pipelines().expect("a dynamic network needs others");
+    assert!(more.len() > bytes.len());
+
+    for at in [0, 16, 24, 32, 40, bytes.len() / 2, bytes.len() - 1] {
+        let mut broken = bytes.clone();
+        broken[at] ^= 0x40;
+        let mut next = gpu::open();
+        assert!(!next.keep_pipelines(&broken), "byte {at} is another");
+        let mut executor = prepare(&next, false);
+        assert_eq!(block_on(executor.run(1, &pictures, true)), Ok(expected.clone()));
+        assert!(next.new_pipelines().is_some(), "what cannot be used is made anew");
+    }
+}
+
+#[test]
+fn two_runs_may_be_under_way_and_disturb_neither_the_other() {
+    let gpu = gpu::open();
+    let mut executor = prepare(&gpu, true);
+    let inputs: Vec<_> = ["a", "b", "c"].map(|name| input(&executor, name, BATCH)).into();
+    let alone: Vec<_> =
+        inputs.iter().map(|input| block_on(executor.run(BATCH, input, true)).expect("the run ends")).collect();
+    assert!(alone[0] != alone[1] && alone[1] != alone[2], "the inputs should give different results");
+    let made = gpu.objects();
+    for _ in 0..20 {
+        let first = block_on(executor.start_values(BATCH, &inputs[0], true)).unwrap();
+        let second = block_on(executor.start_values(BATCH, &inputs[1], true)).unwrap();
+        let third = block_on(executor.start_values(BATCH, &inputs[2], true)).map(drop);
+        assert_eq!(third, Err(GpuError::Busy { most: 2 }));
+        assert_eq!(block_on(first.results()).as_ref(), Ok(&alone[0]));
+        let third = block_on(executor.start_values(BATCH, &inputs[2], true)).unwrap();
+        assert_eq!(block_on(second.results()).as_ref(), Ok(&alone[1]));
+        assert_eq!(block_on(third.results()).as_ref(), Ok(&alone[2]));
+    }
+    assert_eq!(gpu.objects(), made, "GPU objects were made by runs");
+    // One picture after two: what was recorded ahead is not for it.
+    let one = &inputs[0][..inputs[0].len() / BATCH as usize];
+    let one = block_on(executor.run(1, one, true)).expect("the run ends");
+    let (scores, of_two) = (one.scores.unwrap(), alone[0].scores.as_ref().unwrap());
+    assert_eq!(scores, of_two[..scores.len()]);
+    assert_eq!(one.best, alone[0].best[..one.best.len()]);
+}
+
+#[test]
+fn batches_of_pictures_under_way_give_what_each_gives_alone() {
+    let model = Model::load("assets/models/mobilenet-v2-dcd-cifar10.safetensors").unwrap();
+    let options = Options { batch: BATCH, ..Options::default() };
+    let mut classifier = block_on(Classifier::on_gpu(&model, gpu::open(), options)).unwrap();
+    // The third is larger than what there is memory for at first.
+    let picture = |width: u32, height: u32, seed: u32| {
+        let levels = (0..3 * width * height).map(|index| (index.wrapping_mul(seed) % 251) as u8);
+        Picture::from_rgb(width, height, levels.collect()).unwrap()
+    };
+    let pictures = [picture(40, 30, 7), picture(64, 64, 11), picture(1800, 1600, 13), picture(33, 90, 17)];
+    let alone: Vec<_> =
+        pictures.iter().flat_map(|picture| block_on(classifier.classify(&[picture])).unwrap()).collect();
+    let first = block_on(classifier.start_batch(&[&pictures[0], &pictures[1]])).unwrap();
+    let second = block_on(classifier.start_batch(&[&pictures[2], &pictures[3]])).unwrap();
+    assert_eq!(block_on(first.guesses()).unwrap(), alone[..2]);
+    assert_eq!(block_on(second.guesses()).unwrap(), alone[2..]);
+    assert!(alone.iter().any(|guesses| guesses != &alone[0]), "the pictures should differ");
+}
