@@ -196,6 +196,8 @@ async function main() {
       const turn = result.page.evaluate((runs) => window.repeat(runs), 1 + chosen.runs);
       const times = await within(turn, `${result.engine} on ${result.network}`);
       result.times_ms.push(...times.slice(1));
+      // Told at once, so that a run that is broken off is not lost.
+      say(`${result.engine} on ${result.network}: ${times.slice(1).map((time) => time.toFixed(1)).join(', ')} ms`);
     });
     if (results.length === 0) break;
     results.push(results.shift()); // nobody is always the first, or after the same one

@@ -97,6 +97,46 @@ describe("the package", { timeout: 600_000 }, () => {
     }
   });
 
+  test("takes a video file frame by frame", async () => {
+    const { playing, last, bitmap: still, size, empty } = await inPage(async () => {
+      const classifier = await Classifier.load(MODEL, { device: "gpu" });
+      const picture = await bitmap("pictures/cat.jpg");
+      const canvas = Object.assign(document.createElement("canvas"), { width: 160, height: 120 });
+      const pen = canvas.getContext("2d");
+      const draw = () => pen.drawImage(picture, 0, 0, 160, 120);
+      draw();
+      const recorder = new MediaRecorder(canvas.captureStream(20), { mimeType: "video/webm" });
+      const parts = [];
+      recorder.addEventListener("dataavailable", ({ data }) => parts.push(data));
+      const stopped = new Promise((resolve) => recorder.addEventListener("stop", resolve));
+      recorder.start();
+      for (let frame = 0; frame < 20; frame++) {
+        draw();
+        await new Promise((resolve) => setTimeout(resolve, 50));
+      }
+      recorder.stop();
+      await stopped;
+      const video = Object.assign(document.createElement("video"), { muted: true });
+      const empty = await kindOf(classifier.classify(video));
+      video.src = URL.createObjectURL(new File(parts, "cat.webm", { type: "video/webm" }));
+      await new Promise((resolve, reject) => {
+        video.addEventListener("loadeddata", resolve);
+        video.addEventListener("error", () => reject(new Error(video.error.message)));
+      });
+      const ended = new Promise((resolve) => video.addEventListener("ended", resolve));
+      await video.play();
+      const playing = await classifier.classify(video);
+      await ended;
+      const [last, frame] = [await classifier.classify(video), await createImageBitmap(video)];
+      return { playing, last, bitmap: await classifier.classify(frame), size: [video.videoWidth, video.videoHeight], empty };
+    });
+    assert.equal(empty.kind, "bad-input");
+    assert.deepEqual(size, [160, 120]);
+    assert.equal(playing.length, 5);
+    // The frame that the video stands on, once as it is and once as a picture: colours may be turned to RGB in two ways.
+    assertSame(last.slice(0, 1), still.slice(0, 1), 2e-2);
+  });
+
   test("turns pictures upright and ignores transparency, as natively", async () => {
     const names = ["decode/orientation-6.jpg", "decode/orientation-3.jpg", "decode/rgba.png", "decode/lossless-alpha.webp"];
     const answers = await inPage(async (names) => {
