@@ -38,8 +38,9 @@ impl Gpu {
                 if let Err(error) = self.device.poll(wgpu::PollType::Wait { submission_index: after, timeout: None }) {
                     return Err(failed(&error));
                 }
+                // A browser goes on by itself.
                 #[cfg(target_arch = "wasm32")]
-                drop(after);
+                let _ = after;
                 done.await.map_err(|error| failed(&error))?
             }
         };
