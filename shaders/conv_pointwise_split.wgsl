@@ -67,21 +67,7 @@ fn accumulate_$map(first_row: u32, groups: u32) {
 #end
     for (var k = share; k < groups; k += WORKGROUP_X) {
         let row = first_row + 4u * step * k;
-#repeat p = 0..TILE_PIXELS
-        let x_$p = $map[place_$p + k];
-#end
-#repeat g = 0..TILE_GROUPS
-        let at_$g = row + group_at($gu);
-        let rows_$g = mat4x4<f32>(
-            weights[at_$g],
-            weights[at_$g + step],
-            weights[at_$g + 2u * step],
-            weights[at_$g + 3u * step],
-        );
-#repeat p = 0..TILE_PIXELS
-        sums_$p[$g] += rows_$g * x_$p;
-#end
-#end
+#import pointwise_product
     }
     gather();
 }

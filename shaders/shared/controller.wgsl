@@ -40,7 +40,8 @@ fn relu6(v: vec4<f32>) -> vec4<f32> {
     return clamp(v, vec4<f32>(0.0), vec4<f32>(6.0));
 }
 
-// a / b of numbers that are small and b > 0: compilers for CPUs divide integers lane by lane, floats all at once.
+// a / b for a below a million and b > 0, where the half outweighs all that a float division may be off: compilers for CPUs
+// divide integers lane by lane, floats all at once.
 fn quotient(a: u32, b: u32) -> u32 {
     return u32((f32(a) + 0.5) / f32(b));
 }

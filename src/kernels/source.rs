@@ -8,7 +8,7 @@
 use super::Kernel;
 
 /// The files that kernels may import, by name.
-const SHARED: [(&str, &str); 9] = [
+const SHARED: [(&str, &str); 10] = [
     ("activation", include_str!("../../shaders/shared/activation.wgsl")),
     ("controller", include_str!("../../shaders/shared/controller.wgsl")),
     ("controller_assemble", include_str!("../../shaders/shared/controller_assemble.wgsl")),
@@ -16,6 +16,7 @@ const SHARED: [(&str, &str); 9] = [
     ("dense_plain", include_str!("../../shaders/shared/dense_plain.wgsl")),
     ("pointwise", include_str!("../../shaders/shared/pointwise.wgsl")),
     ("pointwise_plain", include_str!("../../shaders/shared/pointwise_plain.wgsl")),
+    ("pointwise_product", include_str!("../../shaders/shared/pointwise_product.wgsl")),
     ("pool_sums", include_str!("../../shaders/shared/pool_sums.wgsl")),
     ("tile", include_str!("../../shaders/shared/tile.wgsl")),
 ];

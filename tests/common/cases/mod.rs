@@ -24,7 +24,7 @@ const POOLINGS: [Option<Pooling>; 3] = [None, Some(Pooling::Global), Some(Poolin
 
 /// A kernel's cases.
 ///
-/// The preparation of pictures has none: its sizes follow from the picture, and no plan launches it. `tests/preparation.rs` has.
+/// The preparation of pictures has none: its sizes follow from the picture, and no plan launches it. `tests/preparation.rs` has its own.
 pub fn of(kernel: Kernel) -> Vec<Case> {
     match kernel {
         Kernel::Assemble => dynamic::assemble(),
