@@ -38,7 +38,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--grow-at", type=int, nargs=2, default=(60_000, 360_000), help="pictures after which the size grows")
     parser.add_argument("--light-after", type=int, default=500_000, help="pictures after which augmentation is light")
     parser.add_argument("--rest", type=int, default=0, help="leading entries of `features` that rest after the first size")
-    parser.add_argument("--still-norms", action="store_true", help="batch norms keep their statistics: a quarter faster, for small rates")
+    parser.add_argument("--still-norms", action="store_true", help="batch norms keep their statistics: faster steps, for small rates")
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--rate", type=float, default=1e-3)
     parser.add_argument("--decay", type=float, default=0.02)
@@ -149,6 +149,8 @@ def main() -> None:
             true_statistics(parent, images[pick[:4096]], options.sizes[0])
             if kind == options.kind:
                 model = parent
+            elif kind == "dcd":
+                raise SystemExit(f"{options.parent} is a dynamic network, which a static one cannot continue")
             else:
                 start_from_static(model, parent, enlarge(images[pick[:512]], options.sizes[0]))
         else:
