@@ -9,6 +9,8 @@
 //
 // Either M·Q or P·M is made first, the one on the narrower side, in the workgroup's memory.
 
+#import storage
+
 struct Params {
     in_groups: u32,
     out_groups: u32,
@@ -17,9 +19,9 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> weights: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> weights: array<Stored>;
 @group(0) @binding(2) var<storage, read> heads: array<vec4<f32>>;
-@group(0) @binding(3) var<storage, read_write> assembled: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read_write> assembled: array<Stored>;
 
 override WORKGROUP_X: u32 = 64u;
 // At least 4·latent_groups.
@@ -48,16 +50,16 @@ fn rows(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         let row = heads_at(picture) + l * params.latent_groups;
         var total = vec4<f32>(0.0);
         if makes_bias {
-            total.x = weights[q_offset_at() + params.latent_groups + l / 4u][l % 4u];
+            total.x = from_stored(weights[q_offset_at() + params.latent_groups + l / 4u])[l % 4u];
             for (var j = 0u; j < params.latent_groups; j++) {
-                total.x += dot(heads[row + j], weights[q_offset_at() + j]);
+                total.x += dot(heads[row + j], from_stored(weights[q_offset_at() + j]));
             }
         } else {
             for (var j = 0u; j < params.latent_groups; j++) {
                 let m = heads[row + j];
                 let q = q_at() + 4u * j * params.in_groups + group;
-                total += m.x * weights[q] + m.y * weights[q + params.in_groups]
-                    + m.z * weights[q + 2u * params.in_groups] + m.w * weights[q + 3u * params.in_groups];
+                total += m.x * from_stored(weights[q]) + m.y * from_stored(weights[q + params.in_groups])
+                    + m.z * from_stored(weights[q + 2u * params.in_groups]) + m.w * from_stored(weights[q + 3u * params.in_groups]);
             }
         }
         product[l] = total;
@@ -70,7 +72,7 @@ fn rows(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         var sum2 = vec4<f32>(0.0);
         var sum3 = vec4<f32>(0.0);
         for (var l = 0u; l < latent; l++) {
-            let p = weights[p_at() + l * params.out_groups + n];
+            let p = from_stored(weights[p_at() + l * params.out_groups + n]);
             let t = product[l];
             sum0 += p * t.x;
             sum1 += p * t.y;
@@ -78,15 +80,15 @@ fn rows(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
             sum3 += p * t.w;
         }
         if makes_bias {
-            assembled[assembled_at(picture) + bias_at() + n] = weights[bias_at() + n] + sum0;
+            assembled[assembled_at(picture) + bias_at() + n] = to_stored(from_stored(weights[bias_at() + n]) + sum0);
         } else {
             let lambda = heads[lambda_at(picture) + n];
             let w = 4u * group * params.out_groups + n;
             let out = assembled_at(picture) + w;
-            assembled[out] = lambda * weights[w] + sum0;
-            assembled[out + params.out_groups] = lambda * weights[w + params.out_groups] + sum1;
-            assembled[out + 2u * params.out_groups] = lambda * weights[w + 2u * params.out_groups] + sum2;
-            assembled[out + 3u * params.out_groups] = lambda * weights[w + 3u * params.out_groups] + sum3;
+            assembled[out] = to_stored(lambda * from_stored(weights[w]) + sum0);
+            assembled[out + params.out_groups] = to_stored(lambda * from_stored(weights[w + params.out_groups]) + sum1);
+            assembled[out + 2u * params.out_groups] = to_stored(lambda * from_stored(weights[w + 2u * params.out_groups]) + sum2);
+            assembled[out + 3u * params.out_groups] = to_stored(lambda * from_stored(weights[w + 3u * params.out_groups]) + sum3);
         }
     }
 }
@@ -102,7 +104,7 @@ fn columns(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocatio
         var total = vec4<f32>(0.0);
         for (var l = 0u; l < latent; l++) {
             let m = heads[heads_at(picture) + l * params.latent_groups + j / 4u][j % 4u];
-            total += weights[p_at() + l * params.out_groups + n] * m;
+            total += from_stored(weights[p_at() + l * params.out_groups + n]) * m;
         }
         product[j] = total;
     }
@@ -116,7 +118,7 @@ fn columns(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocatio
         var sum3 = vec4<f32>(0.0);
         for (var j = 0u; j < latent; j++) {
             let t = product[j];
-            let q = weights[q_at() + j * params.in_groups + k];
+            let q = from_stored(weights[q_at() + j * params.in_groups + k]);
             sum0 += t * q.x;
             sum1 += t * q.y;
             sum2 += t * q.z;
@@ -124,19 +126,19 @@ fn columns(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocatio
         }
         let w = 4u * k * params.out_groups + n;
         let out = assembled_at(picture) + w;
-        assembled[out] = lambda * weights[w] + sum0;
-        assembled[out + params.out_groups] = lambda * weights[w + params.out_groups] + sum1;
-        assembled[out + 2u * params.out_groups] = lambda * weights[w + 2u * params.out_groups] + sum2;
-        assembled[out + 3u * params.out_groups] = lambda * weights[w + 3u * params.out_groups] + sum3;
+        assembled[out] = to_stored(lambda * from_stored(weights[w]) + sum0);
+        assembled[out + params.out_groups] = to_stored(lambda * from_stored(weights[w + params.out_groups]) + sum1);
+        assembled[out + 2u * params.out_groups] = to_stored(lambda * from_stored(weights[w + 2u * params.out_groups]) + sum2);
+        assembled[out + 3u * params.out_groups] = to_stored(lambda * from_stored(weights[w + 3u * params.out_groups]) + sum3);
     }
 
     if lane == 0u {
-        var total = weights[bias_at() + n];
+        var total = from_stored(weights[bias_at() + n]);
         for (var j = 0u; j < latent; j++) {
-            total += product[j] * weights[q_offset_at() + j / 4u][j % 4u];
-            let offset = weights[q_offset_at() + params.latent_groups + j / 4u][j % 4u];
-            total += weights[p_at() + j * params.out_groups + n] * offset;
+            total += product[j] * from_stored(weights[q_offset_at() + j / 4u])[j % 4u];
+            let offset = from_stored(weights[q_offset_at() + params.latent_groups + j / 4u])[j % 4u];
+            total += from_stored(weights[p_at() + j * params.out_groups + n]) * offset;
         }
-        assembled[assembled_at(picture) + bias_at() + n] = total;
+        assembled[assembled_at(picture) + bias_at() + n] = to_stored(total);
     }
 }

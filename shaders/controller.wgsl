@@ -1,5 +1,6 @@
 // The controller of a dynamic convolution; each workgroup makes its own share of the heads.
 
+#import storage
 #import controller
 
 struct Params {
@@ -15,7 +16,7 @@ struct Params {
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> partials: array<vec4<f32>>;
-@group(0) @binding(2) var<storage, read> weights: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read> weights: array<Stored>;
 @group(0) @binding(3) var<storage, read_write> heads: array<vec4<f32>>;
 
 fn heads_of(part: u32) -> u32 {

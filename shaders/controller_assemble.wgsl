@@ -39,7 +39,7 @@ fn multiply_p(invocation: Invocation) {
         let j = item / width;
         var sums = mat4x4<f32>();
         for (var l = 0u; l < latent_width(); l++) {
-            let p = weights[p_at() + l * width + n];
+            let p = from_stored(weights[p_at() + l * width + n]);
             let m = own_heads[l * params.latent_groups + j];
             sums[0] += p * m.x;
             sums[1] += p * m.y;

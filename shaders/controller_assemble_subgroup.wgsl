@@ -49,7 +49,7 @@ fn multiply_p(invocation: Invocation) {
             var sums_$j = mat4x4<f32>();
 #end
             for (var l = 0u; l < latent_width(); l++) {
-                let p = weights[p_at() + l * width + n];
+                let p = from_stored(weights[p_at() + l * width + n]);
                 let own = own_heads[l * params.latent_groups + columns];
 #repeat j = 0..4
                 let m_$j = subgroupBroadcast(own, $ju);

@@ -30,10 +30,10 @@ fn accumulate() {
 #repeat p = 0..TILE_PIXELS
         let x_$p = load($pu, tap / params.kernel, tap % params.kernel, n % params.in_groups);
 #end
-        let row_x = weights[at];
-        let row_y = weights[at + step];
-        let row_z = weights[at + 2u * step];
-        let row_w = weights[at + 3u * step];
+        let row_x = from_stored(weights[at]);
+        let row_y = from_stored(weights[at + step]);
+        let row_z = from_stored(weights[at + 2u * step]);
+        let row_w = from_stored(weights[at + 3u * step]);
 #repeat g = 0..TILE_GROUPS
 #repeat c = x y z w
         let row_$c_$g = subgroupBroadcast(row_$c, $gu);

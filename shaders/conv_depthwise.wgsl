@@ -7,6 +7,7 @@
 //
 // One invocation computes one channel group of a tile: four neighbouring columns of `tile_rows` rows.
 
+#import storage
 #import activation
 #import pool_sums
 
@@ -26,9 +27,9 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> input: array<vec4<f32>>;
-@group(0) @binding(2) var<storage, read> weights: array<vec4<f32>>;
-@group(0) @binding(3) var<storage, read_write> output: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> input: array<Stored>;
+@group(0) @binding(2) var<storage, read> weights: array<Stored>;
+@group(0) @binding(3) var<storage, read_write> output: array<Stored>;
 @group(0) @binding(4) var<storage, read_write> partials: array<vec4<f32>>;
 
 override KERNEL: u32 = 3u;
@@ -42,14 +43,14 @@ fn load(picture: u32, row: i32, column: i32, group: u32) -> vec4<f32> {
         return vec4<f32>(0.0);
     }
     let pixel = (picture * params.in_height + u32(row)) * params.in_width + u32(column);
-    return input[pixel * params.groups + group];
+    return from_stored(input[pixel * params.groups + group]);
 }
 
 fn store(picture: u32, row: u32, column: u32, group: u32, sum: vec4<f32>) {
     if column >= params.out_width { return; }
-    let value = activate(sum + weights[KERNEL * KERNEL * params.groups + group]);
+    let value = activate(sum + from_stored(weights[KERNEL * KERNEL * params.groups + group]));
     let pixel = (picture * params.out_height + row) * params.out_width + column;
-    output[pixel * params.groups + group] = value;
+    output[pixel * params.groups + group] = to_stored(value);
     add_to_bins(row, column, params.out_height, params.out_width, value);
 }
 
@@ -78,7 +79,7 @@ fn compute_tile(id: vec3<u32>) -> bool {
         var sum3 = vec4<f32>(0.0);
         for (var i = 0u; i < KERNEL; i++) {
             for (var j = 0u; j < KERNEL; j++) {
-                let weight = weights[(i * KERNEL + j) * params.groups + group];
+                let weight = from_stored(weights[(i * KERNEL + j) * params.groups + group]);
                 let y = top + i32(i);
                 let x = left + i32(j);
                 sum0 += weight * load(id.z, y, x, group);
@@ -117,7 +118,7 @@ fn load_row(picture: u32, row: i32, left: i32, group: u32) {
 #repeat c = 0..9
     if $cu < 3u * STRIDE + 3u {
         let column = left + $c;
-        let value = input[(first + u32(clamp(column, 0, right))) * params.groups + group];
+        let value = from_stored(input[(first + u32(clamp(column, 0, right))) * params.groups + group]);
         x[$c] = select(vec4<f32>(0.0), value, inside & (column >= 0) & (column <= right));
     }
 #end
@@ -140,7 +141,7 @@ fn roll(id: vec3<u32>) -> bool {
     let rows = min(params.tile_rows, params.out_height - first_row);
     let left = i32(column * STRIDE) - i32(params.pad_left);
 #repeat t = 0..9
-    taps[$t] = weights[$tu * params.groups + group];
+    taps[$t] = from_stored(weights[$tu * params.groups + group]);
 #end
 #repeat c = 0..4
     // Rows under way: the next to be finished, and at stride 1 the one after.

@@ -45,12 +45,12 @@ fn accumulate_$map(first_row: u32, groups: u32) {
     var at = first_row + group_at(lane % TILE_GROUPS);
     for (var k = 0u; k < groups; k++) {
 #repeat p = 0..TILE_PIXELS
-        let x_$p = $map[place_$p + k];
+        let x_$p = from_stored($map[place_$p + k]);
 #end
-        let row_x = weights[at];
-        let row_y = weights[at + step];
-        let row_z = weights[at + 2u * step];
-        let row_w = weights[at + 3u * step];
+        let row_x = from_stored(weights[at]);
+        let row_y = from_stored(weights[at + step]);
+        let row_z = from_stored(weights[at + 2u * step]);
+        let row_w = from_stored(weights[at + 3u * step]);
 #repeat g = 0..TILE_GROUPS
 #repeat c = x y z w
         let row_$c_$g = subgroupBroadcast(row_$c, $gu);

@@ -54,14 +54,14 @@ fn accumulate_$map(first_row: u32, groups: u32) {
         for (var item = lane; item < TILE_INPUTS * WORKGROUP_Y; item += lanes) {
             let k = first + item % DEPTH;
             let near = min(first_pixel + item / DEPTH, pixels - 1u);
-            let value = $map[(picture * pixels + near) * groups + min(k, groups - 1u)];
+            let value = from_stored($map[(picture * pixels + near) * groups + min(k, groups - 1u)]);
             // Past the last group zeros meet weights that do not matter.
             inputs[item / TILE_INPUTS][item % TILE_INPUTS] = select(vec4<f32>(0.0), value, k < groups);
         }
         for (var item = lane; item < TILE_WEIGHTS * WORKGROUP_X; item += lanes) {
             let row = min(4u * first + item / across, 4u * groups - 1u);
             let column = item % across;
-            let value = weights[first_row + row * step + min(first_group + column, step - 1u)];
+            let value = from_stored(weights[first_row + row * step + min(first_group + column, step - 1u)]);
             tile_weights[column / TILE_GROUPS][item / across * TILE_GROUPS + column % TILE_GROUPS] = value;
         }
         workgroupBarrier();

@@ -7,6 +7,8 @@
 //
 // One invocation owns one latent group of one pixel; a workgroup owns all groups of TILE pixels.
 
+#import storage
+
 struct Params {
     pixels: u32,
     in_groups: u32,
@@ -15,10 +17,10 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> input: array<vec4<f32>>;
-@group(0) @binding(2) var<storage, read> weights: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> input: array<Stored>;
+@group(0) @binding(2) var<storage, read> weights: array<Stored>;
 @group(0) @binding(3) var<storage, read> heads: array<vec4<f32>>;
-@group(0) @binding(4) var<storage, read_write> latent: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read_write> latent: array<Stored>;
 
 override LATENT_GROUPS: u32 = 1u;
 override TILE: u32 = 16u;
@@ -33,18 +35,18 @@ fn latent_map(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invoca
     let offsets = 4u * params.in_groups * LATENT_GROUPS;
     // Past the last pixel the last one is computed again, so that every invocation reaches the barrier.
     let place = (picture * params.pixels + min(pixel, params.pixels - 1u)) * params.in_groups;
-    var z = weights[offsets + group];
+    var z = from_stored(weights[offsets + group]);
     for (var k = 0u; k < params.in_groups; k++) {
-        let x = input[place + k];
+        let x = from_stored(input[place + k]);
         let q = 4u * k * LATENT_GROUPS + group;
-        z += x.x * weights[q] + x.y * weights[q + LATENT_GROUPS]
-            + x.z * weights[q + 2u * LATENT_GROUPS] + x.w * weights[q + 3u * LATENT_GROUPS];
+        z += x.x * from_stored(weights[q]) + x.y * from_stored(weights[q + LATENT_GROUPS])
+            + x.z * from_stored(weights[q + 2u * LATENT_GROUPS]) + x.w * from_stored(weights[q + 3u * LATENT_GROUPS]);
     }
     compressed[lane.y * LATENT_GROUPS + group] = z;
     workgroupBarrier();
 
     if pixel >= params.pixels { return; }
-    var t = weights[offsets + LATENT_GROUPS + group];
+    var t = from_stored(weights[offsets + LATENT_GROUPS + group]);
     let rows = picture * params.heads_stride + 4u * group * LATENT_GROUPS;
     for (var j = 0u; j < LATENT_GROUPS; j++) {
         let c = compressed[lane.y * LATENT_GROUPS + j];
@@ -55,5 +57,5 @@ fn latent_map(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invoca
             dot(heads[rows + 3u * LATENT_GROUPS + j], c),
         );
     }
-    latent[(picture * params.pixels + pixel) * LATENT_GROUPS + group] = t;
+    latent[(picture * params.pixels + pixel) * LATENT_GROUPS + group] = to_stored(t);
 }

@@ -8,6 +8,8 @@
 // One invocation computes all of at most 16 latent groups at TILE_PIXELS neighbouring pixels. The first eight invocations of
 // a subgroup load two groups' weights each and hand them round.
 
+#import storage
+
 struct Params {
     pixels: u32,
     in_groups: u32,
@@ -16,10 +18,10 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> input: array<vec4<f32>>;
-@group(0) @binding(2) var<storage, read> weights: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> input: array<Stored>;
+@group(0) @binding(2) var<storage, read> weights: array<Stored>;
 @group(0) @binding(3) var<storage, read> heads: array<vec4<f32>>;
-@group(0) @binding(4) var<storage, read_write> latent: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read_write> latent: array<Stored>;
 
 override LATENT_GROUPS: u32 = 1u;
 override WORKGROUP_X: u32 = 8u;
@@ -46,8 +48,8 @@ fn latent_map(
 #repeat p = 0..TILE_PIXELS
     let pixel_$p = picture * params.pixels + min(pixel + $pu, params.pixels - 1u);
 #end
-    let offset_a = weights[offsets + group_a];
-    let offset_b = weights[offsets + group_b];
+    let offset_a = from_stored(weights[offsets + group_a]);
+    let offset_b = from_stored(weights[offsets + group_b]);
 #repeat g = 0..16
     if $gu < LATENT_GROUPS {
         let offset = subgroupBroadcast(select(offset_a, offset_b, $gu >= 8u), $gu % 8u);
@@ -59,12 +61,12 @@ fn latent_map(
     var row = 0u;
     for (var k = 0u; k < params.in_groups; k++) {
 #repeat p = 0..TILE_PIXELS
-        let x_$p = input[pixel_$p * params.in_groups + k];
+        let x_$p = from_stored(input[pixel_$p * params.in_groups + k]);
 #end
 #repeat c = x y z w
-        let a_$c = weights[row + group_a];
+        let a_$c = from_stored(weights[row + group_a]);
         var b_$c = a_$c;
-        if LATENT_GROUPS > 8u { b_$c = weights[row + group_b]; }
+        if LATENT_GROUPS > 8u { b_$c = from_stored(weights[row + group_b]); }
         row += LATENT_GROUPS;
 #repeat g = 0..16
         if $gu < LATENT_GROUPS {
@@ -80,7 +82,7 @@ fn latent_map(
     let matrix = picture * params.heads_stride;
     for (var group = 0u; group < LATENT_GROUPS; group++) {
 #repeat p = 0..TILE_PIXELS
-        var t_$p = weights[offsets + LATENT_GROUPS + group];
+        var t_$p = from_stored(weights[offsets + LATENT_GROUPS + group]);
 #end
 #repeat c = 0..4
         let row_$c = matrix + (4u * group + $cu) * LATENT_GROUPS;
@@ -98,7 +100,7 @@ fn latent_map(
 #end
 #repeat p = 0..TILE_PIXELS
         if pixel + $pu < params.pixels {
-            latent[pixel_$p * LATENT_GROUPS + group] = t_$p;
+            latent[pixel_$p * LATENT_GROUPS + group] = to_stored(t_$p);
         }
 #end
     }

@@ -9,6 +9,7 @@
 //
 // A workgroup makes GROUPS output groups; SPLITS invocations share each one's sum.
 
+#import storage
 #import activation
 
 struct Params {
@@ -19,10 +20,10 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> input: array<vec4<f32>>;
-@group(0) @binding(2) var<storage, read> weights: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> input: array<Stored>;
+@group(0) @binding(2) var<storage, read> weights: array<Stored>;
 @group(0) @binding(3) var<storage, read> heads: array<vec4<f32>>;
-@group(0) @binding(4) var<storage, read> latent: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read> latent: array<Stored>;
 @group(0) @binding(5) var<storage, read_write> output: array<vec4<f32>>;
 
 override GROUPS: u32 = 8u;
@@ -33,7 +34,12 @@ var<workgroup> sums: array<vec4<f32>, GROUPS * SPLITS>;
 fn weight_rows(row: u32, group: u32) -> mat4x4<f32> {
     let at = row * params.out_groups + group;
     let step = params.out_groups;
-    return mat4x4<f32>(weights[at], weights[at + step], weights[at + 2u * step], weights[at + 3u * step]);
+    return mat4x4<f32>(
+        from_stored(weights[at]),
+        from_stored(weights[at + step]),
+        from_stored(weights[at + 2u * step]),
+        from_stored(weights[at + 3u * step]),
+    );
 }
 
 // Adds up this invocation's part of its group, shares it, and gives the whole sum.
@@ -41,7 +47,7 @@ fn product(picture: u32, group: u32, lane: vec3<u32>) -> vec4<f32> {
     var part = vec4<f32>(0.0);
     if group < params.out_groups {
         for (var k = lane.y; k < params.in_groups; k += SPLITS) {
-            part += weight_rows(4u * k, group) * input[picture * params.in_groups + k];
+            part += weight_rows(4u * k, group) * from_stored(input[picture * params.in_groups + k]);
         }
     }
     sums[lane.y * GROUPS + lane.x] = part;
@@ -58,7 +64,7 @@ fn plain(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_
     let group = workgroup.x * GROUPS + lane.x;
     let total = product(workgroup.z, group, lane);
     if lane.y != 0u || group >= params.out_groups { return; }
-    let bias = weights[4u * params.in_groups * params.out_groups + group];
+    let bias = from_stored(weights[4u * params.in_groups * params.out_groups + group]);
     output[workgroup.z * params.out_groups + group] = activate(total + bias);
 }
 
@@ -69,12 +75,12 @@ fn branch(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation
     let total = product(picture, group, lane);
     if lane.y != 0u || group >= params.out_groups { return; }
     let first_latent_row = 4u * params.in_groups + 1u;
-    let scaled_bias = weights[(first_latent_row + 4u * params.latent_groups) * params.out_groups + group];
+    let scaled_bias = from_stored(weights[(first_latent_row + 4u * params.latent_groups) * params.out_groups + group]);
     let lambda = heads[picture * (params.lambda_offset + params.out_groups) + params.lambda_offset + group];
     var sum = lambda * (total + scaled_bias);
     for (var k = 0u; k < params.latent_groups; k++) {
-        sum += weight_rows(first_latent_row + 4u * k, group) * latent[picture * params.latent_groups + k];
+        sum += weight_rows(first_latent_row + 4u * k, group) * from_stored(latent[picture * params.latent_groups + k]);
     }
-    let bias = weights[4u * params.in_groups * params.out_groups + group];
+    let bias = from_stored(weights[4u * params.in_groups * params.out_groups + group]);
     output[picture * params.out_groups + group] = activate(sum + bias);
 }

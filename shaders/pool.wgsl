@@ -6,6 +6,7 @@
 // partials [picture][slot][bin][groups]       sums; `sum` makes one slot for each row
 // means    [picture][bin][groups]
 
+#import storage
 #import pool_sums
 
 struct Params {
@@ -16,10 +17,10 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> map: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> map: array<Stored>;
 @group(0) @binding(2) var<storage, read_write> row_sums: array<vec4<f32>>;
 @group(0) @binding(3) var<storage, read> partials: array<vec4<f32>>;
-@group(0) @binding(4) var<storage, read_write> means: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read_write> means: array<Stored>;
 
 override WORKGROUP_X: u32 = 64u;
 
@@ -31,7 +32,7 @@ fn sum(@builtin(global_invocation_id) id: vec3<u32>) {
     if group >= params.groups || row >= params.height { return; }
     for (var column = 0u; column < params.width; column++) {
         let pixel = (id.z * params.height + row) * params.width + column;
-        add_to_bins(row, column, params.height, params.width, map[pixel * params.groups + group]);
+        add_to_bins(row, column, params.height, params.width, from_stored(map[pixel * params.groups + group]));
     }
     let bins = POOL_BINS * POOL_BINS;
     for (var bin = 0u; bin < bins; bin++) {
@@ -50,5 +51,5 @@ fn finish(@builtin(global_invocation_id) id: vec3<u32>) {
     }
     let rows = (params.height + POOL_BINS - 1u) / POOL_BINS;
     let columns = (params.width + POOL_BINS - 1u) / POOL_BINS;
-    means[id.z * bins * params.groups + id.x] = total / f32(rows * columns);
+    means[id.z * bins * params.groups + id.x] = to_stored(total / f32(rows * columns));
 }

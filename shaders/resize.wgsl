@@ -9,6 +9,8 @@
 // narrowed     [rows][crop]      read by `vertical`
 // normalised   [crop][crop]      vec4 of red, green, blue and zero, from element `first_pixel` on
 
+#import storage
+
 struct Params {
     columns: u32,
     rows: u32,
@@ -32,7 +34,7 @@ struct Params {
 @group(0) @binding(1) var<storage, read> source: array<u32>;
 @group(0) @binding(2) var<storage, read_write> narrowed_out: array<u32>;
 @group(0) @binding(3) var<storage, read> narrowed: array<u32>;
-@group(0) @binding(4) var<storage, read_write> normalised: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read_write> normalised: array<Stored>;
 
 override WORKGROUP_X: u32 = 8u;
 override WORKGROUP_Y: u32 = 8u;
@@ -104,5 +106,5 @@ fn vertical(@builtin(global_invocation_id) id: vec3<u32>) {
     let mean = vec3<f32>(params.mean_red, params.mean_green, params.mean_blue);
     let deviation = vec3<f32>(params.deviation_red, params.deviation_green, params.deviation_blue);
     let rgb = (levels(sum) / 255.0 - mean) / deviation;
-    normalised[params.first_pixel + row * params.crop + column] = vec4<f32>(rgb, 0.0);
+    normalised[params.first_pixel + row * params.crop + column] = to_stored(vec4<f32>(rgb, 0.0));
 }

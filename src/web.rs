@@ -11,7 +11,7 @@ use wasm_bindgen_futures::future_to_promise;
 use crate::classifier::{self, Classifier, ClassifierError, Probe};
 use crate::exec::gpu::{Frame, Gpu, GpuChoice, GpuError, Pixels};
 use crate::lower::{LowerError, Options};
-use crate::model::Model;
+use crate::model::{Model, Precision};
 use crate::plan::Insight;
 use crate::profile::{Profile, ProfileError, Profiler};
 use crate::tensor::Tensor;
@@ -69,15 +69,16 @@ pub struct Engine {
 
 #[wasm_bindgen]
 impl Engine {
-    /// Prepares the model of a file's bytes on a device, or on the CPU.
+    /// Prepares the model of a file's bytes on a device, or on the CPU; with `half` its maps and weights are stored as f16.
     ///
     /// # Errors
     /// When the bytes are no model, or the device cannot be made ready for it.
-    pub async fn load(bytes: Vec<u8>, top: u32, device: Option<Device>) -> Result<Engine, JsValue> {
+    pub async fn load(bytes: Vec<u8>, top: u32, half: bool, device: Option<Device>) -> Result<Engine, JsValue> {
         tell_panics();
         let model = Model::from_bytes("model", &bytes).map_err(|error| failure("bad-model", &error.to_string()))?;
         drop(bytes);
-        let options = Options { top, insight: true, ..Options::default() };
+        let precision = if half { Precision::F16 } else { Precision::F32 };
+        let options = Options { top, precision, insight: true, ..Options::default() };
         let classifier = match device {
             Some(Device(gpu)) => Classifier::on_gpu(&model, gpu, options).await,
             None => Classifier::new(&model, &classifier::Device::Cpu, options).await,
@@ -207,6 +208,7 @@ fn describe(model: &Model, classifier: &Classifier) -> String {
         "dynamicLayers": plan.dynamic.len(),
         "parameters": model.graph().parameter_count(),
         "launches": plan.passes.len(),
+        "precision": plan.precision,
     });
     facts.to_string()
 }

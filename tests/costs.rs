@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use common::cases;
 use common::suite::{BATCH, Case, Output, Word};
 use dynaconv::kernels::resize::Resize;
-use dynaconv::kernels::{Access, Arguments, Cost, Kernel, Scalar, run_twin};
+use dynaconv::kernels::{Access, Arguments, Cost, Kernel, Precision, Scalar, run_twin};
 use dynaconv::picture::{Filter, Preprocess};
 
 /// Operations since the last count.
@@ -138,11 +138,16 @@ fn count(case: &Case) -> Cost {
     let mut next = FIRST;
     let mut reads = Vec::new();
     let mut writes = Vec::new();
+    // Origins of words that are f32 in every precision.
+    let mut single = Vec::new();
     for (_, name, access) in bindings {
         if access == Access::Read {
             let (_, values) = case.inputs.iter().find(|(n, _)| *n == name).expect(name);
             let words = values.iter().zip(next..).map(|(value, origin)| Counted { value: *value, origin });
             let mut words: Vec<_> = words.collect();
+            if !spec.stored.contains(&name) {
+                single.push(next as usize..next as usize + words.len());
+            }
             next += words.len() as u32;
             words.resize(words.len().next_multiple_of(4), Counted::ZERO);
             reads.push((name, words));
@@ -166,16 +171,21 @@ fn count(case: &Case) -> Cost {
     }
     run_twin(&case.dispatch, arguments);
     let flops = FLOPS.load(Relaxed);
-    let mut bytes_written = 0;
-    for word in writes.iter().flat_map(|(_, words)| words) {
-        bytes_written += if word.origin == UNWRITTEN { 0 } else { 4 };
-        if word.origin >= FIRST {
-            // It was copied.
-            word.used();
+    let (mut bytes_written, mut single_written) = (0, 0);
+    for (name, words) in &writes {
+        for word in words.iter().filter(|word| word.origin != UNWRITTEN) {
+            bytes_written += 4;
+            single_written += if spec.stored.contains(name) { 0 } else { 4 };
+            if word.origin >= FIRST {
+                // It was copied.
+                word.used();
+            }
         }
     }
-    let used = USED[FIRST as usize..next as usize].iter().filter(|used| used.load(Relaxed)).count();
-    Cost { flops, bytes_read: 4 * used as u64, bytes_written }
+    let used = |words: &[AtomicBool]| 4 * words.iter().filter(|used| used.load(Relaxed)).count() as u64;
+    let bytes_read = used(&USED[FIRST as usize..next as usize]);
+    let single_read = single.into_iter().map(|words| used(&USED[words])).sum();
+    Cost { flops, bytes_read, bytes_written, single_read, single_written }
 }
 
 /// Both launches of resizes that narrow, widen and keep sizes: no plan has them, so the suites of plans have no such cases.
@@ -236,8 +246,24 @@ fn a_wrong_cost_is_seen() {
     let _one_at_a_time = COUNTING.lock();
     let case = cases::of(Kernel::Linear).into_iter().next().expect("a case");
     let counted = count(&case);
-    let Cost { flops, bytes_read, bytes_written } = case.dispatch.cost;
+    let Cost { flops, bytes_read, bytes_written, .. } = case.dispatch.cost;
     assert_eq!(counted, case.dispatch.cost);
     assert!(flops > 0 && bytes_read > 0 && bytes_written > 0 && BATCH > 1);
     assert_ne!(counted, Cost { flops: 2 * flops, ..case.dispatch.cost });
+}
+
+#[test]
+fn what_is_stored_as_halves_costs_half_the_bytes() {
+    let single = cases::of(Kernel::ConvPointwise).into_iter().find(|case| case.dispatch.entry == "branch_pooled");
+    let single = single.expect("a case").dispatch;
+    let half = single.clone().stored_as(Precision::F16);
+    let Cost { flops, bytes_read, bytes_written, single_read, single_written } = single.cost;
+    assert!(single_read > 0 && single_written > 0);
+    let expected = Cost {
+        bytes_read: (bytes_read - single_read) / 2 + single_read,
+        bytes_written: (bytes_written - single_written) / 2 + single_written,
+        ..single.cost
+    };
+    assert_eq!((half.cost, half.cost.flops), (expected, flops));
+    assert_eq!(half.stored_as(Precision::F32), single);
 }

@@ -20,7 +20,7 @@ mod shader_faults {
     use super::{BATCH, Case, cases_of, convolution, dynamic, failures, plan, vector};
     use crate::common::cases::roof;
     use crate::common::suite::gpu;
-    use dynaconv::kernels::{Kernel, wgsl};
+    use dynaconv::kernels::{Kernel, Precision, wgsl};
 
     /// What is wrong, in which entry point it must show, and the text that makes it wrong.
     type Fault = (&'static str, &'static str, &'static str, &'static str);
@@ -28,13 +28,13 @@ mod shader_faults {
     fn must_be_caught(kernel: Kernel, cases: fn() -> Vec<Case>, faults: &[Fault]) {
         let gpu = gpu::open();
         for (what, entry, right, wrong) in faults {
-            let text = wgsl(kernel);
+            let text = wgsl(kernel, Precision::F32);
             assert!(text.contains(right), "{}: the text of `{what}` is out of date: {right}", kernel.spec().stem);
             let text = text.replacen(right, wrong, 1);
             // The first few cases show most faults; compiling pipelines for all would take long.
             let caught = cases_of(cases, entry).chunks(3).any(|cases| {
                 let plan = plan(cases);
-                let mut executor = gpu::executor(&gpu, plan.clone(), &|_| text.clone());
+                let mut executor = gpu::executor(&gpu, plan.clone(), &|_, _| text.clone());
                 !failures(cases, &plan, &mut executor, BATCH).is_empty()
             });
             assert!(caught, "{}: `{what}` was not caught", kernel.spec().stem);

@@ -5,11 +5,20 @@ mod common;
 use common::cases;
 use common::suite::{BATCH, Case, failures, plan};
 use dynaconv::exec::cpu::CpuExecutor;
-use dynaconv::kernels::Kernel;
+use dynaconv::kernels::{Kernel, Precision};
+
+/// Runs a kernel's cases in each precision that it has.
+fn check(kernel: Kernel) {
+    for precision in Precision::ALL {
+        if precision == Precision::F32 || !kernel.spec().stored.is_empty() {
+            check_stored_as(kernel, precision);
+        }
+    }
+}
 
 /// Runs a kernel's cases on both runtimes: on the whole batch, on a part of it, and on the whole again.
-fn check(kernel: Kernel) {
-    let cases = cases::of(kernel);
+fn check_stored_as(kernel: Kernel, precision: Precision) {
+    let cases: Vec<Case> = cases::of(kernel).into_iter().map(|case| case.stored_as(precision)).collect();
     let plan = plan(&cases);
     let twin = CpuExecutor::new(plan.clone()).expect("the plan is valid");
     let mut runtimes: Vec<(&str, Box<dyn common::suite::Runtime>)> = vec![("twin", Box::new(twin))];
@@ -27,7 +36,7 @@ fn check(kernel: Kernel) {
     for (name, runtime) in &mut runtimes {
         for pictures in [BATCH, 1, BATCH - 1, BATCH] {
             let failed = failures(&cases, &plan, runtime.as_mut(), pictures);
-            all.extend(failed.into_iter().map(|failure| format!("{name}: {failure}")));
+            all.extend(failed.into_iter().map(|failure| format!("{name}, {}: {failure}", precision.name())));
         }
     }
     assert!(

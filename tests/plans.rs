@@ -2,10 +2,12 @@
 
 mod common;
 
+use std::collections::BTreeSet;
+
 use common::generator;
 use dynaconv::graph::networks::{Architecture, MobileNetV2};
 use dynaconv::graph::{FoldedNetwork, Graph, Weights, fold};
-use dynaconv::kernels::{Access, Kernel};
+use dynaconv::kernels::{Access, Kernel, Precision};
 use dynaconv::lower::{Form, FormChoice, Options, lower, multiply_adds};
 use dynaconv::plan::{Limits, Memory, Plan};
 use dynaconv::tensor::Tensor;
@@ -29,6 +31,51 @@ fn folded(architecture: &Architecture) -> FoldedNetwork {
 
 fn plan_of(name: &str, network: &FoldedNetwork, form: FormChoice) -> Plan {
     lower(name, network, Options { form, ..Options::default() }, Limits::default()).expect("it lowers")
+}
+
+#[test]
+fn halves_take_half_the_memory() {
+    for architecture in [static_network(), dynamic_network()] {
+        let network = folded(&architecture);
+        let plan = |precision| {
+            lower("n", &network, Options { precision, ..Options::default() }, Limits::default()).expect("it lowers")
+        };
+        let (single, half) = (plan(Precision::F32), plan(Precision::F16));
+        // Sums, M(x) and λ(x) stay f32; blocks begin at multiples of 256 bytes.
+        let share = |half: u64, single: u64| half as f64 / single as f64;
+        assert!(share(half.weights.len() as u64, single.weights.len() as u64) < 0.505);
+        assert!(share(half.activation_bytes(), single.activation_bytes()) < 0.6, "{half}");
+        // The classifier's controller, which begins with f32, sums up the one pixel that is stored as halves.
+        let dynamic = usize::from(architecture == dynamic_network());
+        assert_eq!(half.passes.len(), single.passes.len() + dynamic);
+        let kernels = |plan: &Plan| plan.passes.iter().map(|pass| pass.dispatch.kernel).collect::<BTreeSet<_>>();
+        assert_eq!(kernels(&half).difference(&kernels(&single)).count(), 0);
+        for pass in &half.passes {
+            let stored = !pass.dispatch.kernel.spec().stored.is_empty();
+            assert_eq!(pass.dispatch.precision == Precision::F16, stored, "{}", pass.node);
+        }
+    }
+}
+
+#[test]
+fn views_that_are_stored_otherwise_than_the_kernel_takes_them_are_refused() {
+    let network = folded(&static_network());
+    let mut plan = plan_of("n", &network, FormChoice::Auto);
+    plan.passes[0].bindings[0].precision = Precision::F16;
+    let error = plan.validate().unwrap_err().to_string();
+    assert!(error.contains("`input` is stored as f16, the kernel takes f32"), "{error}");
+}
+
+#[test]
+fn weights_that_halves_cannot_hold_are_refused() {
+    let graph = static_network().build().expect("a sound network");
+    let mut weights = generator::weights(&graph);
+    weights.get_mut("classifier.1.bias").expect("a bias").data_mut()[3] = 70_000.0;
+    let network = fold(&graph, &weights).expect("it folds");
+    let lowered = |precision| lower("n", &network, Options { precision, ..Options::default() }, Limits::default());
+    assert!(lowered(Precision::F32).is_ok());
+    let error = lowered(Precision::F16).unwrap_err().to_string();
+    assert!(error.contains("classifier") && error.contains("larger than 65504"), "{error}");
 }
 
 /// A change in one of these is a change of fusion, of kernel choice or of memory: look at it, then accept it with

@@ -7,7 +7,7 @@ use common::generator::uniform;
 use common::suite::gpu;
 use dynaconv::exec::gpu::{Frame, Gpu, GpuError, GpuExecutor, Pixels};
 use dynaconv::kernels::resize::Resize;
-use dynaconv::kernels::{Kernel, wgsl};
+use dynaconv::kernels::{Kernel, Precision, wgsl};
 use dynaconv::picture::{Filter, Picture, Preprocess};
 use dynaconv::plan::{Limits, Memory, Output, Plan, View};
 use dynaconv::tensor::Map;
@@ -27,15 +27,16 @@ fn picture(width: u32, height: u32) -> Picture {
 }
 
 /// A plan that only prepares. Its formal result is the first words of its input.
-fn plan() -> Plan {
+fn plan(precision: Precision) -> Plan {
     let map = Map::new(CROP as usize, CROP as usize, 3);
-    let bytes = 4 * (map.padded_values() * BATCH as usize) as u64;
-    let view = View { memory: Memory::Slot(0), offset: 0, bytes };
-    let formal = View { bytes: 16 * u64::from(BATCH), ..view };
+    let bytes = precision.bytes() * (map.padded_values() * BATCH as usize) as u64;
+    let view = View { memory: Memory::Slot(0), offset: 0, bytes, precision };
+    let formal = View { bytes: 16 * u64::from(BATCH), precision: Precision::F32, ..view };
     Plan {
         name: "preparation".into(),
         batch: BATCH,
         limits: Limits::default(),
+        precision,
         weights: Vec::new(),
         slots: vec![bytes],
         passes: Vec::new(),
@@ -48,9 +49,18 @@ fn plan() -> Plan {
     }
 }
 
-fn executor(gpu: &Gpu, filter: Filter, sources: &(dyn Fn(Kernel) -> String + Sync)) -> GpuExecutor {
-    let preprocess = preprocess(filter);
-    pollster::block_on(GpuExecutor::with_sources(gpu, plan(), Some(&preprocess), sources)).expect("the device takes it")
+fn executor(gpu: &Gpu, filter: Filter, sources: &(dyn Fn(Kernel, Precision) -> String + Sync)) -> GpuExecutor {
+    executor_storing(Precision::F32, gpu, filter, sources)
+}
+
+fn executor_storing(
+    precision: Precision,
+    gpu: &Gpu,
+    filter: Filter,
+    sources: &(dyn Fn(Kernel, Precision) -> String + Sync),
+) -> GpuExecutor {
+    let (plan, preprocess) = (plan(precision), preprocess(filter));
+    pollster::block_on(GpuExecutor::with_sources(gpu, plan, Some(&preprocess), sources)).expect("the device takes it")
 }
 
 /// Prepares the pictures, and says what is wrong with the result. The slots of pictures that are not there stay poisoned.
@@ -76,7 +86,7 @@ fn difference_after(
     run: impl FnOnce(&mut GpuExecutor) -> Result<(), GpuError>,
 ) -> Result<(), String> {
     let (preprocess, input) = (preprocess(filter), executor.plan().input.view);
-    let mut expected = vec![f32::NAN; input.bytes as usize / 4];
+    let mut expected = vec![f32::NAN; input.values() as usize];
     executor.write(input, &expected);
     run(executor).map_err(|error| error.to_string())?;
     let found = pollster::block_on(executor.read(input)).map_err(|error| error.to_string())?;
@@ -105,8 +115,10 @@ fn pictures_of_any_size_are_prepared_as_on_the_cpu() {
     let gpu = gpu::open();
     let sizes = [(451, 300), (37, 53), (3, 400), (1, 1), (64, 64), (1500, 1100), (300, 451)];
     let pictures: Vec<Picture> = sizes.iter().map(|(width, height)| picture(*width, *height)).collect();
-    for filter in [Filter::Bilinear, Filter::Bicubic] {
-        let mut executor = executor(&gpu, filter, &wgsl);
+    for (filter, precision) in
+        [(Filter::Bilinear, Precision::F32), (Filter::Bicubic, Precision::F32), (Filter::Bilinear, Precision::F16)]
+    {
+        let mut executor = executor_storing(precision, &gpu, filter, &wgsl);
         // Batches of three, two and one; the picture of 1500 × 1100 needs more memory than there was at first.
         for batch in [&pictures[..3], &pictures[2..4], &pictures[4..7], &pictures[..1]] {
             let batch: Vec<&Picture> = batch.iter().collect();
@@ -164,7 +176,8 @@ fn what_cannot_be_prepared_is_refused() {
     let mut able = executor(&gpu, Filter::Bilinear, &wgsl);
     assert!(refused(&mut able, &[]) && refused(&mut able, &[&one; 4]));
     assert_eq!(difference(&mut able, Filter::Bilinear, &[&one]), Ok(()), "after a refusal it still runs");
-    let mut unable = pollster::block_on(GpuExecutor::new(&gpu, plan(), None)).expect("the device takes it");
+    let mut unable =
+        pollster::block_on(GpuExecutor::new(&gpu, plan(Precision::F32), None)).expect("the device takes it");
     assert!(!unable.can_prepare(&[&one]) && refused(&mut unable, &[&one]));
 }
 
@@ -187,10 +200,10 @@ fn faults_are_caught() {
     let gpu = gpu::open();
     let (first, second) = (picture(131, 90), picture(70, 75));
     for (what, right, wrong) in faults {
-        let text = wgsl(Kernel::Resize);
+        let text = wgsl(Kernel::Resize, Precision::F32);
         assert!(text.contains(right), "the text of `{what}` is out of date: {right}");
         let text = text.replacen(right, wrong, 1);
-        let mut executor = executor(&gpu, Filter::Bilinear, &|_| text.clone());
+        let mut executor = executor(&gpu, Filter::Bilinear, &|_, _| text.clone());
         let found = difference(&mut executor, Filter::Bilinear, &[&first, &second]);
         assert!(found.is_err(), "`{what}` was not caught");
     }

@@ -10,7 +10,7 @@ use dynaconv::exec::cpu::CpuExecutor;
 use dynaconv::exec::gpu::{Gpu, GpuExecutor, Timer};
 use dynaconv::graph::fold;
 use dynaconv::graph::networks::{Architecture, MobileNetV2};
-use dynaconv::kernels::{Kernel, wgsl};
+use dynaconv::kernels::{Kernel, Precision, wgsl};
 use dynaconv::lower::{Form, FormChoice, Options, lower};
 use dynaconv::plan::{Limits, Plan};
 use dynaconv::profile::{Candidate, Comparison, Part, Profile, Profiler, Samples, View, ab, measure_roof, noise};
@@ -35,7 +35,7 @@ fn profile_with(
     profiler: Profiler,
     gpu: &Gpu,
     method: TimingMethod,
-    sources: &(dyn Fn(Kernel) -> String + Sync),
+    sources: &(dyn Fn(Kernel, Precision) -> String + Sync),
 ) -> Profile {
     pollster::block_on(async {
         let plan = plan(gpu, FormChoice::Always(Form::Branch));
@@ -132,8 +132,8 @@ fn devices_with_less_give_what_they_can() {
 fn a_kernel_slowed_on_purpose_is_named_first() {
     let gpu = gpu::open();
     let before = profile(&gpu);
-    let slow = |kernel: Kernel| {
-        let text = wgsl(kernel);
+    let slow = |kernel: Kernel, precision: Precision| {
+        let text = wgsl(kernel, precision);
         let (right, wasted) = ("if pixel >= params.pixels { return; }", "latent[0].x = waste;");
         let work = "var waste = 0.0; for (var i = 0u; i < 3000u; i++) { waste = sin(waste + f32(i)); }";
         if kernel == Kernel::Latent {
@@ -291,7 +291,7 @@ fn variants_write_the_same_and_a_wrong_shader_shows() {
 
     let launch = plan.passes.iter().position(|pass| pass.dispatch.kernel == Kernel::ConvDense).expect("a stem");
     let shipped = &plan.passes[launch].dispatch;
-    let text = wgsl(Kernel::ConvDense);
+    let text = wgsl(Kernel::ConvDense, Precision::F32);
     let same = run([candidate(&plan, launch, shipped, None), candidate(&plan, launch, shipped, Some(text.clone()))]);
     assert_eq!(same.outputs[0].differing, 0);
     let wrong = text.replacen(" - i32(params.pad_left)", "", 1);

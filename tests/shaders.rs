@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use common::cases;
 use dynaconv::kernels::resize::Resize;
-use dynaconv::kernels::{Access, Dispatch, Kernel, wgsl};
+use dynaconv::kernels::{Access, Dispatch, Kernel, Precision, wgsl};
 use dynaconv::picture::{Filter, Preprocess};
 use naga::back::{PipelineConstants, glsl, hlsl, msl, pipeline_constants::process_overrides, spv};
 use naga::proc::BoundsCheckPolicies;
@@ -14,8 +14,8 @@ use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 use naga::{AddressSpace, GlobalVariable, Module, ShaderStage, StorageAccess, TypeInner};
 
 /// A kernel's module, parsed and validated with no optional capability but the subgroups that its specification names.
-fn parse(kernel: Kernel) -> (Module, ModuleInfo) {
-    let text = wgsl(kernel);
+fn parse(kernel: Kernel, precision: Precision) -> (Module, ModuleInfo) {
+    let text = wgsl(kernel, precision);
     let module =
         naga::front::wgsl::parse_str(&text).unwrap_or_else(|e| panic!("{kernel:?}: {}", e.emit_to_string(&text)));
     let info = validate(&module, kernel);
@@ -23,8 +23,9 @@ fn parse(kernel: Kernel) -> (Module, ModuleInfo) {
 }
 
 fn validate(module: &Module, kernel: Kernel) -> ModuleInfo {
-    let subgroups = kernel.spec().subgroups;
-    let capabilities = if subgroups { Capabilities::SUBGROUP } else { Capabilities::empty() };
+    let subgroups = if kernel.spec().subgroups { Capabilities::SUBGROUP } else { Capabilities::empty() };
+    // Packing halves into words is no option in WebGPU, only in what naga serves beside it.
+    let capabilities = subgroups | Capabilities::SHADER_FLOAT16_IN_FLOAT32;
     let mut validator = Validator::new(ValidationFlags::all(), capabilities);
     validator.validate(module).unwrap_or_else(|error| panic!("{error:?}"))
 }
@@ -33,6 +34,13 @@ fn binding_of(variable: &GlobalVariable) -> Option<(u32, &str)> {
     let binding = variable.binding.as_ref()?;
     assert_eq!(binding.group, 0);
     Some((binding.binding, variable.name.as_deref().expect("a binding has a name")))
+}
+
+/// Every text that is compiled.
+fn texts() -> impl Iterator<Item = (Kernel, Precision)> {
+    let stored =
+        |(kernel, precision): &(Kernel, Precision)| *precision == Precision::F32 || !kernel.spec().stored.is_empty();
+    Kernel::ALL.into_iter().flat_map(|kernel| Precision::ALL.map(|precision| (kernel, precision))).filter(stored)
 }
 
 /// Every dispatch of the suite's cases, and those of the picture preparation; each distinct pipeline once.
@@ -47,8 +55,8 @@ fn dispatches() -> Vec<Dispatch> {
 
 #[test]
 fn entry_points_and_bindings_are_those_of_the_spec() {
-    for kernel in Kernel::ALL {
-        let (spec, (module, info)) = (kernel.spec(), parse(kernel));
+    for (kernel, precision) in texts() {
+        let (spec, (module, info)) = (kernel.spec(), parse(kernel, precision));
         // Where shared text stands before a kernel's bindings, they come in the order in which it uses them.
         let mut declared: Vec<(u32, &str, AddressSpace)> = module
             .global_variables
@@ -57,6 +65,19 @@ fn entry_points_and_bindings_are_those_of_the_spec() {
             .collect();
         declared.sort_by_key(|(number, _, _)| *number);
         let params = (0, "params", AddressSpace::Uniform);
+        // A stored binding holds vec4 of f32, or of halves in pairs.
+        let size = |name: &str| match spec.bindings.iter().position(|(n, _)| *n == name) {
+            Some(_) if spec.stored.contains(&name) => Some(4 * precision.bytes() as u32),
+            _ => None,
+        };
+        for (_, variable) in module.global_variables.iter() {
+            let (Some((_, name)), TypeInner::Array { stride, .. }) =
+                (binding_of(variable), &module.types[variable.ty].inner)
+            else {
+                continue;
+            };
+            assert!(size(name).is_none_or(|size| size == *stride), "{} {name}: {stride} bytes", spec.stem);
+        }
         let storage = spec.bindings.iter().zip(1..).map(|((name, access), number)| {
             let access = match access {
                 Access::Read => StorageAccess::LOAD,
@@ -83,8 +104,8 @@ fn entry_points_and_bindings_are_those_of_the_spec() {
 
 #[test]
 fn overrides_are_those_of_the_spec() {
-    for kernel in Kernel::ALL {
-        let (module, _) = parse(kernel);
+    for (kernel, precision) in texts() {
+        let (module, _) = parse(kernel, precision);
         let declared: BTreeSet<&str> = module.overrides.iter().filter_map(|(_, o)| o.name.as_deref()).collect();
         let known: BTreeSet<&str> = kernel.spec().overrides.iter().copied().collect();
         assert_eq!(declared, known, "{}", kernel.spec().stem);
@@ -98,8 +119,8 @@ fn overrides_are_those_of_the_spec() {
 /// With overrides that share no factor, a product tells what it was made of.
 #[test]
 fn workgroups_and_their_memory_are_those_of_the_spec() {
-    for kernel in Kernel::ALL {
-        let (spec, (module, info)) = (kernel.spec(), parse(kernel));
+    for (kernel, precision) in texts() {
+        let (spec, (module, info)) = (kernel.spec(), parse(kernel, precision));
         for (entry, _) in spec.entries {
             let overrides = spec.overrides.iter().zip([2, 3, 5, 7, 11, 13]).map(|(name, prime)| (*name, prime));
             // A subgroup is known to be a part of a row of invocations alone.
@@ -108,6 +129,7 @@ fn workgroups_and_their_memory_are_those_of_the_spec() {
             let dispatch = Dispatch {
                 kernel,
                 entry,
+                precision,
                 overrides: overrides.collect(),
                 params: vec![],
                 workgroups: [1, 1],
@@ -147,7 +169,7 @@ fn rust_params(stem: &str) -> Vec<(String, usize)> {
 #[test]
 fn params_lie_alike_on_both_sides() {
     for kernel in Kernel::ALL {
-        let (spec, (module, _)) = (kernel.spec(), parse(kernel));
+        let (spec, (module, _)) = (kernel.spec(), parse(kernel, Precision::F32));
         let (_, params) = module.types.iter().find(|(_, t)| t.name.as_deref() == Some("Params")).expect("params");
         let TypeInner::Struct { members, span } = &params.inner else { panic!("{params:?}") };
         assert_eq!(*span as usize, spec.params_bytes, "{}", spec.stem);
@@ -173,8 +195,8 @@ fn params_lie_alike_on_both_sides() {
 
 #[test]
 fn shaders_ask_for_no_extension() {
-    for kernel in Kernel::ALL {
-        let text = wgsl(kernel);
+    for (kernel, precision) in texts() {
+        let text = wgsl(kernel, precision);
         let directive = text
             .lines()
             .map(str::trim_start)
@@ -196,8 +218,8 @@ fn resolve(module: &Module, info: &ModuleInfo, dispatch: &Dispatch) -> (Module, 
 #[test]
 fn every_pipeline_compiles_for_every_backend() {
     let dispatches = dispatches();
-    for kernel in Kernel::ALL {
-        let (module, info) = parse(kernel);
+    for (kernel, precision) in texts() {
+        let (module, info) = parse(kernel, precision);
         for (entry, _) in kernel.spec().entries {
             let of_entry = dispatches.iter().filter(|d| d.kernel == kernel && d.entry == *entry);
             assert!(of_entry.clone().count() > 0, "no case has {kernel:?} {entry}");

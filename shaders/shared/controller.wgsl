@@ -47,7 +47,12 @@ fn quotient(a: u32, b: u32) -> u32 {
 }
 
 fn weight_rows(at: u32, step: u32) -> mat4x4<f32> {
-    return mat4x4<f32>(weights[at], weights[at + step], weights[at + 2u * step], weights[at + 3u * step]);
+    return mat4x4<f32>(
+        from_stored(weights[at]),
+        from_stored(weights[at + step]),
+        from_stored(weights[at + 2u * step]),
+        from_stored(weights[at + 3u * step]),
+    );
 }
 
 // Φ gets the identity: row `head / latent_groups` of M has its one at the column of the same number. λ gets its relu6.

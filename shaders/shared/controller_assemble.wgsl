@@ -12,6 +12,7 @@
 // A workgroup makes `groups_per_workgroup` groups of the wider side, so that what all of them make again is small: y, M, and the
 // product on the narrower side, which is M·Q for `columns` and P·M for `rows`.
 
+#import storage
 #import controller
 
 struct Params {
@@ -27,9 +28,9 @@ struct Params {
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> partials: array<vec4<f32>>;
-@group(0) @binding(2) var<storage, read> weights: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read> weights: array<Stored>;
 @group(0) @binding(3) var<storage, read_write> heads: array<vec4<f32>>;
-@group(0) @binding(4) var<storage, read_write> assembled: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read_write> assembled: array<Stored>;
 
 // At least the vec4 of M and of the workgroup's λ.
 override HEAD_GROUPS: u32 = 224u;
@@ -79,9 +80,9 @@ fn offsets_at() -> u32 { return latent_width() * min(params.in_groups, params.ou
 
 fn multiply_offsets(lane: u32) {
     for (var group = lane; group < params.latent_groups; group += WORKGROUP_X) {
-        var total = weights[q_offset_at() + params.latent_groups + group];
+        var total = from_stored(weights[q_offset_at() + params.latent_groups + group]);
         for (var j = 0u; j < params.latent_groups; j++) {
-            let offset = weights[q_offset_at() + j];
+            let offset = from_stored(weights[q_offset_at() + j]);
             let m = 4u * group * params.latent_groups + j;
             total += vec4<f32>(
                 dot(own_heads[m], offset),
@@ -98,12 +99,12 @@ fn make_bias(part: u32, picture: u32, lane: u32) {
     let outputs = outputs_of(part);
     for (var index = lane; index < outputs.y; index += WORKGROUP_X) {
         let n = outputs.x + index;
-        var total = weights[bias_at() + n];
+        var total = from_stored(weights[bias_at() + n]);
         for (var group = 0u; group < params.latent_groups; group++) {
             let p = p_at() + 4u * group * params.out_groups + n;
             total += weight_rows(p, params.out_groups) * vectors[offsets_at() + group];
         }
-        assembled[assembled_at(picture) + bias_at() - w_at() + n] = total;
+        assembled[assembled_at(picture) + bias_at() - w_at() + n] = to_stored(total);
     }
 }
 
@@ -113,16 +114,16 @@ fn store_weights(picture: u32, k: u32, n: u32, lambda: vec4<f32>, sums: mat4x4<f
     let at = 4u * k * step + n;
     let rows = weight_rows(w_at() + at, step);
     let out = assembled_at(picture) + at;
-    assembled[out] = lambda * rows[0] + sums[0];
-    assembled[out + step] = lambda * rows[1] + sums[1];
-    assembled[out + 2u * step] = lambda * rows[2] + sums[2];
-    assembled[out + 3u * step] = lambda * rows[3] + sums[3];
+    assembled[out] = to_stored(lambda * rows[0] + sums[0]);
+    assembled[out + step] = to_stored(lambda * rows[1] + sums[1]);
+    assembled[out + 2u * step] = to_stored(lambda * rows[2] + sums[2]);
+    assembled[out + 3u * step] = to_stored(lambda * rows[3] + sums[3]);
 }
 
 // The two factors of the low-rank part at latent channel l: vec4 of inputs of group k, vec4 of outputs of group n.
 fn columns_left(l: u32, k: u32) -> vec4<f32> { return vectors[l * params.in_groups + k]; }
-fn columns_right(l: u32, n: u32) -> vec4<f32> { return weights[p_at() + l * params.out_groups + n]; }
-fn rows_left(l: u32, k: u32) -> vec4<f32> { return weights[q_at() + l * params.in_groups + k]; }
+fn columns_right(l: u32, n: u32) -> vec4<f32> { return from_stored(weights[p_at() + l * params.out_groups + n]); }
+fn rows_left(l: u32, k: u32) -> vec4<f32> { return from_stored(weights[q_at() + l * params.in_groups + k]); }
 fn rows_right(l: u32, n: u32) -> vec4<f32> { return vectors[l * params.out_groups + n]; }
 
 // For fewer inputs than outputs.

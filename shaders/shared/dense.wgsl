@@ -8,6 +8,7 @@
 //
 // One invocation computes TILE_PIXELS neighbouring columns of one row of TILE_GROUPS neighbouring output groups.
 
+#import storage
 #import activation
 #import pool_sums
 
@@ -27,9 +28,9 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> input: array<vec4<f32>>;
-@group(0) @binding(2) var<storage, read> weights: array<vec4<f32>>;
-@group(0) @binding(3) var<storage, read_write> output: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> input: array<Stored>;
+@group(0) @binding(2) var<storage, read> weights: array<Stored>;
+@group(0) @binding(3) var<storage, read_write> output: array<Stored>;
 @group(0) @binding(4) var<storage, read_write> partials: array<vec4<f32>>;
 
 #import tile
@@ -57,7 +58,7 @@ fn load(offset: u32, i: u32, j: u32, k: u32) -> vec4<f32> {
     let right = i32(params.in_width) - 1;
     let pixel = (picture * params.in_height + u32(clamp(y, 0, bottom))) * params.in_width + u32(clamp(x, 0, right));
     let inside = (y >= 0) & (y <= bottom) & (x >= 0) & (x <= right);
-    return select(vec4<f32>(0.0), input[pixel * params.in_groups + k], inside);
+    return select(vec4<f32>(0.0), from_stored(input[pixel * params.in_groups + k]), inside);
 }
 
 fn bias_at() -> u32 {
@@ -71,7 +72,7 @@ fn store() {
     if column + $pu < params.out_width {
         let place_$p = (first + $pu) * params.out_groups + group;
 #repeat g = 0..TILE_GROUPS
-        if has_group($gu) { output[place_$p + $gu] = sums_$p[$g]; }
+        if has_group($gu) { output[place_$p + $gu] = to_stored(sums_$p[$g]); }
 #end
     }
 #end

@@ -13,6 +13,7 @@
 //
 // One invocation computes TILE_PIXELS neighbouring pixels of TILE_GROUPS neighbouring output groups.
 
+#import storage
 #import activation
 #import pool_sums
 
@@ -28,12 +29,12 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> input: array<vec4<f32>>;
-@group(0) @binding(2) var<storage, read> weights: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> input: array<Stored>;
+@group(0) @binding(2) var<storage, read> weights: array<Stored>;
 @group(0) @binding(3) var<storage, read> heads: array<vec4<f32>>;
-@group(0) @binding(4) var<storage, read> latent: array<vec4<f32>>;
-@group(0) @binding(5) var<storage, read> residual: array<vec4<f32>>;
-@group(0) @binding(6) var<storage, read_write> output: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read> latent: array<Stored>;
+@group(0) @binding(5) var<storage, read> residual: array<Stored>;
+@group(0) @binding(6) var<storage, read_write> output: array<Stored>;
 @group(0) @binding(7) var<storage, read_write> partials: array<vec4<f32>>;
 
 #import tile
@@ -69,7 +70,7 @@ fn add_residual() {
 #repeat p = 0..TILE_PIXELS
     let place_$p = place($pu, params.out_groups);
 #repeat g = 0..TILE_GROUPS
-    sums_$p[$g] += residual[place_$p + group_at($gu)];
+    sums_$p[$g] += from_stored(residual[place_$p + group_at($gu)]);
 #end
 #end
 }
@@ -79,7 +80,7 @@ fn store() {
     if pixel + $pu < stored_pixels {
         let place_$p = place($pu, params.out_groups) + group;
 #repeat g = 0..TILE_GROUPS
-        if has_group($gu) { output[place_$p + $gu] = sums_$p[$g]; }
+        if has_group($gu) { output[place_$p + $gu] = to_stored(sums_$p[$g]); }
 #end
     }
 #end

@@ -1,14 +1,14 @@
 // Input group `k` of the map times the weights of its four channels, which begin at `row`, `step` apart.
 #repeat p = 0..TILE_PIXELS
-        let x_$p = $map[place_$p + k];
+        let x_$p = from_stored($map[place_$p + k]);
 #end
 #repeat g = 0..TILE_GROUPS
         let at_$g = row + group_at($gu);
         let rows_$g = mat4x4<f32>(
-            weights[at_$g],
-            weights[at_$g + step],
-            weights[at_$g + 2u * step],
-            weights[at_$g + 3u * step],
+            from_stored(weights[at_$g]),
+            from_stored(weights[at_$g + step]),
+            from_stored(weights[at_$g + 2u * step]),
+            from_stored(weights[at_$g + 3u * step]),
         );
 #repeat p = 0..TILE_PIXELS
         sums_$p[$g] += rows_$g * x_$p;

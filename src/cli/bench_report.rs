@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use dynaconv::classifier::{Classifier, Loading};
+use dynaconv::kernels::Precision;
 use dynaconv::profile::{Profile, Roof, Samples};
 use serde::Serialize;
 
@@ -19,6 +20,8 @@ pub struct Report {
     /// Whether the device is a GPU adapter that computes on the CPU.
     software: bool,
     batch: u32,
+    /// How maps and weights are stored.
+    precision: Precision,
     dispatches: usize,
     weight_bytes: u64,
     activation_bytes: u64,
@@ -148,8 +151,9 @@ impl Report {
             device: classifier.device().into(),
             software: classifier.is_software(),
             batch: plan.batch,
+            precision: plan.precision,
             dispatches: plan.passes.len(),
-            weight_bytes: size_of_val(plan.weights.as_slice()) as u64,
+            weight_bytes: plan.weights.len() as u64,
             activation_bytes: plan.activation_bytes(),
             first_answer,
             median_ms,

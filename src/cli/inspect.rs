@@ -7,7 +7,7 @@ use anyhow::Result;
 use clap::Args;
 use dynaconv::graph::{Graph, Node, Op, Role};
 use dynaconv::lower::{Form, FormChoice, form_of, multiply_adds, multiply_adds_in};
-use dynaconv::model::Model;
+use dynaconv::model::{Model, Precision};
 use dynaconv::plan::{Limits, Plan};
 use serde::Serialize;
 
@@ -53,6 +53,8 @@ struct Report {
     /// For one picture.
     dispatches: usize,
     submits: usize,
+    /// How maps and weights are stored.
+    precision: Precision,
     weight_bytes: u64,
     activation_bytes: u64,
     /// Layers whose way `dynaconv tune` found.
@@ -129,7 +131,8 @@ fn report(model: &Model, plan: &Plan, target: &Target) -> Result<Report> {
         multiply_adds,
         dispatches: PREPARATION + plan.passes.len(),
         submits: SUBMITS,
-        weight_bytes: size_of_val(plan.weights.as_slice()) as u64,
+        precision: plan.precision,
+        weight_bytes: plan.weights.len() as u64,
         activation_bytes: plan.activation_bytes(),
         tuned: plan.chosen.len(),
         layers: layers(graph, target, &forms),

@@ -11,7 +11,7 @@ use dynaconv::profile::{DATA_SHEETS, Prediction};
 use serde::Serialize;
 
 use super::Outcome;
-use super::settings::{FormArguments, ModelArguments};
+use super::settings::{ModelArguments, PlanArguments};
 use super::show::{duration, printable};
 use super::table::{Side, Table};
 
@@ -30,7 +30,7 @@ pub struct Arguments {
     #[command(flatten)]
     model: ModelArguments,
     #[command(flatten)]
-    form: FormArguments,
+    plan: PlanArguments,
     /// Pictures of each run
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1024))]
     batch: u32,
@@ -57,7 +57,7 @@ pub fn run(arguments: &Arguments) -> Result<Outcome> {
     let batch = arguments.batch;
     let model = arguments.model.load()?;
     let folded = fold(model.graph(), model.weights())?;
-    let options = Options { batch, form: arguments.form.choice(&model), ..Options::default() };
+    let options = Options { batch, ..arguments.plan.options(&model) };
     // Larger batches than WebGPU's least limits allow are no matter to a GPU of today.
     let limits = Limits { storage_binding_bytes: 1 << 31, buffer_bytes: 1 << 32, ..Limits::default() };
     let plan = lower(&model.description().name, &folded, options, limits)?;

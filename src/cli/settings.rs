@@ -10,7 +10,7 @@ use dynaconv::classifier::{Classifier, Device, block_on};
 use dynaconv::exec::gpu::{Gpu, GpuChoice, GpuError};
 use dynaconv::graph::fold;
 use dynaconv::lower::{Form, FormChoice, Options, forms, lower};
-use dynaconv::model::Model;
+use dynaconv::model::{Model, Precision};
 use dynaconv::plan::{Limits, Plan};
 
 use super::{failure, find_model};
@@ -32,12 +32,23 @@ impl ModelArguments {
     }
 }
 
-/// The form of the dynamic layers.
+/// How a network is planned.
 #[derive(Args)]
-pub struct FormArguments {
+pub struct PlanArguments {
     /// Form of the dynamic convolutions: for each the cheaper one, or the same for all
     #[arg(long, value_enum, default_value_t = FormName::Auto)]
     form: FormName,
+    /// How maps and weights are stored; computed is with f32 in any case
+    #[arg(long, value_enum, default_value_t = PrecisionName::F32)]
+    precision: PrecisionName,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum PrecisionName {
+    /// 32 bits each
+    F32,
+    /// 16 bits each: half the memory
+    F16,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -50,9 +61,17 @@ enum FormName {
     Branch,
 }
 
-impl FormArguments {
-    /// The choice; says so where the model has nothing to choose.
-    pub fn choice(&self, model: &Model) -> FormChoice {
+impl PlanArguments {
+    /// What was decided; says so where the model has nothing to choose.
+    pub fn options(&self, model: &Model) -> Options {
+        let precision = match self.precision {
+            PrecisionName::F32 => Precision::F32,
+            PrecisionName::F16 => Precision::F16,
+        };
+        Options { form: self.form(model), precision, ..Options::default() }
+    }
+
+    fn form(&self, model: &Model) -> FormChoice {
         let graph = model.graph();
         if self.form != FormName::Auto && graph.nodes().iter().all(|node| graph.dynamic_cost_of(node).is_none()) {
             failure::note(&format!("--form changes nothing: {} has no dynamic layers", model.description().name));
@@ -72,7 +91,7 @@ pub struct DeviceArguments {
     #[arg(long, short, value_name = "DEVICE")]
     device: Option<String>,
     #[command(flatten)]
-    form: FormArguments,
+    plan: PlanArguments,
     #[command(flatten)]
     tuned: TunedArguments,
 }
@@ -97,7 +116,7 @@ impl DeviceArguments {
             }
             return Ok(classifier);
         }
-        let options = Options { batch, form: self.form.choice(model), top, ..Options::default() };
+        let options = Options { batch, top, ..self.plan.options(model) };
         let classifier = block_on(Classifier::new(model, &device(self.device.as_deref())?, options))?;
         if let Some(notice) = classifier.notice() {
             failure::note(notice);
@@ -110,7 +129,7 @@ impl DeviceArguments {
     pub fn open(&self, model: &Model, batch: u32) -> Result<Option<(Gpu, Options)>> {
         let Some(gpu) = open_gpu(self.device.as_deref())? else { return Ok(None) };
         let choices = self.tuned.choices(&gpu);
-        let options = Options { batch, form: self.form.choice(model), choices, ..Options::default() };
+        let options = Options { batch, choices, ..self.plan.options(model) };
         Ok(Some((gpu, options)))
     }
 }
@@ -151,7 +170,7 @@ pub struct TargetArguments {
     #[arg(long, short, value_name = "DEVICE")]
     device: Option<String>,
     #[command(flatten)]
-    form: FormArguments,
+    plan: PlanArguments,
     #[command(flatten)]
     tuned: TunedArguments,
 }
@@ -167,7 +186,7 @@ pub struct Target {
 impl TargetArguments {
     /// Asks the device, where one is named, what it allows.
     pub fn target(&self, model: &Model) -> Result<Target> {
-        let options = Options { form: self.form.choice(model), ..Options::default() };
+        let options = self.plan.options(model);
         Ok(match device(self.device.as_deref())? {
             Device::Best | Device::Cpu => Target { options, limits: Limits::default() },
             #[cfg(feature = "gpu")]
@@ -217,6 +236,9 @@ pub fn introduce_plan(plan: &Plan, device: &str, software: bool) {
     let mark = if software && !device.contains("software") { ", software" } else { "" };
     failure::say(&format!("{dim}model   {}{dim:#}", super::show::printable(&plan.name)));
     failure::say(&format!("{dim}device  {}{mark}{dim:#}", super::show::printable(device)));
+    if plan.precision != Precision::F32 {
+        failure::say(&format!("{dim}stored  as {}{dim:#}", plan.precision.name()));
+    }
     if !plan.chosen.is_empty() {
         failure::say(&format!(
             "{dim}tuned   {} layers, as `dynaconv tune` found on this device{dim:#}",

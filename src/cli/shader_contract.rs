@@ -24,7 +24,7 @@ pub fn check_candidate(text: &str, path: &str, dispatch: &Dispatch) -> Result<()
     for (name, value) in &dispatch.overrides {
         ensure!(declared.contains(name), "{path}: expected an override `{name}`, which the launch sets to {value}");
     }
-    let shipped = wgsl(dispatch.kernel);
+    let shipped = wgsl(dispatch.kernel, dispatch.precision);
     let (own, own_info) = parsed(&shipped, spec.stem)?;
     let own_entry = own.entry_points.iter().position(|entry| entry.name == dispatch.entry).unwrap_or(0);
     let expected = bindings(&own, &own_info, own_entry);

@@ -41,7 +41,7 @@ impl Language {
 
 /// The text of a launch in a backend's language, with its override values, as naga writes it for wgpu.
 pub fn emit(dispatch: &Dispatch, language: Language) -> Result<Vec<u8>> {
-    let text = wgsl(dispatch.kernel);
+    let text = wgsl(dispatch.kernel, dispatch.precision);
     if language == Language::Wgsl {
         // An override's value is the pipeline's, not the text's.
         let values: String = dispatch.overrides.iter().map(|(name, value)| format!("// {name} = {value}\n")).collect();

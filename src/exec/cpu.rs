@@ -1,5 +1,7 @@
 //! Runs a plan on the CPU with the kernels' twins, on all cores.
 
+use std::collections::HashMap;
+
 use web_time::Instant;
 
 use super::{HostMarks, RunTiming};
@@ -9,6 +11,8 @@ use crate::plan::{Memory, Plan, PlanError, View};
 /// A plan with its memory on the host.
 pub struct CpuExecutor {
     plan: Plan,
+    /// The values of each block of weights.
+    weights: HashMap<View, Vec<f32>>,
     slots: Vec<Vec<f32>>,
 }
 
@@ -19,8 +23,14 @@ impl CpuExecutor {
     /// When the plan is not valid.
     pub fn new(plan: Plan) -> Result<Self, PlanError> {
         plan.validate()?;
-        let slots = plan.slots.iter().map(|bytes| vec![0.0; *bytes as usize / size_of::<f32>()]).collect();
-        Ok(Self { plan, slots })
+        // A value takes a word however it is stored, so a slot has as many words as it holds of the smallest values.
+        let slots = plan.slots.iter().map(|bytes| vec![0.0; (bytes / plan.precision.bytes()) as usize]).collect();
+        let mut weights = HashMap::new();
+        for view in plan.passes.iter().flat_map(|pass| &pass.bindings).filter(|view| view.memory == Memory::Weights) {
+            let bytes = &plan.weights[view.offset as usize..(view.offset + view.bytes) as usize];
+            weights.entry(*view).or_insert_with(|| view.precision.decode(bytes));
+        }
+        Ok(Self { plan, weights, slots })
     }
 
     /// The plan that is run.
@@ -28,13 +38,12 @@ impl CpuExecutor {
         &self.plan
     }
 
-    /// The memory of a view.
+    /// The values of a view that the plan has.
     pub fn view(&self, view: View) -> &[f32] {
-        let memory = match view.memory {
-            Memory::Weights => &self.plan.weights,
-            Memory::Slot(slot) => &self.slots[slot as usize],
-        };
-        &memory[range(view)]
+        match view.memory {
+            Memory::Weights => self.weights.get(&view).map_or(&[], Vec::as_slice),
+            Memory::Slot(slot) => &self.slots[slot as usize][range(view)],
+        }
     }
 
     /// Writes `values` to the first words of a view in a slot; the weights are never written.
@@ -43,6 +52,7 @@ impl CpuExecutor {
             let memory = &mut self.slots[slot as usize][range(view)];
             let count = values.len().min(memory.len());
             memory[..count].copy_from_slice(&values[..count]);
+            view.precision.round(&mut memory[..count]);
         }
     }
 
@@ -75,6 +85,9 @@ impl CpuExecutor {
     /// Calls `ended` after each launch.
     fn run_and_note(&mut self, pictures: u32, mut ended: impl FnMut()) {
         let pictures = pictures.min(self.plan.batch) as usize;
+        let input = self.plan.input;
+        let values = pictures * input.map.padded_values();
+        input.view.precision.round(&mut self.input_mut()[..values]);
         for pass in &self.plan.passes {
             let spec = pass.dispatch.kernel.spec();
             let names = spec.bindings_of(pass.dispatch.entry).into_iter().flatten();
@@ -90,18 +103,15 @@ impl CpuExecutor {
             let mut arguments = Arguments::new(pictures);
             for (name, access, view) in &bound {
                 if *access == Access::Read {
-                    let memory = match view.memory {
-                        Memory::Weights => &self.plan.weights,
-                        Memory::Slot(slot) => &self.slots[slot as usize],
-                    };
-                    arguments = arguments.read(name, &memory[range(*view)]);
+                    arguments = arguments.read(name, self.view(*view));
                 }
             }
             for (name, _, view, memory) in &mut written {
                 arguments = arguments.write(name, &mut memory[range(*view)]);
             }
             run_twin(&pass.dispatch, arguments);
-            for (_, slot, _, memory) in written {
+            for (_, slot, view, mut memory) in written {
+                view.precision.round(&mut memory[range(view)]);
                 self.slots[slot as usize] = memory;
             }
             ended();
@@ -110,6 +120,6 @@ impl CpuExecutor {
 }
 
 fn range(view: View) -> std::ops::Range<usize> {
-    let first = view.offset as usize / size_of::<f32>();
-    first..first + view.bytes as usize / size_of::<f32>()
+    let first = (view.offset / view.precision.bytes()) as usize;
+    first..first + view.values() as usize
 }

@@ -5,7 +5,7 @@ use rayon::prelude::*;
 
 use super::multiply::multiply;
 use super::scalar::sum;
-use super::{Access, Arguments, Cost, Dispatch, Kernel, Scalar, Spec, vec4_bytes};
+use super::{Access, Arguments, Cost, Dispatch, Kernel, Precision, Scalar, Spec, vec4_bytes};
 
 /// The kernel's specification.
 pub const SPEC: Spec = Spec {
@@ -14,6 +14,7 @@ pub const SPEC: Spec = Spec {
     params_bytes: size_of::<Params>(),
     bindings: &[("weights", Access::Read), ("heads", Access::Read), ("assembled", Access::Write)],
     entries: &[("rows", &["weights", "heads", "assembled"]), ("columns", &["weights", "heads", "assembled"])],
+    stored: &["weights", "assembled"],
     overrides: &["WORKGROUP_X", "MOST_LATENT"],
     workgroup: &["WORKGROUP_X"],
     workgroup_memory: &[(16, &["MOST_LATENT"])],
@@ -64,6 +65,7 @@ pub fn dispatch(shape: Shape) -> Dispatch {
     Dispatch {
         kernel: Kernel::Assemble,
         entry: if by_rows { "rows" } else { "columns" },
+        precision: Precision::F32,
         overrides: vec![("WORKGROUP_X", 64), ("MOST_LATENT", (4 * latent_groups).max(MOST_LATENT))],
         params: bytemuck::bytes_of(&Params { in_groups, out_groups, latent_groups, unused: 0 }).to_vec(),
         workgroups: [if by_rows { in_groups + 1 } else { out_groups }, 1],
@@ -84,6 +86,8 @@ pub(super) fn cost(shape: Shape) -> Cost {
         flops: product + sums + bias,
         bytes_read: vec4_bytes(shape.weight_vec4s() + heads),
         bytes_written: vec4_bytes(shape.assembled_vec4s()),
+        single_read: vec4_bytes(heads),
+        single_written: 0,
     }
 }
 

@@ -5,7 +5,7 @@ use rayon::prelude::*;
 
 use super::multiply::multiply;
 use super::pool::{bin_pixels, means_of};
-use super::{Access, Arguments, Cost, Dispatch, Kernel, Pooling, Scalar, Spec, vec4_bytes};
+use super::{Access, Arguments, Cost, Dispatch, Kernel, Pooling, Precision, Scalar, Spec, vec4_bytes};
 
 /// The kernel's specification.
 pub const SPEC: Spec = Spec {
@@ -14,6 +14,7 @@ pub const SPEC: Spec = Spec {
     params_bytes: size_of::<Params>(),
     bindings: &[("partials", Access::Read), ("weights", Access::Read), ("heads", Access::Write)],
     entries: &[("controller", &["partials", "weights", "heads"])],
+    stored: &["weights"],
     overrides: &["WORKGROUP_X", "VECTORS"],
     workgroup: &["WORKGROUP_X"],
     workgroup_memory: &[(16, &["VECTORS"]), (16, &["WORKGROUP_X"]), (16, &["WORKGROUP_X"])],
@@ -106,6 +107,7 @@ pub fn dispatch(shape: Shape, software: bool) -> Dispatch {
     Dispatch {
         kernel: Kernel::Controller,
         entry: "controller",
+        precision: Precision::F32,
         overrides: vec![
             ("WORKGROUP_X", lanes),
             ("VECTORS", (pooled_groups.max(squeeze_groups) + squeeze_groups).max(VECTORS)),
@@ -128,6 +130,8 @@ pub(super) fn cost(shape: Shape) -> Cost {
         flops: pool + hidden + gates + products * u64::from(shape.head_groups()),
         bytes_read: vec4_bytes(slots * pooled_groups + shape.weight_vec4s()),
         bytes_written: vec4_bytes(shape.head_groups()),
+        single_read: vec4_bytes(slots * pooled_groups),
+        single_written: vec4_bytes(shape.head_groups()),
     }
 }
 

@@ -3,7 +3,9 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::{Access, Arguments, Cost, Dispatch, Kernel, Scalar, Spec, Tile, assemble, controller, vec4_bytes};
+use super::{
+    Access, Arguments, Cost, Dispatch, Kernel, Precision, Scalar, Spec, Tile, assemble, controller, vec4_bytes,
+};
 
 /// The specification of the kernel whose invocations load what they need.
 pub const SPEC: Spec = spec("controller_assemble", include_str!("../../shaders/controller_assemble.wgsl"), false);
@@ -27,6 +29,7 @@ const fn spec(stem: &'static str, source: &'static str, subgroups: bool) -> Spec
             ("columns", &["partials", "weights", "heads", "assembled"]),
             ("rows", &["partials", "weights", "heads", "assembled"]),
         ],
+        stored: &["weights", "assembled"],
         overrides: &["WORKGROUP_X", "VECTORS", "HEAD_GROUPS"],
         workgroup: &["WORKGROUP_X"],
         workgroup_memory: &[(16, &["VECTORS"]), (16, &["WORKGROUP_X"]), (16, &["WORKGROUP_X"]), (16, &["HEAD_GROUPS"])],
@@ -89,6 +92,7 @@ pub fn dispatch(shape: controller::Shape, tile: Tile, software: bool) -> Dispatc
     Dispatch {
         kernel,
         entry: if columns { "columns" } else { "rows" },
+        precision: Precision::F32,
         overrides: vec![
             ("WORKGROUP_X", lanes),
             ("VECTORS", hidden.max(product).max(VECTORS)),
@@ -101,6 +105,8 @@ pub fn dispatch(shape: controller::Shape, tile: Tile, software: bool) -> Dispatc
             // The heads are read where they are made.
             bytes_read: control.bytes_read + assemble.bytes_read - vec4_bytes(shape.head_groups()),
             bytes_written: control.bytes_written + assemble.bytes_written,
+            single_read: control.single_read,
+            single_written: control.single_written,
         },
     }
 }

@@ -6,7 +6,9 @@ use rayon::prelude::*;
 use super::axis::Axis;
 use super::conv_depthwise::sum_tiles;
 use super::multiply::multiply;
-use super::{Access, Arguments, Cost, Dispatch, Epilogue, Kernel, Nonlinearity, Scalar, Spec, Tile, tile, vec4_bytes};
+use super::{
+    Access, Arguments, Cost, Dispatch, Epilogue, Kernel, Nonlinearity, Precision, Scalar, Spec, Tile, tile, vec4_bytes,
+};
 
 /// The specification of small tiles.
 pub const SPEC: Spec = spec("conv_dense", include_str!("../../shaders/conv_dense.wgsl"), false);
@@ -33,6 +35,7 @@ const fn spec(stem: &'static str, source: &'static str, subgroups: bool) -> Spec
             ("plain", &["input", "weights", "output"]),
             ("plain_pooled", &["input", "weights", "output", "partials"]),
         ],
+        stored: &["input", "weights", "output"],
         overrides: &["ACTIVATION", "POOL_BINS", "WORKGROUP_X", "WORKGROUP_Y"],
         workgroup: &["WORKGROUP_X", "WORKGROUP_Y"],
         workgroup_memory: &[],
@@ -119,6 +122,7 @@ pub fn dispatch(shape: Shape, epilogue: Epilogue, tile: Tile) -> Dispatch {
     Dispatch {
         kernel,
         entry: if epilogue.pooling.is_some() { "plain_pooled" } else { "plain" },
+        precision: Precision::F32,
         overrides: vec![
             ("ACTIVATION", epilogue.nonlinearity as u32),
             ("POOL_BINS", epilogue.bins()),
@@ -131,6 +135,8 @@ pub fn dispatch(shape: Shape, epilogue: Epilogue, tile: Tile) -> Dispatch {
             flops: 2 * products + epilogue.flops(shape.output, shape.out_groups),
             bytes_read: vec4_bytes(rows.inputs * columns.inputs * shape.in_groups + weights),
             bytes_written: vec4_bytes((out_pixels + pooled) * shape.out_groups),
+            single_read: 0,
+            single_written: vec4_bytes(pooled * shape.out_groups),
         },
     }
 }

@@ -7,7 +7,8 @@ use super::axis::Axis;
 use super::epilogue::add_to_bins;
 use super::vectors::{Loops, widest};
 use super::{
-    Access, Arguments, Cost, Dispatch, Epilogue, Kernel, Nonlinearity, Scalar, Spec, split_workgroup, vec4_bytes,
+    Access, Arguments, Cost, Dispatch, Epilogue, Kernel, Nonlinearity, Precision, Scalar, Spec, split_workgroup,
+    vec4_bytes,
 };
 
 /// The kernel's specification.
@@ -27,6 +28,7 @@ pub const SPEC: Spec = Spec {
         ("plain", &["input", "weights", "output"]),
         ("plain_pooled", &["input", "weights", "output", "partials"]),
     ],
+    stored: &["input", "weights", "output"],
     overrides: &["ACTIVATION", "POOL_BINS", "KERNEL", "STRIDE", "WORKGROUP_X", "WORKGROUP_Y"],
     workgroup: &["WORKGROUP_X", "WORKGROUP_Y"],
     workgroup_memory: &[],
@@ -115,6 +117,7 @@ pub fn dispatch(shape: Shape, epilogue: Epilogue) -> Dispatch {
             (true, false) => "rolling",
             (true, true) => "rolling_pooled",
         },
+        precision: Precision::F32,
         overrides: vec![
             ("ACTIVATION", epilogue.nonlinearity as u32),
             ("POOL_BINS", epilogue.bins()),
@@ -129,6 +132,8 @@ pub fn dispatch(shape: Shape, epilogue: Epilogue) -> Dispatch {
             flops: 2 * products + epilogue.flops(shape.output, shape.groups),
             bytes_read: vec4_bytes((inputs + weights) * shape.groups),
             bytes_written: vec4_bytes((out_pixels + pooled) * shape.groups),
+            single_read: 0,
+            single_written: vec4_bytes(pooled * shape.groups),
         },
     }
 }

@@ -5,7 +5,9 @@ use rayon::prelude::*;
 
 use super::epilogue::{self, add_to_bins};
 use super::multiply::multiply;
-use super::{Access, Arguments, Cost, Dispatch, Epilogue, Kernel, Nonlinearity, Scalar, Spec, Tile, tile, vec4_bytes};
+use super::{
+    Access, Arguments, Cost, Dispatch, Epilogue, Kernel, Nonlinearity, Precision, Scalar, Spec, Tile, tile, vec4_bytes,
+};
 
 /// The specification of small tiles.
 pub const SPEC: Spec = spec("conv_pointwise", include_str!("../../shaders/conv_pointwise.wgsl"));
@@ -55,6 +57,7 @@ const fn spec(stem: &'static str, source: &'static str) -> Spec {
             ("branch_residual_sum", &["input", "weights", "heads", "latent", "residual", "output"]),
             ("branch_residual_sum_pooled", &["input", "weights", "heads", "latent", "residual", "output", "partials"]),
         ],
+        stored: &["input", "weights", "latent", "residual", "output"],
         overrides: &["ACTIVATION", "POOL_BINS", "WORKGROUP_X", "WORKGROUP_Y"],
         workgroup: &["WORKGROUP_X", "WORKGROUP_Y"],
         workgroup_memory: &[],
@@ -157,6 +160,7 @@ pub fn dispatch(shape: Shape, weights: Weights, epilogue: Epilogue, tile: Tile) 
     Dispatch {
         kernel: kernel_of(tile),
         entry,
+        precision: Precision::F32,
         overrides: vec![
             ("ACTIVATION", epilogue.nonlinearity as u32),
             ("POOL_BINS", epilogue.bins()),
@@ -173,21 +177,29 @@ fn cost(shape: Shape, latent_groups: u32, epilogue: Epilogue, tile: Tile) -> Cos
     let Shape { height, width, in_groups, out_groups } = shape;
     let pixels = height * width;
     let products = u64::from(pixels) * u64::from(4 * out_groups) * u64::from(4 * (in_groups + latent_groups));
-    let (mut read, mut written) = (pixels * in_groups + shape.weight_vec4s(), pixels * out_groups);
+    let (mut read, written) = (pixels * in_groups + shape.weight_vec4s(), pixels * out_groups);
+    let (mut lambda, mut sums) = (0, 0);
     if latent_groups > 0 {
-        read += pixels * latent_groups + (4 * latent_groups + 1) * out_groups;
+        read += (pixels + 4 * out_groups) * latent_groups;
+        lambda = out_groups;
     }
     if epilogue.residual {
         read += pixels * out_groups;
     }
     if let Some(pooling) = epilogue.pooling {
-        written += shape.slots(tile) * pooling.count() * out_groups;
+        sums = shape.slots(tile) * pooling.count() * out_groups;
     }
     // The bias of each value, and the scale of a branch's.
     let values = u64::from(pixels) * u64::from(4 * out_groups);
     let scales = if latent_groups > 0 { 2 * values } else { values };
     let flops = 2 * products + scales + epilogue.flops([height, width], out_groups);
-    Cost { flops, bytes_read: vec4_bytes(read), bytes_written: vec4_bytes(written) }
+    Cost {
+        flops,
+        bytes_read: vec4_bytes(read + lambda),
+        bytes_written: vec4_bytes(written + sums),
+        single_read: vec4_bytes(lambda),
+        single_written: vec4_bytes(sums),
+    }
 }
 
 pub(super) fn shape(dispatch: &Dispatch) -> String {

@@ -4,7 +4,7 @@ use bytemuck::{Pod, Zeroable};
 use rayon::prelude::*;
 
 use super::multiply::multiply;
-use super::{Access, Arguments, Cost, Dispatch, Kernel, Scalar, Spec, Tile, vec4_bytes};
+use super::{Access, Arguments, Cost, Dispatch, Kernel, Precision, Scalar, Spec, Tile, vec4_bytes};
 
 /// The specification of the kernel that shares sums in workgroup memory.
 pub const SPEC: Spec = Spec {
@@ -13,6 +13,7 @@ pub const SPEC: Spec = Spec {
     params_bytes: size_of::<Params>(),
     bindings: BINDINGS,
     entries: ENTRIES,
+    stored: STORED,
     overrides: &["LATENT_GROUPS", "TILE"],
     workgroup: &["LATENT_GROUPS", "TILE"],
     workgroup_memory: &[(16, &["LATENT_GROUPS", "TILE"])],
@@ -26,6 +27,7 @@ pub const SUBGROUP_SPEC: Spec = Spec {
     params_bytes: size_of::<Params>(),
     bindings: BINDINGS,
     entries: ENTRIES,
+    stored: STORED,
     overrides: &["LATENT_GROUPS", "WORKGROUP_X"],
     workgroup: &["WORKGROUP_X"],
     workgroup_memory: &[],
@@ -34,6 +36,7 @@ pub const SUBGROUP_SPEC: Spec = Spec {
 
 const BINDINGS: &[(&str, Access)] =
     &[("input", Access::Read), ("weights", Access::Read), ("heads", Access::Read), ("latent", Access::Write)];
+const STORED: &[&str] = &["input", "weights", "latent"];
 const ENTRIES: &[(&str, &[&str])] = &[("latent_map", &["input", "weights", "heads", "latent"])];
 
 /// Pixels of one invocation and most latent groups of the subgroup kernel.
@@ -95,6 +98,7 @@ pub fn dispatch(shape: Shape, tile: Tile) -> Dispatch {
     Dispatch {
         kernel,
         entry: "latent_map",
+        precision: Precision::F32,
         overrides: vec![("LATENT_GROUPS", latent_groups), size],
         params: bytemuck::bytes_of(&Params { pixels, in_groups, heads_stride: head_groups, unused: 0 }).to_vec(),
         workgroups: [workgroups, 1],
@@ -103,6 +107,8 @@ pub fn dispatch(shape: Shape, tile: Tile) -> Dispatch {
             flops: 2 * products + u64::from(pixels) * u64::from(4 * latent_groups),
             bytes_read: vec4_bytes(pixels * in_groups + shape.weight_vec4s() + matrix),
             bytes_written: vec4_bytes(pixels * latent_groups),
+            single_read: vec4_bytes(matrix),
+            single_written: 0,
         },
     }
 }

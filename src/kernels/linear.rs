@@ -5,7 +5,7 @@ use rayon::prelude::*;
 
 use super::epilogue;
 use super::multiply::multiply_columns;
-use super::{Access, Arguments, Cost, Dispatch, Kernel, Nonlinearity, Scalar, Spec, vec4_bytes};
+use super::{Access, Arguments, Cost, Dispatch, Kernel, Nonlinearity, Precision, Scalar, Spec, vec4_bytes};
 
 /// The kernel's specification.
 pub const SPEC: Spec = Spec {
@@ -23,6 +23,7 @@ pub const SPEC: Spec = Spec {
         ("plain", &["input", "weights", "output"]),
         ("branch", &["input", "weights", "heads", "latent", "output"]),
     ],
+    stored: &["input", "weights", "latent"],
     overrides: &["ACTIVATION", "GROUPS", "SPLITS"],
     workgroup: &["GROUPS", "SPLITS"],
     workgroup_memory: &[(16, &["GROUPS", "SPLITS"])],
@@ -73,6 +74,7 @@ pub fn dispatch(shape: Shape, nonlinearity: Nonlinearity) -> Dispatch {
     Dispatch {
         kernel: Kernel::Linear,
         entry: if latent_groups > 0 { "branch" } else { "plain" },
+        precision: Precision::F32,
         overrides: vec![("ACTIVATION", nonlinearity as u32), ("GROUPS", GROUPS), ("SPLITS", SPLITS)],
         params: bytemuck::bytes_of(&Params { in_groups, out_groups, latent_groups, lambda_offset }).to_vec(),
         workgroups: [out_groups.div_ceil(GROUPS), 1],
@@ -80,6 +82,8 @@ pub fn dispatch(shape: Shape, nonlinearity: Nonlinearity) -> Dispatch {
             flops: 2 * products + additions * u64::from(4 * out_groups),
             bytes_read: vec4_bytes(in_groups + shape.weight_vec4s() + branch),
             bytes_written: vec4_bytes(out_groups),
+            single_read: if latent_groups > 0 { vec4_bytes(out_groups) } else { 0 },
+            single_written: vec4_bytes(out_groups),
         },
     }
 }

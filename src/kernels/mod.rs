@@ -20,6 +20,7 @@ pub mod roof;
 mod scalar;
 mod shape;
 mod source;
+mod stored;
 mod tile;
 pub mod top_k;
 mod twin;
@@ -34,6 +35,8 @@ pub use twin::{Arguments, run_twin};
 pub use variants::Variant;
 
 use serde::Serialize;
+
+pub use crate::tensor::Precision;
 
 /// A kernel by the stem of its file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
@@ -146,6 +149,8 @@ pub struct Spec {
     pub bindings: &'static [(&'static str, Access)],
     /// Entry points and the bindings that each uses, by name, in the order of `bindings`.
     pub entries: &'static [(&'static str, &'static [&'static str])],
+    /// Bindings that hold maps and weights, which are stored in the launch's precision. The others hold words of 32 bits.
+    pub stored: &'static [&'static str],
     /// Names of the overrides that a dispatch may set.
     pub overrides: &'static [&'static str],
     /// Overrides whose product is the number of invocations of a workgroup.
@@ -182,6 +187,8 @@ pub struct Dispatch {
     pub kernel: Kernel,
     /// Its entry point.
     pub entry: &'static str,
+    /// How its maps and weights are stored.
+    pub precision: Precision,
     /// Values of its overrides, in the order of the specification.
     pub overrides: Vec<(&'static str, u32)>,
     /// The uniform `params`, as bytes.
@@ -202,6 +209,19 @@ pub struct Cost {
     pub bytes_read: u64,
     /// Bytes written.
     pub bytes_written: u64,
+    /// Of the bytes read, those that are words of 32 bits in every precision.
+    #[serde(skip)]
+    pub single_read: u64,
+    /// Of the bytes written, those that are words of 32 bits in every precision.
+    #[serde(skip)]
+    pub single_written: u64,
+}
+
+impl Cost {
+    /// The cost of a launch that moves words of 32 bits alone.
+    const fn of_words(flops: u64, bytes_read: u64, bytes_written: u64) -> Self {
+        Self { flops, bytes_read, bytes_written, single_read: bytes_read, single_written: bytes_written }
+    }
 }
 
 impl Dispatch {
@@ -210,10 +230,11 @@ impl Dispatch {
         self.overrides.iter().find(|(n, _)| *n == name).map(|(_, value)| *value)
     }
 
-    /// Kernel, entry point and override values: what tells its pipeline from others.
+    /// Kernel, entry point, precision and override values: what tells its pipeline from others.
     pub fn pipeline_name(&self) -> String {
+        let precision = if self.precision == Precision::F32 { "" } else { " f16" };
         let overrides = self.overrides.iter().map(|(name, value)| format!(" {name}={value}"));
-        format!("{} {}{}", self.kernel.spec().stem, self.entry, overrides.collect::<String>())
+        format!("{} {}{precision}{}", self.kernel.spec().stem, self.entry, overrides.collect::<String>())
     }
 
     /// Invocations of one workgroup.

@@ -4,7 +4,7 @@ use bytemuck::{Pod, Zeroable};
 
 use super::conv_depthwise::sum_tiles;
 use super::epilogue::add;
-use super::{Access, Arguments, Cost, Dispatch, Kernel, Pooling, Scalar, Spec, vec4_bytes};
+use super::{Access, Arguments, Cost, Dispatch, Kernel, Pooling, Precision, Scalar, Spec, vec4_bytes};
 
 /// The kernel's specification.
 pub const SPEC: Spec = Spec {
@@ -18,6 +18,7 @@ pub const SPEC: Spec = Spec {
         ("means", Access::Write),
     ],
     entries: &[("sum", &["map", "row_sums"]), ("finish", &["partials", "means"])],
+    stored: &["map", "means"],
     overrides: &["POOL_BINS", "WORKGROUP_X"],
     workgroup: &["WORKGROUP_X"],
     workgroup_memory: &[],
@@ -52,6 +53,7 @@ pub fn sum(shape: Shape, pooling: Pooling) -> Dispatch {
     Dispatch {
         kernel: Kernel::Pool,
         entry: "sum",
+        precision: Precision::F32,
         overrides: vec![("POOL_BINS", pooling.bins()), ("WORKGROUP_X", 64)],
         params: bytemuck::bytes_of(&Params { height, width, groups, slots: height }).to_vec(),
         workgroups: [groups.div_ceil(64), height],
@@ -59,6 +61,8 @@ pub fn sum(shape: Shape, pooling: Pooling) -> Dispatch {
             flops: pooling.additions([height, width], groups),
             bytes_read: vec4_bytes(height * width * groups),
             bytes_written: vec4_bytes(height * pooling.count() * groups),
+            single_read: 0,
+            single_written: vec4_bytes(height * pooling.count() * groups),
         },
     }
 }
@@ -70,6 +74,7 @@ pub fn finish(shape: Shape, slots: u32, pooling: Pooling) -> Dispatch {
     Dispatch {
         kernel: Kernel::Pool,
         entry: "finish",
+        precision: Precision::F32,
         overrides: vec![("POOL_BINS", pooling.bins()), ("WORKGROUP_X", 64)],
         params: bytemuck::bytes_of(&Params { height, width, groups, slots }).to_vec(),
         workgroups: [sums.div_ceil(64), 1],
@@ -77,6 +82,8 @@ pub fn finish(shape: Shape, slots: u32, pooling: Pooling) -> Dispatch {
             flops: 4 * u64::from(sums) * u64::from(slots + 1),
             bytes_read: vec4_bytes(slots * sums),
             bytes_written: vec4_bytes(sums),
+            single_read: vec4_bytes(slots * sums),
+            single_written: 0,
         },
     }
 }

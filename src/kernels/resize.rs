@@ -5,7 +5,7 @@
 use bytemuck::{Pod, Zeroable};
 use rayon::prelude::*;
 
-use super::{Access, Arguments, Cost, Dispatch, Kernel, Scalar, Spec};
+use super::{Access, Arguments, Cost, Dispatch, Kernel, Precision, Scalar, Spec};
 use crate::picture::{Filter, Picture, Preprocess, Window};
 
 /// The kernel's specification.
@@ -20,6 +20,7 @@ pub const SPEC: Spec = Spec {
         ("normalised", Access::Write),
     ],
     entries: &[("horizontal", &["source", "narrowed_out"]), ("vertical", &["narrowed", "normalised"])],
+    stored: &["normalised"],
     overrides: &["FILTER_RADIUS", "WORKGROUP_X", "WORKGROUP_Y"],
     workgroup: &["WORKGROUP_X", "WORKGROUP_Y"],
     workgroup_memory: &[],
@@ -112,9 +113,10 @@ impl Resize {
     /// The two launches, `horizontal` and then `vertical`. Both are for one picture: one workgroup on z.
     pub fn dispatches(&self) -> [Dispatch; 2] {
         let Params { columns, rows, crop, column_scale, row_scale, .. } = self.params;
-        let dispatch = |entry, height: u32, flops, bytes_read, bytes_written| Dispatch {
+        let dispatch = |entry, height: u32, flops, bytes_read, bytes_written, single_written| Dispatch {
             kernel: Kernel::Resize,
             entry,
+            precision: Precision::F32,
             overrides: vec![
                 ("FILTER_RADIUS", self.filter.radius()),
                 ("WORKGROUP_X", WORKGROUP[0]),
@@ -122,7 +124,7 @@ impl Resize {
             ],
             params: bytemuck::bytes_of(&self.params).to_vec(),
             workgroups: [crop.div_ceil(WORKGROUP[0]), height.div_ceil(WORKGROUP[1])],
-            cost: Cost { flops, bytes_read, bytes_written },
+            cost: Cost { flops, bytes_read, bytes_written, single_read: bytes_read, single_written },
         };
         let Params { column_phase, row_phase, .. } = self.params;
         let across = self.flops(crop, columns, column_phase, column_scale);
@@ -130,13 +132,14 @@ impl Resize {
         let pixels = u64::from(crop) * u64::from(crop);
         let read = 4 * u64::from(rows) * u64::from(columns);
         [
-            dispatch("horizontal", rows, u64::from(rows) * across, read, self.narrowed_bytes()),
+            dispatch("horizontal", rows, u64::from(rows) * across, read, self.narrowed_bytes(), self.narrowed_bytes()),
             dispatch(
                 "vertical",
                 crop,
                 u64::from(crop) * down + 9 * pixels,
                 self.narrowed_bytes(),
                 self.normalised_bytes(),
+                0,
             ),
         ]
     }

@@ -5,7 +5,7 @@
 use bytemuck::{Pod, Zeroable};
 
 use super::scalar::sum;
-use super::{Access, Arguments, Cost, Dispatch, Kernel, Scalar, Spec, vec4_bytes, wgsl};
+use super::{Access, Arguments, Cost, Dispatch, Kernel, Precision, Scalar, Spec, vec4_bytes, wgsl};
 
 /// The kernel's specification.
 pub const SPEC: Spec = Spec {
@@ -14,6 +14,7 @@ pub const SPEC: Spec = Spec {
     params_bytes: size_of::<Params>(),
     bindings: &[("source", Access::Read), ("result", Access::Write)],
     entries: &[("copy", &["source", "result"]), ("add_up", &["source", "result"]), ("multiply_add", &["result"])],
+    stored: &[],
     overrides: &["WORKGROUP_X"],
     workgroup: &["WORKGROUP_X"],
     workgroup_memory: &[],
@@ -42,18 +43,14 @@ const _: () = assert!(size_of::<Params>() == 16);
 
 /// The launch that copies `count` vec4; of none, the empty launch.
 pub fn copy(count: u32) -> Dispatch {
-    let cost = Cost { flops: 0, bytes_read: vec4_bytes(count), bytes_written: vec4_bytes(count) };
+    let cost = Cost::of_words(0, vec4_bytes(count), vec4_bytes(count));
     launch("copy", count, 0, count.div_ceil(WORKGROUP * COPIES), cost)
 }
 
 /// The launch that reads `count` vec4; each invocation adds up a few and writes their sum.
 pub fn add_up(count: u32) -> Dispatch {
     let workgroups = count.div_ceil(WORKGROUP * READS);
-    let cost = Cost {
-        flops: 4 * u64::from(count),
-        bytes_read: vec4_bytes(count),
-        bytes_written: vec4_bytes(workgroups * WORKGROUP),
-    };
+    let cost = Cost::of_words(4 * u64::from(count), vec4_bytes(count), vec4_bytes(workgroups * WORKGROUP));
     launch("add_up", count, 0, workgroups, cost)
 }
 
@@ -61,7 +58,7 @@ pub fn add_up(count: u32) -> Dispatch {
 pub fn multiply_add(count: u32, iterations: u32) -> Dispatch {
     // Beside the chains each invocation starts them and adds them up.
     let vec4s = u64::from(CHAINS) * (2 * u64::from(iterations) + 2);
-    let cost = Cost { flops: 4 * u64::from(count) * vec4s, bytes_read: 0, bytes_written: vec4_bytes(count) };
+    let cost = Cost::of_words(4 * u64::from(count) * vec4s, 0, vec4_bytes(count));
     launch("multiply_add", count, iterations, count.div_ceil(WORKGROUP), cost)
 }
 
@@ -71,6 +68,7 @@ fn launch(entry: &'static str, count: u32, iterations: u32, workgroups: u32, cos
     Dispatch {
         kernel: Kernel::Roof,
         entry,
+        precision: Precision::F32,
         overrides: vec![("WORKGROUP_X", WORKGROUP)],
         params: bytemuck::bytes_of(&params).to_vec(),
         workgroups: [workgroups.max(1), 1],
@@ -80,7 +78,7 @@ fn launch(entry: &'static str, count: u32, iterations: u32, workgroups: u32, cos
 
 /// The kernel's text with chains of half floats.
 pub fn half_wgsl() -> String {
-    let text = wgsl(Kernel::Roof);
+    let text = wgsl(Kernel::Roof, Precision::F32);
     let halved = text.replace("alias Scalar = f32;", "alias Scalar = f16;");
     format!("enable f16;\n{}", halved.replace("alias Vector = vec4<f32>;", "alias Vector = vec4<f16>;"))
 }
@@ -139,7 +137,7 @@ mod tests {
         let module = naga::front::wgsl::parse_str(&text).unwrap();
         let capabilities = naga::valid::Capabilities::SHADER_FLOAT16;
         naga::valid::Validator::new(naga::valid::ValidationFlags::all(), capabilities).validate(&module).unwrap();
-        let whole = wgsl(Kernel::Roof);
+        let whole = wgsl(Kernel::Roof, Precision::F32);
         assert_eq!(text.lines().skip(1).zip(whole.lines()).filter(|(a, b)| a != b).count(), 2);
     }
 }

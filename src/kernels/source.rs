@@ -5,9 +5,9 @@
 //! with `$NAME` replaced by it. Registers need it: an array that a loop indexes lies in memory wherever a driver does not
 //! unroll the loop itself.
 
-use super::Kernel;
+use super::{Kernel, Precision};
 
-/// The files that kernels may import, by name.
+/// The files that kernels may import, by name. `storage` is one of two.
 const SHARED: [(&str, &str); 10] = [
     ("activation", include_str!("../../shaders/shared/activation.wgsl")),
     ("controller", include_str!("../../shaders/shared/controller.wgsl")),
@@ -21,9 +21,13 @@ const SHARED: [(&str, &str); 10] = [
     ("tile", include_str!("../../shaders/shared/tile.wgsl")),
 ];
 
-/// The text that every backend compiles. What cannot be resolved stays as it is, which no WGSL compiler accepts.
-pub fn wgsl(kernel: Kernel) -> String {
-    let imported = import(&import(kernel.spec().source));
+const STORAGE_F32: &str = include_str!("../../shaders/shared/storage_f32.wgsl");
+const STORAGE_F16: &str = include_str!("../../shaders/shared/storage_f16.wgsl");
+
+/// The text that every backend compiles for launches of a precision. What cannot be resolved stays as it is, which no WGSL
+/// compiler accepts.
+pub fn wgsl(kernel: Kernel, precision: Precision) -> String {
+    let imported = import(&import(kernel.spec().source, precision), precision);
     let lines: Vec<&str> = imported.lines().collect();
     let mut text = String::new();
     write_out(&lines, &imported, &[], &mut text);
@@ -31,12 +35,15 @@ pub fn wgsl(kernel: Kernel) -> String {
 }
 
 /// Replaces the imports of a text; those of the shared files themselves are left.
-fn import(text: &str) -> String {
+fn import(text: &str, precision: Precision) -> String {
     let mut out = String::new();
     for line in text.lines() {
-        let name = line.strip_prefix("#import ");
-        let import = name.and_then(|name| SHARED.iter().find(|(n, _)| *n == name.trim()));
-        out.push_str(import.map_or(line, |(_, shared)| shared.trim_end()));
+        let import = line.strip_prefix("#import ").and_then(|name| match name.trim() {
+            "storage" if precision == Precision::F16 => Some(STORAGE_F16),
+            "storage" => Some(STORAGE_F32),
+            name => SHARED.iter().find(|(n, _)| *n == name).map(|(_, text)| *text),
+        });
+        out.push_str(import.map_or(line, str::trim_end));
         out.push('\n');
     }
     out
@@ -88,11 +95,12 @@ mod tests {
 
     #[test]
     fn every_directive_is_resolved() {
-        for kernel in Kernel::ALL {
-            let text = wgsl(kernel);
-            assert!(!text.contains('#') && !text.contains('$'), "{kernel:?}");
+        for (kernel, precision) in Kernel::ALL.into_iter().flat_map(|kernel| Precision::ALL.map(|it| (kernel, it))) {
+            let text = wgsl(kernel, precision);
+            assert!(!text.contains('#') && !text.contains('$'), "{kernel:?} {precision:?}");
+            assert_eq!(text.contains("Stored>"), !kernel.spec().stored.is_empty(), "{kernel:?}");
         }
-        assert!(wgsl(Kernel::ConvPointwise).contains("fn activate("));
+        assert!(wgsl(Kernel::ConvPointwise, Precision::F32).contains("fn activate("));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use bytemuck::{Pod, Zeroable};
 
 use super::scalar::sum;
-use super::{Access, Arguments, Cost, Dispatch, Kernel, Scalar, Spec};
+use super::{Access, Arguments, Cost, Dispatch, Kernel, Precision, Scalar, Spec};
 
 /// The kernel's specification.
 pub const SPEC: Spec = Spec {
@@ -14,6 +14,7 @@ pub const SPEC: Spec = Spec {
     params_bytes: size_of::<Params>(),
     bindings: &[("scores", Access::Read), ("best", Access::Write), ("probabilities", Access::Write)],
     entries: &[("top_k", &["scores", "best"]), ("softmax", &["scores", "probabilities"])],
+    stored: &[],
     overrides: &["WORKGROUP_X"],
     workgroup: &["WORKGROUP_X"],
     workgroup_memory: &[(4, &["WORKGROUP_X"]), (4, &["WORKGROUP_X"])],
@@ -39,18 +40,13 @@ pub const fn best_bytes(count: u32) -> u64 {
 /// The launch that finds the `count` most probable of `classes` classes; `count` must lie within 1 and `classes`.
 pub fn top_k(classes: u32, count: u32) -> Dispatch {
     let flops = 3 * u64::from(classes) + 3 * u64::from(count);
-    launch(
-        "top_k",
-        classes,
-        count,
-        Cost { flops, bytes_read: 4 * u64::from(classes), bytes_written: best_bytes(count) },
-    )
+    launch("top_k", classes, count, Cost::of_words(flops, 4 * u64::from(classes), best_bytes(count)))
 }
 
 /// The launch that turns scores into probabilities.
 pub fn softmax(classes: u32) -> Dispatch {
     let bytes = 4 * u64::from(classes);
-    let cost = Cost { flops: 6 * u64::from(classes), bytes_read: bytes, bytes_written: bytes.next_multiple_of(16) };
+    let cost = Cost::of_words(6 * u64::from(classes), bytes, bytes.next_multiple_of(16));
     launch("softmax", classes, 0, cost)
 }
 
@@ -59,6 +55,7 @@ fn launch(entry: &'static str, classes: u32, count: u32, cost: Cost) -> Dispatch
     Dispatch {
         kernel: Kernel::TopK,
         entry,
+        precision: Precision::F32,
         overrides: vec![("WORKGROUP_X", 64)],
         params: bytemuck::bytes_of(&params).to_vec(),
         workgroups: [1, 1],

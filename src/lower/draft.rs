@@ -5,14 +5,24 @@ use std::collections::{BTreeMap, HashMap};
 use super::LowerError;
 use crate::kernels::{Access, Dispatch, Pooling};
 use crate::plan::Limits;
-use crate::tensor::GROUP;
+use crate::tensor::{MOST_STORED, Precision};
 
 /// Shaders and dispatch arithmetic count in u32; a larger map would be addressed wrongly whatever the device allows.
 const ADDRESSABLE_BYTES: u64 = 1 << 32;
 
+/// Bytes of the largest element that a binding may have.
+const VEC4_BYTES: u32 = 16;
+
 /// A map, vector or table that launches read and write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Value(pub usize);
+
+/// The room that a value needs for the whole batch.
+#[derive(Clone, Copy)]
+pub struct Room {
+    pub bytes: u64,
+    pub precision: Precision,
+}
 
 /// What a launch binds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,9 +60,10 @@ pub struct PoolSums {
 pub struct Draft {
     pub limits: Limits,
     pub batch: u64,
-    pub weights: Vec<f32>,
-    /// Bytes of each value, for the whole batch.
-    pub values: Vec<u64>,
+    /// How maps and weights are stored.
+    pub precision: Precision,
+    pub weights: Vec<u8>,
+    pub values: Vec<Room>,
     pub passes: Vec<DraftPass>,
     /// Sums of a value's map that already exist.
     pub sums: HashMap<(Value, Pooling), PoolSums>,
@@ -63,11 +74,12 @@ pub struct Draft {
 }
 
 impl Draft {
-    pub fn new(batch: u32, limits: Limits) -> Self {
+    pub fn new(batch: u32, precision: Precision, limits: Limits) -> Self {
         let batch = u64::from(batch);
         Self {
             limits,
             batch,
+            precision,
             weights: vec![],
             values: vec![],
             passes: vec![],
@@ -77,39 +89,49 @@ impl Draft {
         }
     }
 
-    /// Bytes of a value of `vec4s` vec4 for each picture, where the device has room for it.
-    pub fn bytes(&self, node: &str, vec4s: u64) -> Result<u64, LowerError> {
+    /// The room for `vec4s` vec4 of each picture, where the device has it.
+    pub fn room(&self, node: &str, vec4s: u64, precision: Precision) -> Result<Room, LowerError> {
         let limit = self.limits.storage_binding_bytes.min(self.limits.buffer_bytes).min(ADDRESSABLE_BYTES);
-        let bytes = vec4s.saturating_mul(16).saturating_mul(self.batch);
+        let bytes = vec4s.saturating_mul(4 * precision.bytes()).saturating_mul(self.batch);
         if bytes > limit {
             return Err(LowerError::TooLarge { node: node.into(), bytes, limit });
         }
-        Ok(bytes)
+        Ok(Room { bytes, precision })
     }
 
-    /// A new value of `vec4s` vec4 for each picture.
-    pub fn value(&mut self, node: &str, vec4s: u64) -> Result<Value, LowerError> {
-        self.values.push(self.bytes(node, vec4s)?);
+    /// A new map of `vec4s` vec4 for each picture.
+    pub fn map(&mut self, node: &str, vec4s: u64) -> Result<Value, LowerError> {
+        self.values.push(self.room(node, vec4s, self.precision)?);
+        Ok(Value(self.values.len() - 1))
+    }
+
+    /// A new table of `vec4s` vec4 for each picture, which is f32 however maps are stored.
+    pub fn table(&mut self, node: &str, vec4s: u64) -> Result<Value, LowerError> {
+        self.values.push(self.room(node, vec4s, Precision::F32)?);
         Ok(Value(self.values.len() - 1))
     }
 
     /// Adds a block to the weight arena.
-    pub fn weights(&mut self, node: &str, block: Vec<f32>) -> Result<Binding, LowerError> {
-        let alignment = (self.limits.storage_alignment as usize / size_of::<f32>()).max(GROUP);
-        self.weights.resize(self.weights.len().next_multiple_of(alignment), 0.0);
-        let offset = (self.weights.len() * size_of::<f32>()) as u64;
-        let bytes = (block.len() * size_of::<f32>()) as u64;
+    pub fn weights(&mut self, node: &str, block: &[f32]) -> Result<Binding, LowerError> {
+        let alignment = self.limits.storage_alignment.max(VEC4_BYTES) as usize;
+        self.weights.resize(self.weights.len().next_multiple_of(alignment), 0);
+        let (offset, bytes) = (self.weights.len() as u64, block.len() as u64 * self.precision.bytes());
         let (binding, buffer) = (self.limits.storage_binding_bytes, self.limits.buffer_bytes);
         if bytes > binding || offset + bytes > buffer {
             let (bytes, limit) = if bytes > binding { (bytes, binding) } else { (offset + bytes, buffer) };
             return Err(LowerError::TooLarge { node: node.into(), bytes, limit });
         }
-        self.weights.extend(block);
+        if self.precision == Precision::F16 && block.iter().any(|weight| weight.abs() > MOST_STORED) {
+            let reason = "a weight is larger than 65504, the largest number of half precision";
+            return Err(LowerError::Unsupported { node: node.into(), reason });
+        }
+        self.precision.encode(block, &mut |part| self.weights.extend_from_slice(part));
         Ok(Binding::Weights { offset, bytes })
     }
 
-    /// Adds a launch. The memory is given by binding name; the order is the kernel's.
+    /// Adds a launch, with its maps stored as all are. The memory is given by binding name; the order is the kernel's.
     pub fn launch(&mut self, node: &str, dispatch: Dispatch, memory: &[(&str, Binding)]) {
+        let dispatch = dispatch.stored_as(self.precision);
         let names = dispatch.kernel.spec().bindings_of(dispatch.entry).into_iter().flatten();
         let bindings = names.filter_map(|(_, name, _)| Some(memory.iter().find(|(n, _)| *n == name)?.1)).collect();
         self.passes.push(DraftPass { node: node.into(), dispatch, bindings });

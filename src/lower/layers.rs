@@ -8,8 +8,8 @@ use crate::graph::{
     Activation, Connection, Convolution, DynamicWeights, FoldedNetwork, Layer, LayerOp, Source, StaticWeights,
 };
 use crate::kernels::{
-    Epilogue, Nonlinearity, Pooling, Tile, assemble, controller, conv_dense, conv_depthwise, conv_pointwise, latent,
-    linear, pool, top_k,
+    Epilogue, Nonlinearity, Pooling, Precision, Tile, assemble, controller, conv_dense, conv_depthwise, conv_pointwise,
+    latent, linear, pool, top_k,
 };
 use crate::plan::Limits;
 use crate::tensor::{Map, groups};
@@ -24,8 +24,8 @@ pub(super) struct Drafted {
 }
 
 pub(super) fn draft(network: &FoldedNetwork, options: &Options, limits: Limits) -> Result<Drafted, LowerError> {
-    let mut draft = Draft::new(options.batch, limits);
-    let input = draft.value("input", vec4s(network.input))?;
+    let mut draft = Draft::new(options.batch, options.precision, limits);
+    let input = draft.map("input", vec4s(network.input))?;
     let mut lowering = Lowering { network, options, draft, input, results: Vec::new() };
     for (index, layer) in network.layers.iter().enumerate() {
         let is_last = index + 1 == network.layers.len();
@@ -46,7 +46,7 @@ pub(super) fn draft(network: &FoldedNetwork, options: &Options, limits: Limits) 
     let classes = map.channels as u32;
     let top = options.top.clamp(1, classes);
     let pair_bytes = top_k::best_bytes(top);
-    let best = draft.value("top_k", pair_bytes.div_ceil(16))?;
+    let best = draft.table("top_k", pair_bytes.div_ceil(16))?;
     let memory = [("scores", Binding::Value(scores)), ("best", Binding::Value(best))];
     draft.launch("top_k", top_k::top_k(classes, top), &memory);
     Ok(Drafted { draft, input: (input, network.input), scores: (scores, map), best, top })
@@ -82,7 +82,7 @@ impl Lowering<'_> {
 
     fn layer(&mut self, index: usize, layer: &Layer) -> Result<Value, LowerError> {
         // Before any size of it is computed with.
-        self.draft.bytes(&layer.name, vec4s(layer.output_map))?;
+        self.draft.room(&layer.name, vec4s(layer.output_map), self.draft.precision)?;
         match &layer.op {
             LayerOp::Convolution(convolution, weights) => self.convolution(index, layer, convolution, weights),
             LayerOp::DynamicConvolution(weights) => self.dynamic_convolution(index, layer, weights),
@@ -113,7 +113,7 @@ impl Lowering<'_> {
                 (pack::dense(&weights.weight, y.channels, x.channels, taps), dense_shape(c, x, y).slots(choice.tile))
             }
         };
-        let block = self.draft.weights(&layer.name, [packed, pack::vector(&weights.bias)].concat())?;
+        let block = self.draft.weights(&layer.name, &[packed, pack::vector(&weights.bias)].concat())?;
         if c.is_pointwise() {
             let memory = vec![("weights", block)];
             return self.pointwise(layer, conv_pointwise::Weights::Static, epilogue, choice.tile, memory);
@@ -157,11 +157,11 @@ impl Lowering<'_> {
         epilogue: Epilogue,
         mut memory: Vec<(&'static str, Binding)>,
     ) -> Result<Value, LowerError> {
-        let output = self.draft.value(&layer.name, vec4s(layer.output_map))?;
+        let output = self.draft.map(&layer.name, vec4s(layer.output_map))?;
         memory.push(("output", Binding::Value(output)));
         if let Some(pooling) = epilogue.pooling {
             let sums = slots * pooling.count() * groups(layer.output_map.channels) as u32;
-            let value = self.draft.value(&layer.name, sums.into())?;
+            let value = self.draft.table(&layer.name, sums.into())?;
             memory.push(("partials", Binding::Value(value)));
             self.draft.sums.insert((output, pooling), PoolSums { value, slots });
         }
@@ -181,7 +181,7 @@ impl Lowering<'_> {
             Form::Branch => {
                 let heads = self.controller(layer, w)?;
                 let latent = self.latent(layer, w, heads, choice.latent)?;
-                let block = self.draft.weights(&layer.name, pack::branch(w))?;
+                let block = self.draft.weights(&layer.name, &pack::branch(w))?;
                 let weights = conv_pointwise::Weights::Branch { latent_groups: groups(w.sizes.latent) as u32 };
                 let memory =
                     vec![("weights", block), ("heads", Binding::Value(heads)), ("latent", Binding::Value(latent))];
@@ -200,12 +200,12 @@ impl Lowering<'_> {
         let (control, sums) = self.controller_shape(layer, w)?;
         let fused = assemble_with_controller(control, &self.draft.limits);
         let heads = if fused.is_some() { self.heads(layer, w, control)? } else { self.controller(layer, w)? };
-        let assembled = Binding::Value(self.draft.value(&layer.name, shape.assembled_vec4s().into())?);
+        let assembled = Binding::Value(self.draft.map(&layer.name, shape.assembled_vec4s().into())?);
         let (dispatch, block) = match fused {
             Some(dispatch) => (dispatch, [pack::controller(w), pack::assemble(w)].concat()),
             None => (assemble::dispatch(shape), pack::assemble(w)),
         };
-        let block = self.draft.weights(&layer.name, block)?;
+        let block = self.draft.weights(&layer.name, &block)?;
         let partials = Binding::Value(sums.value);
         let memory =
             [("partials", partials), ("weights", block), ("heads", Binding::Value(heads)), ("assembled", assembled)];
@@ -216,7 +216,7 @@ impl Lowering<'_> {
     /// M(x) and λ(x) of a dynamic layer.
     fn controller(&mut self, layer: &Layer, w: &DynamicWeights) -> Result<Value, LowerError> {
         let (shape, sums) = self.controller_shape(layer, w)?;
-        let block = self.draft.weights(&layer.name, pack::controller(w))?;
+        let block = self.draft.weights(&layer.name, &pack::controller(w))?;
         let heads = self.heads(layer, w, shape)?;
         let memory = [("partials", Binding::Value(sums.value)), ("weights", block), ("heads", Binding::Value(heads))];
         self.draft.launch(&layer.name, controller::dispatch(shape, self.draft.limits.software), &memory);
@@ -246,7 +246,7 @@ impl Lowering<'_> {
 
     /// Room for M(x) and λ(x) of a dynamic layer.
     fn heads(&mut self, layer: &Layer, w: &DynamicWeights, shape: controller::Shape) -> Result<Value, LowerError> {
-        let heads = self.draft.value(&layer.name, shape.head_groups().into())?;
+        let heads = self.draft.table(&layer.name, shape.head_groups().into())?;
         self.draft.dynamic.push(DraftDynamic {
             node: layer.name.clone(),
             inputs: w.inputs,
@@ -259,8 +259,8 @@ impl Lowering<'_> {
 
     fn latent(&mut self, layer: &Layer, w: &DynamicWeights, heads: Value, tile: Tile) -> Result<Value, LowerError> {
         let shape = latent_shape(layer, w);
-        let block = self.draft.weights(&layer.name, pack::latent(w))?;
-        let latent = self.draft.value(&layer.name, u64::from(shape.pixels) * u64::from(shape.latent_groups))?;
+        let block = self.draft.weights(&layer.name, &pack::latent(w))?;
+        let latent = self.draft.map(&layer.name, u64::from(shape.pixels) * u64::from(shape.latent_groups))?;
         let memory = [
             ("input", Binding::Value(self.value_of(layer.input))),
             ("weights", block),
@@ -273,7 +273,7 @@ impl Lowering<'_> {
 
     fn average_pool(&mut self, layer: &Layer, pooling: Pooling) -> Result<Value, LowerError> {
         let sums = self.sums_of(layer, pooling)?;
-        let output = self.draft.value(&layer.name, vec4s(layer.output_map))?;
+        let output = self.draft.map(&layer.name, vec4s(layer.output_map))?;
         let dispatch = pool::finish(pool_shape(layer.input_map), sums.slots, pooling);
         let memory = [("partials", Binding::Value(sums.value)), ("means", Binding::Value(output))];
         self.draft.launch(&layer.name, dispatch, &memory);
@@ -284,7 +284,8 @@ impl Lowering<'_> {
     fn sums_of(&mut self, layer: &Layer, pooling: Pooling) -> Result<PoolSums, LowerError> {
         let value = self.value_of(layer.input);
         let map = layer.input_map;
-        if map.pixels() == 1 && pooling == Pooling::Global {
+        // Sums are f32 in every precision: a vector is its own sum only where it is f32 too.
+        if map.pixels() == 1 && pooling == Pooling::Global && self.draft.values[value.0].precision == Precision::F32 {
             return Ok(PoolSums { value, slots: 1 });
         }
         if let Some(sums) = self.draft.sums.get(&(value, pooling)) {
@@ -292,7 +293,7 @@ impl Lowering<'_> {
         }
         let slots = map.height as u32;
         let vec4s = u64::from(slots * pooling.count()) * groups(map.channels) as u64;
-        let sums = PoolSums { value: self.draft.value(&layer.name, vec4s)?, slots };
+        let sums = PoolSums { value: self.draft.table(&layer.name, vec4s)?, slots };
         let memory = [("map", Binding::Value(value)), ("row_sums", Binding::Value(sums.value))];
         self.draft.launch(&layer.name, pool::sum(pool_shape(map), pooling), &memory);
         self.draft.sums.insert((value, pooling), sums);
@@ -302,7 +303,7 @@ impl Lowering<'_> {
     fn linear(&mut self, layer: &Layer, weights: &StaticWeights) -> Result<Value, LowerError> {
         let (inputs, outputs) = (layer.input_map.channels, layer.output_map.channels);
         let packed = [pack::transposed(&weights.weight, outputs, inputs), pack::vector(&weights.bias)].concat();
-        let block = self.draft.weights(&layer.name, packed)?;
+        let block = self.draft.weights(&layer.name, &packed)?;
         self.fully_connected(layer, 0, vec![("weights", block)])
     }
 
@@ -310,7 +311,7 @@ impl Lowering<'_> {
         let heads = self.controller(layer, w)?;
         let tile = self.choice(layer).latent;
         let latent = self.latent(layer, w, heads, tile)?;
-        let block = self.draft.weights(&layer.name, pack::branch(w))?;
+        let block = self.draft.weights(&layer.name, &pack::branch(w))?;
         let memory = vec![("weights", block), ("heads", Binding::Value(heads)), ("latent", Binding::Value(latent))];
         self.fully_connected(layer, groups(w.sizes.latent) as u32, memory)
     }
@@ -330,7 +331,7 @@ impl Lowering<'_> {
             out_groups: groups(layer.output_map.channels) as u32,
             latent_groups,
         };
-        let output = self.draft.value(&layer.name, vec4s(layer.output_map))?;
+        let output = self.draft.table(&layer.name, vec4s(layer.output_map))?;
         memory.push(("input", Binding::Value(self.value_of(layer.input))));
         memory.push(("output", Binding::Value(output)));
         self.draft.launch(&layer.name, linear::dispatch(shape, nonlinearity(layer.activation)), &memory);
@@ -338,7 +339,7 @@ impl Lowering<'_> {
     }
 
     fn softmax(&mut self, layer: &Layer) -> Result<Value, LowerError> {
-        let output = self.draft.value(&layer.name, vec4s(layer.output_map))?;
+        let output = self.draft.table(&layer.name, vec4s(layer.output_map))?;
         let memory =
             [("scores", Binding::Value(self.value_of(layer.input))), ("probabilities", Binding::Value(output))];
         self.draft.launch(&layer.name, top_k::softmax(layer.output_map.channels as u32), &memory);

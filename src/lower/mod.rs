@@ -14,6 +14,7 @@ pub use choice::{Alternatives, Choices, alternatives, forms};
 pub use form::{Form, FormChoice, choose_form, form_of, multiply_adds, multiply_adds_in};
 
 use crate::graph::FoldedNetwork;
+use crate::kernels::Precision;
 use crate::plan::{Limits, Plan, PlanError};
 use layers::latent_shape;
 
@@ -24,6 +25,8 @@ pub struct Options {
     pub batch: u32,
     /// Which form the dynamic layers take.
     pub form: FormChoice,
+    /// How maps and weights are stored.
+    pub precision: Precision,
     /// How many of the most probable classes are found; capped at the number of classes.
     pub top: u32,
     /// Whether what the dynamic layers make of a picture can be read after a run; it then shares no memory.
@@ -34,7 +37,14 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { batch: 1, form: FormChoice::Auto, top: 5, insight: false, choices: Choices::default() }
+        Self {
+            batch: 1,
+            form: FormChoice::Auto,
+            precision: Precision::F32,
+            top: 5,
+            insight: false,
+            choices: Choices::default(),
+        }
     }
 }
 

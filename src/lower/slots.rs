@@ -16,7 +16,7 @@ pub(super) fn place(name: &str, drafted: Drafted, options: &Options, limits: Lim
     // What the user reads or writes keeps a slot of its own for the whole run.
     let pinned: Vec<Value> = [input.0, scores.0, best].into_iter().chain(dynamic.iter().map(|d| d.heads)).collect();
     for value in &pinned {
-        places.pin(*value, draft.values[value.0]);
+        places.pin(*value, draft.values[value.0].bytes);
     }
     let mut last_use: HashMap<Value, usize> = HashMap::new();
     for (index, pass) in draft.passes.iter().enumerate() {
@@ -24,7 +24,7 @@ pub(super) fn place(name: &str, drafted: Drafted, options: &Options, limits: Lim
     }
     for (index, pass) in draft.passes.iter().enumerate() {
         for (value, _) in pass.values() {
-            places.occupy(value, draft.values[value.0]);
+            places.occupy(value, draft.values[value.0].bytes);
         }
         for (value, _) in pass.values() {
             if last_use.get(&value) == Some(&index) && !pinned.contains(&value) {
@@ -35,11 +35,14 @@ pub(super) fn place(name: &str, drafted: Drafted, options: &Options, limits: Lim
     let view = |value: Value| View {
         memory: Memory::Slot(places.of.get(&value).copied().unwrap_or(u32::MAX)),
         offset: 0,
-        bytes: draft.values[value.0],
+        bytes: draft.values[value.0].bytes,
+        precision: draft.values[value.0].precision,
     };
     let bound = |binding: &Binding| match *binding {
         Binding::Value(value) => view(value),
-        Binding::Weights { offset, bytes } => View { memory: Memory::Weights, offset, bytes },
+        Binding::Weights { offset, bytes } => {
+            View { memory: Memory::Weights, offset, bytes, precision: draft.precision }
+        }
     };
     let passes = draft.passes.iter().map(|pass| Pass {
         node: pass.node.clone(),
@@ -57,6 +60,7 @@ pub(super) fn place(name: &str, drafted: Drafted, options: &Options, limits: Lim
         dynamic: dynamic.collect(),
         name: name.into(),
         batch: options.batch,
+        precision: draft.precision,
         limits,
         passes: passes.collect(),
         input: Output { map: input.1, view: view(input.0) },

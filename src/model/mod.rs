@@ -48,12 +48,12 @@ mod read;
 mod values;
 mod write;
 
+pub use crate::tensor::Precision;
 pub use check::{Mismatch, Misshapen, check};
 pub use description::{Description, FORMAT_VERSION};
 pub use error::{Fault, ModelError};
 #[cfg(not(target_arch = "wasm32"))]
 pub use import::{ImportOptions, import};
-pub use write::Precision;
 
 use crate::graph::{Graph, Weights};
 

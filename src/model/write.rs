@@ -8,21 +8,11 @@ use safetensors::{Dtype, SafeTensorError};
 use super::read::DESCRIPTION_KEY;
 use super::values::{encode_half, encode_single};
 use super::{Fault, Model, ModelError};
-use crate::tensor::Tensor;
-
-/// How the values of a file are stored.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Precision {
-    /// All in single precision.
-    #[default]
-    F32,
-    /// Kernels and matrices in half precision; vectors (biases, norms), which are few and which the network is most
-    /// sensitive to, in single precision. About half the size.
-    F16,
-}
+use crate::tensor::{Precision, Tensor};
 
 impl Model {
-    /// The bytes of the model's file. Equal models give equal bytes.
+    /// The bytes of the model's file. Equal models give equal bytes. Kernels and matrices are stored in `precision`; vectors
+    /// (biases, norms), which are few and which the network is most sensitive to, as f32.
     ///
     /// # Errors
     /// When a value does not fit half precision.

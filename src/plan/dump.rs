@@ -3,14 +3,18 @@
 use std::fmt;
 
 use super::{Memory, Plan, View};
+use crate::kernels::Precision;
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}: {} launches, up to {} picture(s) a run", self.name, self.passes.len(), self.batch)?;
-        let weights = 4 * self.weights.len();
+        if self.precision != Precision::F32 {
+            writeln!(f, "maps and weights stored as {}", self.precision.name())?;
+        }
         writeln!(
             f,
-            "weights {weights} bytes, activations {} bytes in {} slots",
+            "weights {} bytes, activations {} bytes in {} slots",
+            self.weights.len(),
             self.activation_bytes(),
             self.slots.len()
         )?;

@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::kernels::Dispatch;
+use crate::kernels::{Dispatch, Precision};
 use crate::tensor::Map;
 
 /// Everything an executor needs to run a network on up to `batch` pictures.
@@ -27,8 +27,10 @@ pub struct Plan {
     pub batch: u32,
     /// What the device was said to allow.
     pub limits: Limits,
+    /// How maps and weights are stored.
+    pub precision: Precision,
     /// The contents of the weight arena.
-    pub weights: Vec<f32>,
+    pub weights: Vec<u8>,
     /// Bytes of each activation slot. A slot holds one map after another, never two at once.
     pub slots: Vec<u64>,
     /// The launches in order.
@@ -86,6 +88,15 @@ pub struct View {
     pub offset: u64,
     /// Bytes.
     pub bytes: u64,
+    /// How its values are stored.
+    pub precision: Precision,
+}
+
+impl View {
+    /// Values that it holds.
+    pub const fn values(&self) -> u64 {
+        self.bytes / self.precision.bytes()
+    }
 }
 
 impl Plan {

@@ -2,9 +2,8 @@
 
 use std::collections::HashMap;
 
-use super::{DynamicLayer, Memory, Pass, Plan, View};
-use crate::kernels::Access;
-use crate::tensor::Map;
+use super::{DynamicLayer, Memory, Output, Pass, Plan, View};
+use crate::kernels::{Access, Precision};
 
 /// What is wrong with a plan.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -62,7 +61,7 @@ impl Plan {
     /// The buffers' sizes, and what the user writes to and reads from.
     fn check_buffers(&self) -> Result<(), PlanError> {
         let limit = self.limits.buffer_bytes;
-        let weights = ("the weights".to_string(), size_of_val(self.weights.as_slice()) as u64);
+        let weights = ("the weights".to_string(), self.weights.len() as u64);
         let slots = self.slots.iter().enumerate().map(|(index, bytes)| (format!("slot {index}"), *bytes));
         for (what, bytes) in std::iter::once(weights).chain(slots) {
             if bytes > limit {
@@ -70,13 +69,13 @@ impl Plan {
                 return Err(PlanError::Memory { what, reason });
             }
         }
-        let maps = |map: Map| 4 * map.padded_values() as u64;
+        let maps = |output: Output| output.view.precision.bytes() * output.map.padded_values() as u64;
         let best = 8 * u64::from(self.top);
         let heads =
             |layer: &DynamicLayer| ("the heads of a dynamic layer", layer.heads, 4 * layer.head_values() as u64);
         let views = [
-            ("the input", self.input.view, maps(self.input.map)),
-            ("the scores", self.scores.view, maps(self.scores.map)),
+            ("the input", self.input.view, maps(self.input)),
+            ("the scores", self.scores.view, maps(self.scores)),
             ("the best classes", self.best, best),
         ];
         for (what, view, picture_bytes) in views.into_iter().chain(self.dynamic.iter().map(heads)) {
@@ -85,6 +84,9 @@ impl Plan {
                 Memory::Slot(slot) => self.slots.get(slot as usize).copied().unwrap_or(0),
                 Memory::Weights => 0,
             };
+            if view.precision != Precision::F32 && what != "the input" {
+                return Err(PlanError::Memory { what: what.into(), reason: "is not stored as f32".into() });
+            }
             if view.bytes < needed || view.offset.checked_add(view.bytes).is_none_or(|end| end > size) {
                 let found = view.bytes;
                 let reason = format!("needs {needed} bytes in a slot, found {found} of a slot of {size}");
@@ -137,16 +139,20 @@ impl Plan {
             accesses.zip(&pass.bindings).map(|((_, name, access), view)| (name, access, view)).collect();
         for (name, access, view) in &bound {
             let size = match view.memory {
-                Memory::Weights => 4 * self.weights.len() as u64,
+                Memory::Weights => self.weights.len() as u64,
                 Memory::Slot(slot) => *self.slots.get(slot as usize).ok_or(format!("`{name}` is in no slot"))?,
             };
             let end = view.offset.checked_add(view.bytes).filter(|end| *end <= size);
             let end = end.ok_or_else(|| format!("`{name}` ends past its memory of {size} bytes"))?;
             if view.bytes == 0
-                || view.bytes % 16 != 0
+                || view.bytes % (4 * view.precision.bytes()) != 0
                 || !view.offset.is_multiple_of(self.limits.storage_alignment.into())
             {
                 return Err(format!("`{name}` of {} bytes at {} is not aligned", view.bytes, view.offset));
+            }
+            let (stored, expected) = (view.precision, pass.dispatch.precision_of(name));
+            if stored != expected {
+                return Err(format!("`{name}` is stored as {}, the kernel takes {}", stored.name(), expected.name()));
             }
             if view.bytes > self.limits.storage_binding_bytes {
                 let most = self.limits.storage_binding_bytes;

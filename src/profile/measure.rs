@@ -13,7 +13,7 @@ use crate::exec::cpu::CpuExecutor;
 #[cfg(feature = "gpu")]
 use crate::exec::gpu::{GpuExecutor, Timer};
 use crate::exec::{ClockLink, Compilation, HostMarks, RunTiming, TimingMethod};
-use crate::kernels::Kernel;
+use crate::kernels::{Kernel, Precision};
 use crate::plan::{Pass, Plan};
 
 /// What is profiled.
@@ -200,6 +200,7 @@ fn dispatch(
         plan.passes.iter().any(|other| other.node == pass.node && other.dispatch.kernel == Kernel::Controller);
     let median = time.as_ref().map(Samples::median).filter(|median| *median >= resolution.unwrap_or(1) as f64);
     let rate = |amount: u64| median.map(|nanoseconds| 1e9 * amount as f64 / nanoseconds);
+    let precision = Some("f16".to_string()).filter(|_| launch.precision == Precision::F16);
     let overrides = launch.overrides.iter().map(|(name, value)| format!("{name}={value}"));
     let [x, y] = launch.workgroups;
     DispatchProfile {
@@ -208,7 +209,7 @@ fn dispatch(
         block: block_of(&pass.node),
         kernel: spec.stem.into(),
         entry: launch.entry.into(),
-        variant: overrides.collect::<Vec<_>>().join(" "),
+        variant: precision.into_iter().chain(overrides).collect::<Vec<_>>().join(" "),
         part: Part::of(launch.kernel, launch.entry, in_dynamic_layer),
         shape: launch.shape(),
         workgroup_size: launch.invocations(),

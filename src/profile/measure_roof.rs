@@ -9,7 +9,7 @@ use web_time::Instant;
 use super::roof::{MemoryRate, Roof};
 use crate::exec::TimingMethod;
 use crate::exec::gpu::{Gpu, GpuError, GpuExecutor, Timer};
-use crate::kernels::{Dispatch, Kernel, roof, wgsl};
+use crate::kernels::{Dispatch, Kernel, Precision, roof, wgsl};
 use crate::plan::{Memory, Output, Pass, Plan, View};
 use crate::tensor::Map;
 
@@ -41,7 +41,7 @@ pub async fn measure_roof(gpu: &Gpu) -> Result<Option<Roof>, GpuError> {
         return Ok(None);
     }
     let f32_flops = flops_rate(gpu, &wgsl).await?;
-    let f16_flops = if gpu.has_f16() { Some(flops_rate(gpu, &|_| roof::half_wgsl()).await?) } else { None };
+    let f16_flops = if gpu.has_f16() { Some(flops_rate(gpu, &|_, _| roof::half_wgsl()).await?) } else { None };
     let (empty_dispatch, empty_submit) = empty_costs(gpu).await?;
     let (memory, workgroup_flops) = (memory_rates(gpu).await?, workgroup_rate(gpu).await?);
     Ok(Some(Roof { f32_flops, f16_flops, memory, empty_dispatch, empty_submit, workgroup_flops }))
@@ -53,19 +53,20 @@ fn plan(gpu: &Gpu, launches: Vec<Dispatch>) -> Plan {
     let most = gpu.limits().storage_binding_bytes.min(gpu.limits().buffer_bytes) / BYTES;
     let batch = BATCH.min(most as u32).max(1);
     let bytes = BYTES * u64::from(batch);
-    let slot = |slot: usize| View { memory: Memory::Slot(slot as u32), offset: 0, bytes };
+    let slot = |slot: usize| View { memory: Memory::Slot(slot as u32), offset: 0, bytes, precision: Precision::F32 };
     let passes = launches.into_iter().enumerate().map(|(index, dispatch)| {
         let (from, to) = (slot(1 + (index + 1) % 2), slot(1 + index % 2));
         let bindings = if dispatch.entry == "multiply_add" { vec![to] } else { vec![from, to] };
         Pass { node: format!("roof {index}"), dispatch, bindings }
     });
     // A plan has an input and a result; nothing computes with these.
-    let view = View { memory: Memory::Slot(0), offset: 0, bytes: 16 * u64::from(batch) };
+    let view = View { bytes: 16 * u64::from(batch), ..slot(0) };
     let formal = Output { map: Map::vector(1), view };
     Plan {
         name: "roof".into(),
         batch,
         limits: gpu.limits(),
+        precision: Precision::F32,
         weights: Vec::new(),
         slots: vec![view.bytes, bytes, bytes],
         passes: passes.collect(),
@@ -100,7 +101,7 @@ async fn span(
     Ok(best)
 }
 
-async fn flops_rate(gpu: &Gpu, sources: &(dyn Fn(Kernel) -> String + Sync)) -> Result<f64, GpuError> {
+async fn flops_rate(gpu: &Gpu, sources: &(dyn Fn(Kernel, Precision) -> String + Sync)) -> Result<f64, GpuError> {
     let launch = roof::multiply_add(COUNT, ITERATIONS);
     let flops = launch.cost.flops as f64;
     let mut executor = GpuExecutor::with_sources(gpu, plan(gpu, vec![launch]), None, sources).await?;

@@ -2,9 +2,11 @@
 
 mod layout;
 mod map;
+mod precision;
 
 pub use layout::{GROUP, channels_last_from_nchw, groups, nchw_from_channels_last};
 pub use map::Map;
+pub use precision::{MOST_STORED, Precision};
 
 /// A dense row-major array of `f32` on the host.
 #[derive(Clone, Debug, PartialEq)]

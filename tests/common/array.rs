@@ -1,5 +1,7 @@
 //! Plain row-major arrays of logical elements, and the one way in which kernels lay them out: axes padded to four.
 
+use dynaconv::kernels::Precision;
+
 use super::generator::uniform;
 
 /// A row-major array.
@@ -24,11 +26,12 @@ impl<T: Copy, const N: usize> Array<T, N> {
 }
 
 impl<const N: usize> Array<f32, N> {
-    /// Numbers in [low, high) that follow from the name.
+    /// Numbers from `low` to `high` that follow from the name, such that both precisions store them exactly.
     pub fn random(name: &str, shape: [usize; N], low: f32, high: f32) -> Self {
         let count = shape.iter().product();
-        let values = uniform(name).take(count).map(|u| low + (high - low) * u as f32);
-        Self { shape, data: values.collect() }
+        let mut data: Vec<f32> = uniform(name).take(count).map(|u| low + (high - low) * u as f32).collect();
+        Precision::F16.round(&mut data);
+        Self { shape, data }
     }
 }
 

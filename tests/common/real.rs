@@ -7,7 +7,7 @@
 
 use std::ops::{Add, Mul};
 
-use dynaconv::kernels::Nonlinearity;
+use dynaconv::kernels::{Nonlinearity, Precision};
 
 /// Two roundings to nearest: kernels may multiply and add in one rounding or in two.
 const ROUNDING: f64 = f32::EPSILON as f64;
@@ -38,6 +38,15 @@ impl Real {
     /// The largest error that a correct kernel can make.
     pub fn slack(self) -> f64 {
         self.error + self.additions * ROUNDING * self.magnitude
+    }
+
+    /// The number as it is stored: halves have eleven bits, and steps of 2⁻²⁴ near zero.
+    pub fn stored_as(self, precision: Precision) -> Self {
+        let rounding = match precision {
+            Precision::F32 => 0.0,
+            Precision::F16 => self.value.abs() / 2048.0 + 0.5 / f64::from(1 << 24),
+        };
+        Self::within(self.value, self.slack() * (1.0 + 1.0 / 2048.0) + rounding)
     }
 
     /// The sum of terms that a kernel may add in any order.

@@ -6,7 +6,7 @@
 //! written, a write past the end, and a write to a picture that was not run all show.
 
 use dynaconv::exec::cpu::CpuExecutor;
-use dynaconv::kernels::{Access, Dispatch};
+use dynaconv::kernels::{Access, Dispatch, Precision};
 use dynaconv::plan::{Limits, Memory, Output as PlanOutput, Pass, Plan, View};
 use dynaconv::tensor::Map;
 
@@ -17,10 +17,10 @@ pub const BATCH: usize = 3;
 
 /// Words after each input and output.
 const GUARD: usize = 16;
-/// A quiet not-a-number that no arithmetic makes.
-const POISON: u32 = 0x7fc0_dead;
-/// First words of weights must be this far apart.
-const ALIGNMENT: usize = 64;
+/// A quiet not-a-number that no arithmetic makes, and that halves store exactly.
+const POISON: u32 = 0x7fd5_a000;
+/// First bytes of weights must be this far apart.
+const ALIGNMENT: usize = 256;
 
 /// What one word of an output must be.
 #[derive(Clone, Copy, Debug)]
@@ -52,6 +52,22 @@ pub struct Case {
     pub outputs: Vec<Output>,
 }
 
+impl Case {
+    /// The same case with its maps and weights stored otherwise. Its inputs are numbers that both precisions store exactly.
+    pub fn stored_as(mut self, precision: Precision) -> Self {
+        self.dispatch = self.dispatch.stored_as(precision);
+        for output in &mut self.outputs {
+            let precision = self.dispatch.precision_of(output.name);
+            for word in &mut output.words {
+                if let Word::Is(real) = word {
+                    *real = real.stored_as(precision);
+                }
+            }
+        }
+        self
+    }
+}
+
 /// What runs a plan.
 pub trait Runtime {
     fn write(&mut self, view: View, values: &[f32]);
@@ -76,12 +92,17 @@ impl Runtime for CpuExecutor {
 /// One pass for each case.
 pub fn plan(cases: &[Case]) -> Plan {
     // A plan has an input and a result; nothing computes with these.
-    let view = View { memory: Memory::Slot(0), offset: 0, bytes: 16 * BATCH as u64 };
+    let slot = |slot: usize, words: usize, precision: Precision| {
+        let bytes = words as u64 * precision.bytes();
+        View { memory: Memory::Slot(slot as u32), offset: 0, bytes, precision }
+    };
+    let view = slot(0, 4 * BATCH, Precision::F32);
     let formal = PlanOutput { map: Map::vector(1), view };
     let mut plan = Plan {
         name: "suite".into(),
         batch: BATCH as u32,
         limits: Limits { subgroup: Some(8), ..Limits::default() },
+        precision: cases.first().map_or(Precision::F32, |case| case.dispatch.precision),
         weights: Vec::new(),
         slots: vec![view.bytes],
         passes: Vec::new(),
@@ -94,21 +115,27 @@ pub fn plan(cases: &[Case]) -> Plan {
     };
     for case in cases {
         let names = case.dispatch.kernel.spec().bindings_of(case.dispatch.entry).expect("a case's entry point exists");
-        let bindings = names.map(|(_, name, access)| match access {
-            Access::Read => {
-                let (_, values) = case.inputs.iter().find(|(n, _)| *n == name).expect(name);
-                let first = plan.weights.len().next_multiple_of(ALIGNMENT);
-                plan.weights.resize(first, poison());
-                plan.weights.extend(values);
-                plan.weights.resize((plan.weights.len() + GUARD).next_multiple_of(4), poison());
-                let bytes = 4 * (plan.weights.len() - first) as u64;
-                View { memory: Memory::Weights, offset: 4 * first as u64, bytes }
-            }
-            Access::Write => {
-                let output = case.outputs.iter().find(|output| output.name == name).expect(name);
-                let words = (output.words.len() * output.slots + GUARD).next_multiple_of(4);
-                plan.slots.push(4 * words as u64);
-                View { memory: Memory::Slot(plan.slots.len() as u32 - 1), offset: 0, bytes: 4 * words as u64 }
+        let bindings = names.map(|(_, name, access)| {
+            let precision = case.dispatch.precision_of(name);
+            match access {
+                Access::Read => {
+                    let (_, values) = case.inputs.iter().find(|(n, _)| *n == name).expect(name);
+                    let guarded = (values.len() + GUARD).next_multiple_of(4);
+                    let values = values.iter().copied().chain(std::iter::repeat(poison())).take(guarded);
+                    let first = plan.weights.len().next_multiple_of(ALIGNMENT);
+                    plan.weights.resize(first, 0);
+                    let weights = &mut plan.weights;
+                    precision.encode(&values.collect::<Vec<f32>>(), &mut |part| weights.extend_from_slice(part));
+                    let bytes = (plan.weights.len() - first) as u64;
+                    View { memory: Memory::Weights, offset: first as u64, bytes, precision }
+                }
+                Access::Write => {
+                    let output = case.outputs.iter().find(|output| output.name == name).expect(name);
+                    let words = (output.words.len() * output.slots + GUARD).next_multiple_of(4);
+                    let view = slot(plan.slots.len(), words, precision);
+                    plan.slots.push(view.bytes);
+                    view
+                }
             }
         });
         let bindings = bindings.collect();
@@ -128,13 +155,13 @@ pub fn failures(cases: &[Case], plan: &Plan, runtime: &mut dyn Runtime, pictures
 
 /// Where the cases write.
 pub fn outputs(plan: &Plan) -> impl Iterator<Item = View> {
-    let slots = plan.slots.iter().zip(0..).skip(1);
-    slots.map(|(bytes, slot)| View { memory: Memory::Slot(slot), offset: 0, bytes: *bytes })
+    let views = plan.passes.iter().flat_map(|pass| &pass.bindings);
+    views.copied().filter(|view| view.memory != Memory::Weights)
 }
 
 /// What an output holds before each run.
 pub fn poisoned(view: View) -> Vec<f32> {
-    vec![poison(); view.bytes as usize / 4]
+    vec![poison(); view.values() as usize]
 }
 
 /// Says for each case that failed why, after a run on the first `pictures` pictures.
@@ -202,7 +229,7 @@ fn fold(words: &[f32], period: usize, slots: usize) -> Vec<f64> {
 #[cfg(feature = "gpu")]
 pub mod gpu {
     use dynaconv::exec::gpu::{Gpu, GpuChoice, GpuExecutor};
-    use dynaconv::kernels::Kernel;
+    use dynaconv::kernels::{Kernel, Precision};
 
     use super::{BATCH, Plan, Runtime, View};
 
@@ -212,7 +239,7 @@ pub mod gpu {
     }
 
     /// The plan on the GPU, from the texts that `sources` gives.
-    pub fn executor(gpu: &Gpu, plan: Plan, sources: &(dyn Fn(Kernel) -> String + Sync)) -> GpuExecutor {
+    pub fn executor(gpu: &Gpu, plan: Plan, sources: &(dyn Fn(Kernel, Precision) -> String + Sync)) -> GpuExecutor {
         pollster::block_on(GpuExecutor::with_sources(gpu, plan, None, sources)).expect("the device takes the plan")
     }
 

@@ -70,6 +70,8 @@ export interface Info {
   parameters: number;
   /** Launches of one run, the preparation of the picture left out. */
   launches: number;
+  /** How maps and weights are stored. */
+  precision: "f32" | "f16";
   /** From the call of `load` to its end. */
   loadMilliseconds: number;
   /** Bytes of the model file. */
@@ -83,6 +85,8 @@ export interface LoadOptions {
   topK?: number;
   /** `auto` takes the GPU, or the CPU where there is none or where it is the faster one. */
   device?: "auto" | "gpu" | "cpu";
+  /** How maps and weights are stored; computed is with f32 in any case. `f16` halves their memory. `f32` unless told. */
+  precision?: "f32" | "f16";
   /** Whether a downloaded file is kept in the browser's cache `dynaconv`; true unless told. */
   cache?: boolean;
 }

@@ -68,15 +68,16 @@ export class Classifier {
     [this.#engine, this.#gpu, this.#info] = [engine, gpu, info];
   }
 
-  static async load(source, { onProgress, topK = 5, device = "auto", cache = true } = {}) {
+  static async load(source, { onProgress, topK = 5, device = "auto", precision = "f32", cache = true } = {}) {
     const begin = performance.now();
     if (!Number.isInteger(topK) || topK < 1) throw new DynaconvError("bad-input", `topK is ${topK}, expected a whole number above 0`);
     if (!["auto", "gpu", "cpu"].includes(device)) {
       throw new DynaconvError("bad-input", `device is ${device}, expected auto, gpu or cpu`);
     }
+    if (!["f32", "f16"].includes(precision)) throw new DynaconvError("bad-input", `precision is ${precision}, expected f32 or f16`);
     await ready();
     const prepare = async (bytes) => {
-      const chosen = await choose(bytes, topK, device);
+      const chosen = await choose(bytes, { topK, half: precision === "f16" }, device);
       const loadMilliseconds = performance.now() - begin;
       const info = Object.freeze({ ...chosen.info, loadMilliseconds, bytes: bytes.length });
       return new Classifier(chosen.engine, chosen.gpu, info);
@@ -269,30 +270,30 @@ async function bytesFrom(source) {
 }
 
 /** A model on the device that is wanted, or on the one that suits it best. */
-async function choose(bytes, topK, device) {
-  if (device === "cpu") return loadOn(bytes, topK, null);
+async function choose(bytes, options, device) {
+  if (device === "cpu") return loadOn(bytes, options, null);
   let gpu;
   try {
     gpu = await Gpu.open();
   } catch (error) {
     if (device === "gpu" || !["no-webgpu", "no-adapter"].includes(error.kind)) throw error;
-    return withNotice(await loadOn(bytes, topK, null), `${error.message} The CPU answers instead.`);
+    return withNotice(await loadOn(bytes, options, null), `${error.message} The CPU answers instead.`);
   }
-  if (!gpu.software) return loadOn(bytes, topK, gpu);
+  if (!gpu.software) return loadOn(bytes, options, gpu);
   const software = `${gpu.name} is no GPU but a program that computes on the CPU`;
-  if (device === "gpu") return withNotice(await loadOn(bytes, topK, gpu), `${software}.`);
+  if (device === "gpu") return withNotice(await loadOn(bytes, options, gpu), `${software}.`);
   if ((await probe(gpu.device.share())) <= (await probe())) {
-    return withNotice(await loadOn(bytes, topK, gpu), `${software}. It was measured to be the faster way here all the same.`);
+    return withNotice(await loadOn(bytes, options, gpu), `${software}. It was measured to be the faster way here all the same.`);
   }
   gpu.destroy();
-  return withNotice(await loadOn(bytes, topK, null), `${software}. The CPU was measured to be faster without it, and answers instead.`);
+  return withNotice(await loadOn(bytes, options, null), `${software}. The CPU was measured to be faster without it, and answers instead.`);
 }
 
 /** Loads a model and runs it once, so that all is compiled before the first picture. */
-async function loadOn(bytes, topK, gpu) {
+async function loadOn(bytes, { topK, half }, gpu) {
   let engine;
   try {
-    engine = await Engine.load(bytes, topK, gpu?.device);
+    engine = await Engine.load(bytes, topK, half, gpu?.device);
     const info = {
       ...JSON.parse(engine.description),
       device: gpu ? "gpu" : "cpu",

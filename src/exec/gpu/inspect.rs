@@ -6,11 +6,12 @@ use super::{GpuError, GpuExecutor};
 use crate::plan::View;
 
 impl GpuExecutor {
-    /// Writes `values` to the first bytes of a view before the next run.
+    /// Writes as many of `values` as it holds to the beginning of a view, before the next run.
     pub fn write(&self, view: View, values: &[f32]) {
-        let bytes: &[u8] = bytemuck::cast_slice(values);
-        let bytes = &bytes[..bytes.len().min(view.bytes as usize)];
-        self.gpu.queue.write_buffer(self.buffers.of(view.memory), view.offset, bytes);
+        let values = &values[..values.len().min(view.values() as usize)];
+        let mut bytes = Vec::with_capacity(view.bytes as usize);
+        view.precision.encode(values, &mut |part| bytes.extend_from_slice(part));
+        self.gpu.queue.write_buffer(self.buffers.of(view.memory), view.offset, &bytes);
     }
 
     /// The values of a view as the last run left them. Makes a buffer to read them through.
@@ -26,6 +27,6 @@ impl GpuExecutor {
         self.gpu.wait(map(&staging, wgpu::MapMode::Read, view.bytes, Some(submitted))).await?;
         let mapped = staging.get_mapped_range(..view.bytes);
         let mapped = mapped.map_err(|error| self.gpu.failure("reading a view", &error))?;
-        Ok(bytemuck::cast_slice(&mapped).to_vec())
+        Ok(view.precision.decode(&mapped))
     }
 }

@@ -28,7 +28,7 @@ pub(super) struct Buffers {
 impl Buffers {
     pub fn create(gpu: &Gpu, plan: &Plan) -> Self {
         let storage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST;
-        let weights = filled(gpu, "weights", storage, bytemuck::cast_slice(&plan.weights));
+        let weights = filled(gpu, "weights", storage, &plan.weights);
         let slots = plan
             .slots
             .iter()
@@ -90,4 +90,13 @@ fn filled(gpu: &Gpu, name: &str, usage: wgpu::BufferUsages, contents: &[u8]) -> 
     }
     buffer.unmap();
     buffer
+}
+
+/// Writes what it is given behind what it was given before.
+pub(super) fn appending(view: &mut wgpu::BufferViewMut) -> impl FnMut(&[u8]) {
+    let mut at = 0;
+    move |bytes| {
+        view.slice(at..at + bytes.len()).copy_from_slice(bytes);
+        at += bytes.len();
+    }
 }

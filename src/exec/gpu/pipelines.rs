@@ -10,13 +10,14 @@ use super::parallel::each;
 use super::pipeline_cache::hash;
 use super::scopes::Scopes;
 use crate::exec::Compilation;
-use crate::kernels::{Access, Dispatch, Kernel};
+use crate::kernels::{Access, Dispatch, Kernel, Precision};
 
 /// What makes two launches need different pipelines.
 #[derive(Clone, PartialEq, Eq, Hash)]
 struct Key {
     kernel: Kernel,
     entry: &'static str,
+    precision: Precision,
     overrides: Vec<(&'static str, u32)>,
     /// Whether it is compiled from a candidate's text, of which there is one.
     candidate: bool,
@@ -25,8 +26,8 @@ struct Key {
 /// The storage bindings that decide a bind group's layout: number and access.
 type Signature = Vec<(u32, Access)>;
 
-/// Gives the text to compile for a kernel.
-pub(super) type Sources<'a> = &'a (dyn Fn(Kernel) -> String + Sync);
+/// Gives the text to compile for a kernel's launches of a precision.
+pub(super) type Sources<'a> = &'a (dyn Fn(Kernel, Precision) -> String + Sync);
 
 /// The pipelines that launches need. They are compiled together once all are known.
 pub(super) struct Compiler<'a> {
@@ -82,7 +83,8 @@ impl<'a> Compiler<'a> {
             self.candidate = Some(text.into());
         }
         let candidate = candidate.is_some();
-        let key = Key { kernel, entry, overrides: dispatch.overrides.clone(), candidate };
+        let (precision, overrides) = (dispatch.precision, dispatch.overrides.clone());
+        let key = Key { kernel, entry, precision, overrides, candidate };
         let pipeline = *self.indices.entry(key).or_insert_with(|| {
             self.wanted.push(Wanted { dispatch: dispatch.clone(), candidate, layout: pipeline_layout.clone() });
             self.wanted.len() - 1
@@ -92,13 +94,13 @@ impl<'a> Compiler<'a> {
 
     /// Compiles all that was said to be needed, natively on all cores. The pipelines lie in the order of their indices.
     pub fn compile(self, gpu: &Gpu) -> (Compiled, impl Future<Output = Option<wgpu::Error>>) {
-        let mut texts: Vec<(Kernel, bool)> = self.wanted.iter().map(Wanted::text).collect();
+        let mut texts: Vec<(Kernel, Precision, bool)> = self.wanted.iter().map(Wanted::text).collect();
         texts.sort_unstable();
         texts.dedup();
-        let modules = each(&texts, |(kernel, candidate)| {
+        let modules = each(&texts, |(kernel, precision, candidate)| {
             let (begin, scopes) = (Instant::now(), Scopes::open(gpu));
             let text = self.candidate.as_ref().filter(|_| *candidate);
-            let text = text.map_or_else(|| (self.sources)(*kernel), String::clone);
+            let text = text.map_or_else(|| (self.sources)(*kernel, *precision), String::clone);
             let module =
                 Module { hash: hash([text.as_bytes()]), shader: shader(gpu, *kernel, text), time: begin.elapsed() };
             (module, scopes.close())
@@ -134,8 +136,8 @@ impl<'a> Compiler<'a> {
 
 impl Wanted {
     /// What tells texts apart.
-    fn text(&self) -> (Kernel, bool) {
-        (self.dispatch.kernel, self.candidate)
+    fn text(&self) -> (Kernel, Precision, bool) {
+        (self.dispatch.kernel, self.dispatch.precision, self.candidate)
     }
 }
 

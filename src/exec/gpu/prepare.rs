@@ -47,8 +47,9 @@ struct Memory {
 
 impl Preparation {
     /// What the launches of any picture need, across and down.
-    pub fn resolve(gpu: &Gpu, preprocess: &Preprocess, compiler: &mut Compiler<'_>) -> [Resolved; 2] {
-        Resize::new(1, 1, preprocess, 0).dispatches().map(|dispatch| compiler.resolve(gpu, &dispatch, None))
+    pub fn resolve(gpu: &Gpu, plan: &Plan, preprocess: &Preprocess, compiler: &mut Compiler<'_>) -> [Resolved; 2] {
+        let dispatches = Resize::new(1, 1, preprocess, 0).dispatches();
+        dispatches.map(|dispatch| compiler.resolve(gpu, &dispatch.stored_as(plan.precision), None))
     }
 
     pub fn create(

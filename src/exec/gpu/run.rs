@@ -5,7 +5,7 @@ use std::sync::Arc;
 use web_time::Instant;
 
 use super::frame::Frame;
-use super::memory::Buffers;
+use super::memory::{Buffers, appending};
 use super::parallel::both;
 use super::pipelines::{Compiler, Sources};
 use super::prepare::{Launches, Preparation};
@@ -115,7 +115,7 @@ impl GpuExecutor {
         };
         let resolved: Vec<_> = plan.passes.iter().enumerate().map(&mut resolve).collect();
         let preprocess =
-            preprocess.map(|preprocess| (preprocess, Preparation::resolve(gpu, preprocess, &mut compiler)));
+            preprocess.map(|preprocess| (preprocess, Preparation::resolve(gpu, &plan, preprocess, &mut compiler)));
         let layouts = ((), scopes.close());
         let begin = Instant::now();
         let (compiled, made) = both(
@@ -244,11 +244,11 @@ impl GpuExecutor {
         }
         let readback = self.buffers.results.take()?;
         let begin = Instant::now();
-        let bytes = size_of_val(input) as u64;
-        let fill = |view: &mut wgpu::BufferViewMut| view.slice(..).copy_from_slice(bytemuck::cast_slice(input));
+        let target = self.plan.input.view;
+        let bytes = input.len() as u64 * target.precision.bytes();
+        let fill = |view: &mut wgpu::BufferViewMut| target.precision.encode(input, &mut appending(view));
         let upload = self.buffers.uploads.write(&self.gpu, bytes, fill).await?.clone();
         let mut encoder = self.encoder();
-        let target = self.plan.input.view;
         encoder.copy_buffer_to_buffer(&upload, 0, self.buffers.of(target.memory), target.offset, bytes);
         let (pending, submitted) = self.submit(encoder, begin, readback, pictures, scores, extent);
         self.buffers.uploads.reclaim(Some(submitted));
@@ -357,7 +357,7 @@ impl GpuExecutor {
         let readback = self.buffers.heads.take()?;
         let mut encoder = self.encoder();
         let mut bytes = 0;
-        for View { memory, offset, bytes: length } in self.plan.dynamic.iter().map(|layer| layer.heads) {
+        for View { memory, offset, bytes: length, .. } in self.plan.dynamic.iter().map(|layer| layer.heads) {
             encoder.copy_buffer_to_buffer(self.buffers.of(memory), offset, &readback, bytes, length);
             bytes += length;
         }

@@ -22,7 +22,7 @@ use dynaconv::exec::gpu::{Gpu, GpuChoice, GpuExecutor};
 use dynaconv::graph::fold;
 use dynaconv::graph::networks::{Architecture, MobileNetV2};
 use dynaconv::kernels::resize::Resize;
-use dynaconv::kernels::{Dispatch, Kernel, wgsl};
+use dynaconv::kernels::{Dispatch, Kernel, Precision, wgsl};
 use dynaconv::lower::{Form, FormChoice, Options, lower};
 use dynaconv::picture::{Filter, Preprocess};
 use dynaconv::plan::Limits;
