@@ -46,12 +46,14 @@ fn load(picture: u32, row: i32, column: i32, group: u32) -> vec4<f32> {
     return from_stored(input[pixel * params.groups + group]);
 }
 
+var<private> bin_sums: mat4x4<f32>;
+
 fn store(picture: u32, row: u32, column: u32, group: u32, sum: vec4<f32>) {
     if column >= params.out_width { return; }
     let value = activate(sum + from_stored(weights[KERNEL * KERNEL * params.groups + group]));
     let pixel = (picture * params.out_height + row) * params.out_width + column;
     output[pixel * params.groups + group] = to_stored(value);
-    add_to_bins(row, column, params.out_height, params.out_width, value);
+    bin_sums += in_bins(value, bins_of(row, column, params.out_height, params.out_width));
 }
 
 fn tiles_across() -> u32 {
@@ -99,9 +101,9 @@ fn compute_tile(id: vec3<u32>) -> bool {
 fn store_pool_sums(id: vec3<u32>) {
     let bins = POOL_BINS * POOL_BINS;
     let slot = id.z * tiles_across() * tiles_down() + id.y;
-    for (var bin = 0u; bin < bins; bin++) {
-        partials[(slot * bins + bin) * params.groups + id.x] = bin_sums[bin];
-    }
+#repeat b = 0..4
+    if $bu < bins { partials[(slot * bins + $bu) * params.groups + id.x] = bin_sums[$b]; }
+#end
 }
 
 // One row of input columns, and the nine weights.

@@ -30,14 +30,16 @@ fn sum(@builtin(global_invocation_id) id: vec3<u32>) {
     let group = id.x;
     let row = id.y;
     if group >= params.groups || row >= params.height { return; }
+    var bin_sums = mat4x4<f32>();
     for (var column = 0u; column < params.width; column++) {
         let pixel = (id.z * params.height + row) * params.width + column;
-        add_to_bins(row, column, params.height, params.width, from_stored(map[pixel * params.groups + group]));
+        let value = from_stored(map[pixel * params.groups + group]);
+        bin_sums += in_bins(value, bins_of(row, column, params.height, params.width));
     }
     let bins = POOL_BINS * POOL_BINS;
-    for (var bin = 0u; bin < bins; bin++) {
-        row_sums[((id.z * params.height + row) * bins + bin) * params.groups + group] = bin_sums[bin];
-    }
+#repeat b = 0..4
+    if $bu < bins { row_sums[((id.z * params.height + row) * bins + $bu) * params.groups + group] = bin_sums[$b]; }
+#end
 }
 
 // One invocation makes the means of one channel group in one bin. Bins of one axis all have the same length.

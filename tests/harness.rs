@@ -3,7 +3,7 @@
 mod common;
 
 use common::cases::{convolution, dynamic, vector};
-use common::suite::{BATCH, Case, Runtime, failures, plan};
+use common::suite::{BATCH, Case, Runtime, failures, plan, poisoned};
 use dynaconv::exec::cpu::CpuExecutor;
 use dynaconv::plan::{Memory, View};
 
@@ -26,13 +26,18 @@ mod shader_faults {
     type Fault = (&'static str, &'static str, &'static str, &'static str);
 
     fn must_be_caught(kernel: Kernel, cases: fn() -> Vec<Case>, faults: &[Fault]) {
+        must_be_caught_stored_as(Precision::F32, kernel, cases, faults);
+    }
+
+    fn must_be_caught_stored_as(precision: Precision, kernel: Kernel, cases: fn() -> Vec<Case>, faults: &[Fault]) {
         let gpu = gpu::open();
         for (what, entry, right, wrong) in faults {
-            let text = wgsl(kernel, Precision::F32);
+            let text = wgsl(kernel, precision);
             assert!(text.contains(right), "{}: the text of `{what}` is out of date: {right}", kernel.spec().stem);
             let text = text.replacen(right, wrong, 1);
             // The first few cases show most faults; compiling pipelines for all would take long.
-            let caught = cases_of(cases, entry).chunks(3).any(|cases| {
+            let cases: Vec<Case> = cases_of(cases, entry).into_iter().map(|case| case.stored_as(precision)).collect();
+            let caught = cases.chunks(3).any(|cases| {
                 let plan = plan(cases);
                 let mut executor = gpu::executor(&gpu, plan.clone(), &|_, _| text.clone());
                 !failures(cases, &plan, &mut executor, BATCH).is_empty()
@@ -56,10 +61,15 @@ mod shader_faults {
                 (
                     "offset forgotten",
                     "rows",
-                    "total.x = weights[q_offset_at() + params.latent_groups + l / 4u][l % 4u];",
+                    "total.x = from_stored(weights[q_offset_at() + params.latent_groups + l / 4u])[l % 4u];",
                     "",
                 ),
-                ("bias forgotten", "columns", "var total = weights[bias_at() + n];", "var total = vec4<f32>(0.0);"),
+                (
+                    "bias forgotten",
+                    "columns",
+                    "var total = from_stored(weights[bias_at() + n]);",
+                    "var total = vec4<f32>(0.0);",
+                ),
                 ("one input group too few", "columns", "k < params.in_groups;", "k + 1u < params.in_groups;"),
                 (
                     "λ of the first picture",
@@ -67,6 +77,20 @@ mod shader_faults {
                     "let lambda = heads[lambda_at(picture) + n];",
                     "let lambda = heads[lambda_at(0u) + n];",
                 ),
+            ],
+        );
+    }
+
+    #[test]
+    fn storage_as_halves() {
+        must_be_caught_stored_as(
+            Precision::F16,
+            Kernel::ConvDepthwise,
+            convolution::depthwise,
+            &[
+                ("swapped when stored", "plain", "pack2x16float(within.xy)", "pack2x16float(within.yx)"),
+                ("swapped when loaded", "plain", "unpack2x16float(value.y)", "unpack2x16float(value.x)"),
+                ("saturated too early", "plain", "vec4<f32>(65504.0)", "vec4<f32>(0.25)"),
             ],
         );
     }
@@ -106,7 +130,12 @@ mod shader_faults {
             &[
                 ("M transposed", "columns", "let m = first * params.latent_groups + j;", "let m = first + j;"),
                 ("offset forgotten", "rows", "vectors[offsets_at() + group] = total;", ""),
-                ("bias forgotten", "columns", "var total = weights[bias_at() + n];", "var total = vec4<f32>(0.0);"),
+                (
+                    "bias forgotten",
+                    "columns",
+                    "var total = from_stored(weights[bias_at() + n]);",
+                    "var total = vec4<f32>(0.0);",
+                ),
                 (
                     "λ of another output",
                     "columns",
@@ -189,7 +218,12 @@ mod shader_faults {
                 ("padding above forgotten", "plain", "- i32(params.pad_top)", ""),
                 ("store past the last column", "plain", "if column >= params.out_width { return; }", ""),
                 ("bins off by one", "plain_pooled", "row >= height / 2u", "row > height / 2u"),
-                ("bias forgotten", "plain", "sum + weights[KERNEL * KERNEL * params.groups + group]", "sum"),
+                (
+                    "bias forgotten",
+                    "plain",
+                    "sum + from_stored(weights[KERNEL * KERNEL * params.groups + group])",
+                    "sum",
+                ),
                 ("padding above forgotten", "rolling", "- i32(params.pad_top) + 2", "+ 2"),
                 (
                     "right bound dropped",
@@ -226,12 +260,7 @@ mod shader_faults {
                     "residual[place_0 + group_at(1u)]",
                     "residual[place_0 + group]",
                 ),
-                (
-                    "pool without its last pixel",
-                    "plain_pooled",
-                    "if pixel + 3u < stored_pixels {\n        let at",
-                    "if pixel + 4u < stored_pixels {\n        let at",
-                ),
+                ("pool without its last pixel", "plain_pooled", "select(0.0, 1.0, at_3 < stored_pixels)", "0.0"),
             ],
         );
     }
@@ -292,7 +321,12 @@ mod shader_faults {
                     "compressed[lane.y * LATENT_GROUPS + group] = z;",
                     "compressed[group * TILE + lane.y] = z;",
                 ),
-                ("offset forgotten", "latent_map", "var z = weights[offsets + group];", "var z = vec4<f32>(0.0);"),
+                (
+                    "offset forgotten",
+                    "latent_map",
+                    "var z = from_stored(weights[offsets + group]);",
+                    "var z = vec4<f32>(0.0);",
+                ),
                 ("pixels past the end", "latent_map", "if pixel >= params.pixels { return; }", ""),
             ],
         );
@@ -455,9 +489,7 @@ fn wrong_memory_is_caught() {
             })
         }),
         ("output of a picture that was not run", "overwritten", 1, |e, _, _| e.run(BATCH as u32)),
-        ("unwritten word", "not written", BATCH, |e, v, _| {
-            change(e, v, |values| values[2] = f32::from_bits(0x7fc0_dead))
-        }),
+        ("unwritten word", "not written", BATCH, |e, v, _| change(e, v, |values| values[2] = poisoned(v)[2])),
     ];
     let cases: Vec<Case> = cases_of(vector::linear, "plain").into_iter().take(1).collect();
     let plan = plan(&cases);

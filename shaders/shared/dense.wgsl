@@ -82,18 +82,20 @@ fn store_pool_sums() {
     if row >= params.out_height { return; }
     let tiles = (params.out_width + TILE_PIXELS - 1u) / TILE_PIXELS * params.out_height;
     let bins = POOL_BINS * POOL_BINS;
-#repeat g = 0..TILE_GROUPS
-    bin_sums = array<vec4<f32>, 4>();
 #repeat p = 0..TILE_PIXELS
-    if column + $pu < params.out_width {
-        add_to_bins(row, column + $pu, params.out_height, params.out_width, sums_$p[$g]);
+    let is_stored_$p = select(0.0, 1.0, column + $pu < params.out_width);
+    let bins_$p = is_stored_$p * bins_of(row, column + $pu, params.out_height, params.out_width);
+#end
+#repeat g = 0..TILE_GROUPS
+    var bin_sums_$g = mat4x4<f32>();
+#repeat p = 0..TILE_PIXELS
+    bin_sums_$g += in_bins(sums_$p[$g], bins_$p);
+#end
+#repeat b = 0..4
+    if $bu < bins && has_group($gu) {
+        partials[((picture * tiles + slot) * bins + $bu) * params.out_groups + group + $gu] = bin_sums_$g[$b];
     }
 #end
-    if has_group($gu) {
-        for (var bin = 0u; bin < bins; bin++) {
-            partials[((picture * tiles + slot) * bins + bin) * params.out_groups + group + $gu] = bin_sums[bin];
-        }
-    }
 #end
 }
 

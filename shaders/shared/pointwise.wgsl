@@ -90,18 +90,23 @@ fn store_pool_sums() {
     let bins = POOL_BINS * POOL_BINS;
     let slot = picture * ((pixels + SLOT_PIXELS - 1u) / SLOT_PIXELS) + pixel / SLOT_PIXELS;
     let is_first = pixel < stored_pixels && pixel % SLOT_PIXELS == 0u;
-#repeat g = 0..TILE_GROUPS
-    bin_sums = array<vec4<f32>, 4>();
 #repeat p = 0..TILE_PIXELS
-    if pixel + $pu < stored_pixels {
-        let at = pixel + $pu;
-        add_to_bins(at / params.width, at % params.width, params.height, params.width, sums_$p[$g]);
+    let at_$p = pixel + $pu;
+    // A pixel past the end is the last one again, and in no bin.
+    let is_stored_$p = select(0.0, 1.0, at_$p < stored_pixels);
+    let bins_$p = is_stored_$p * bins_of(at_$p / params.width, at_$p % params.width, params.height, params.width);
+#end
+#repeat g = 0..TILE_GROUPS
+    var bin_sums_$g = mat4x4<f32>();
+#repeat p = 0..TILE_PIXELS
+    bin_sums_$g += in_bins(sums_$p[$g], bins_$p);
+#end
+#repeat b = 0..4
+    if $bu < bins {
+        let sum = slot_sum(bin_sums_$g[$b]);
+        if is_first && has_group($gu) { partials[(slot * bins + $bu) * params.out_groups + group + $gu] = sum; }
     }
 #end
-    for (var bin = 0u; bin < bins; bin++) {
-        let sum = slot_sum(bin_sums[bin]);
-        if is_first && has_group($gu) { partials[(slot * bins + bin) * params.out_groups + group + $gu] = sum; }
-    }
 #end
 }
 

@@ -15,7 +15,8 @@ use dynaconv::profile::{Candidate, Difference, Samples, Trial, ab, noise};
 use serde::Serialize;
 
 use super::Outcome;
-use super::settings::{DeviceArguments, ModelArguments, introduce_plan};
+use super::network::NetworkArguments;
+use super::settings::{DeviceArguments, introduce_plan};
 use super::shader_contract::check_candidate;
 use super::show::{duration, printable};
 use super::table::{Side, Table};
@@ -40,7 +41,7 @@ Examples:
   dynaconv ab --layer features.3.conv.3 --shader my.wgsl          the one that ships against your own")]
 pub struct Arguments {
     #[command(flatten)]
-    model: ModelArguments,
+    model: NetworkArguments,
     #[command(flatten)]
     device: DeviceArguments,
     /// Layer, by its name in `dynaconv inspect --plan`

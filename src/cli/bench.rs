@@ -12,7 +12,8 @@ use dynaconv::tensor::{Tensor, nchw_from_channels_last};
 
 use super::Outcome;
 use super::bench_report::{FirstAnswer, Host, Launches, Report, milliseconds, write_tables};
-use super::settings::{DeviceArguments, ModelArguments, introduce};
+use super::network::NetworkArguments;
+use super::settings::{DeviceArguments, introduce};
 
 /// Measure how fast a network answers, and how soon after its file is opened
 ///
@@ -24,11 +25,12 @@ use super::settings::{DeviceArguments, ModelArguments, introduce};
 Examples:
   dynaconv bench
   dynaconv bench --model mobilenet.safetensors --device cpu
+  dynaconv bench --network mobilenet-v2-dcd:0.5@160          without a model file: weights that are made up
   dynaconv bench --batch 1,8,64                  pictures per second against the size of the batch
   dynaconv bench --runs 100 --json               one JSON object per batch and line, with every run's time")]
 pub struct Arguments {
     #[command(flatten)]
-    model: ModelArguments,
+    model: NetworkArguments,
     #[command(flatten)]
     device: DeviceArguments,
     /// Pictures of one run; several sizes are measured one after another

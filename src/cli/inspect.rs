@@ -11,7 +11,8 @@ use dynaconv::model::{Model, Precision};
 use dynaconv::plan::{Limits, Plan};
 use serde::Serialize;
 
-use super::settings::{ModelArguments, Target, TargetArguments};
+use super::network::NetworkArguments;
+use super::settings::{Target, TargetArguments};
 use super::show::{bytes, millions, printable, thousands};
 use super::table::{Side, Table};
 use super::{Outcome, describe};
@@ -22,12 +23,13 @@ use super::{Outcome, describe};
 Examples:
   dynaconv inspect
   dynaconv inspect --model mobilenet.safetensors --form branch
+  dynaconv inspect --network mobilenet-v2-dcd:0.5@160        without a model file
   dynaconv inspect --plan                        every launch, with its kernel, sizes and memory
   dynaconv inspect --plan --device gpu           the same as this machine's GPU runs it
   dynaconv inspect --json")]
 pub struct Arguments {
     #[command(flatten)]
-    model: ModelArguments,
+    model: NetworkArguments,
     #[command(flatten)]
     target: TargetArguments,
     /// Print the plan, launch by launch, and nothing else

@@ -21,6 +21,7 @@ mod find_pictures;
 mod import;
 mod inspect;
 mod labelled_folder;
+mod network;
 mod npy;
 #[cfg(feature = "gpu")]
 mod pipeline_file;

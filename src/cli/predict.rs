@@ -11,7 +11,8 @@ use dynaconv::profile::{DATA_SHEETS, Prediction};
 use serde::Serialize;
 
 use super::Outcome;
-use super::settings::{ModelArguments, PlanArguments};
+use super::network::NetworkArguments;
+use super::settings::PlanArguments;
 use super::show::{duration, printable};
 use super::table::{Side, Table};
 
@@ -28,7 +29,7 @@ Examples:
   dynaconv predict --json                        one JSON object per GPU and line")]
 pub struct Arguments {
     #[command(flatten)]
-    model: ModelArguments,
+    model: NetworkArguments,
     #[command(flatten)]
     plan: PlanArguments,
     /// Pictures of each run

@@ -9,7 +9,8 @@ use clap::{Args, ValueEnum};
 use dynaconv::classifier::block_on;
 use dynaconv::profile::{Profile, Profiler, View};
 
-use super::settings::{DeviceArguments, ModelArguments, introduce};
+use super::network::NetworkArguments;
+use super::settings::{DeviceArguments, introduce};
 use super::show::printable;
 use super::write_whole::write_whole;
 use super::{Outcome, failure, profile_table};
@@ -29,7 +30,7 @@ Examples:
   dynaconv profile --read browser.json --html report.html    show a profile that was taken before")]
 pub struct Arguments {
     #[command(flatten)]
-    model: ModelArguments,
+    model: NetworkArguments,
     #[command(flatten)]
     device: DeviceArguments,
     /// Pictures of each run

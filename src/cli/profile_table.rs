@@ -4,7 +4,7 @@ use std::io::Write;
 
 use anyhow::Result;
 use dynaconv::exec::TimingMethod;
-use dynaconv::profile::{Profile, Samples, View};
+use dynaconv::profile::{Bound, Profile, Samples, View};
 
 use super::show::{bar, duration, printable, rate};
 use super::table::{Side, Table};
@@ -65,6 +65,7 @@ fn groups(profile: &Profile, view: View, out: &mut impl Write) -> Result<()> {
         ("GFLOP/s", right),
         ("GB/s", right),
         ("of roof", right),
+        ("bound by", left),
     ];
     let mut table = Table::new(header);
     for group in profile.groups(view) {
@@ -82,6 +83,7 @@ fn groups(profile: &Profile, view: View, out: &mut impl Write) -> Result<()> {
             per_second(group.flops),
             per_second(group.bytes),
             percent(group.roof_share),
+            group.bound.map_or("–", Bound::name).into(),
         ]);
     }
     Ok(table.write(out)?)
@@ -104,6 +106,7 @@ fn dispatches(profile: &Profile, most: usize, out: &mut impl Write) -> Result<()
         ("GB/s", right),
         ("of roof", right),
         ("predicted", right),
+        ("bound by", left),
     ];
     let mut shown: Vec<_> = profile.dispatches.iter().collect();
     if most < shown.len() {
@@ -129,6 +132,7 @@ fn dispatches(profile: &Profile, most: usize, out: &mut impl Write) -> Result<()
             dispatch.bytes_rate.map_or("–".into(), rate),
             percent(dispatch.roof_share),
             dispatch.predicted.map_or("–".into(), duration),
+            dispatch.prediction.map_or("–", |prediction| prediction.bound().name()).into(),
         ]);
     }
     Ok(table.write(out)?)

@@ -9,7 +9,8 @@ use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 use dynaconv::plan::{Pass, Plan};
 
-use super::settings::{ModelArguments, TargetArguments};
+use super::network::NetworkArguments;
+use super::settings::TargetArguments;
 use super::shader_text::{Language, emit};
 use super::show::printable;
 use super::write_whole::write_whole;
@@ -27,7 +28,7 @@ Examples:
   dynaconv shaders --pass 5 --device gpu > my.wgsl    what this GPU runs: to change, and try with `dynaconv ab --shader`")]
 pub struct Arguments {
     #[command(flatten)]
-    model: ModelArguments,
+    model: NetworkArguments,
     #[command(flatten)]
     target: TargetArguments,
     /// Which launch, by its number in the plan [default: all, which need --out]

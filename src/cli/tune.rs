@@ -12,7 +12,8 @@ use dynaconv::tune::{Outcome as Found, Shape, Step, Tuner};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
-use super::settings::{ModelArguments, open_gpu};
+use super::network::NetworkArguments;
+use super::settings::open_gpu;
 use super::show::{duration, printable};
 use super::table::{Side, Table};
 use super::{Outcome, failure, tuned_file};
@@ -32,7 +33,7 @@ Examples:
   dynaconv tune --dry-run --json                 keep nothing; every way's time as JSON")]
 pub struct Arguments {
     #[command(flatten)]
-    model: ModelArguments,
+    model: NetworkArguments,
     /// gpu, vulkan, metal, dx12, gl, or a part of an adapter's name [default: the best GPU]
     #[arg(long, short, value_name = "DEVICE")]
     device: Option<String>,

@@ -25,7 +25,8 @@ pub struct Options {
     pub batch: u32,
     /// Which form the dynamic layers take.
     pub form: FormChoice,
-    /// How maps and weights are stored.
+    /// How maps and weights are stored. Kernels compute with f32 in any case; pool sums, what controllers make and scores stay
+    /// f32. [`Precision::F16`] halves the memory and rounds every map to eleven bits.
     pub precision: Precision,
     /// How many of the most probable classes are found; capped at the number of classes.
     pub top: u32,

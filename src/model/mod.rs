@@ -45,6 +45,7 @@ mod error;
 #[cfg(not(target_arch = "wasm32"))]
 mod import;
 mod read;
+mod untrained;
 mod values;
 mod write;
 

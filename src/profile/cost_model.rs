@@ -1,6 +1,10 @@
 //! What a launch ought to take: its operations at the rate of a roof, as far as its workgroups fill the device, or its bytes,
 //! and the cost of a launch.
 
+use std::iter::Sum;
+
+use serde::{Deserialize, Serialize};
+
 use super::roof::Roof;
 use crate::kernels::{Access, roof::WORKGROUP};
 use crate::plan::{Memory, Pass, Plan};
@@ -19,7 +23,7 @@ pub struct Work {
 }
 
 /// Nanoseconds that a launch, or several, ought to take.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Prediction {
     /// Of launching.
     pub launch: f64,
@@ -27,6 +31,39 @@ pub struct Prediction {
     pub arithmetic: f64,
     /// Of work that memory bounds.
     pub memory: f64,
+}
+
+/// What a launch, or several, spend their time with at best.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Bound {
+    /// Being launched.
+    Launch,
+    /// Operations.
+    Arithmetic,
+    /// Reading and writing.
+    Memory,
+}
+
+impl Bound {
+    /// For tables.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Launch => "launch",
+            Self::Arithmetic => "arithmetic",
+            Self::Memory => "memory",
+        }
+    }
+}
+
+impl Sum for Prediction {
+    fn sum<I: Iterator<Item = Self>>(predictions: I) -> Self {
+        predictions.fold(Self::default(), |sum, it| Self {
+            launch: sum.launch + it.launch,
+            arithmetic: sum.arithmetic + it.arithmetic,
+            memory: sum.memory + it.memory,
+        })
+    }
 }
 
 impl Work {
@@ -60,6 +97,12 @@ impl Prediction {
     pub fn total(&self) -> f64 {
         self.launch + self.arithmetic + self.memory
     }
+
+    /// What takes most of it.
+    pub fn bound(&self) -> Bound {
+        let parts = [(self.launch, Bound::Launch), (self.arithmetic, Bound::Arithmetic), (self.memory, Bound::Memory)];
+        parts.into_iter().max_by(|a, b| a.0.total_cmp(&b.0)).map_or(Bound::Launch, |(_, bound)| bound)
+    }
 }
 
 impl Roof {
@@ -81,12 +124,7 @@ impl Roof {
 
     /// What all launches of a plan ought to take, one after another.
     pub fn predict_plan(&self, plan: &Plan, pictures: u32) -> Prediction {
-        let each = plan.passes.iter().map(|pass| self.predict(&Work::of(pass, pictures)));
-        each.fold(Prediction::default(), |sum, it| Prediction {
-            launch: sum.launch + it.launch,
-            arithmetic: sum.arithmetic + it.arithmetic,
-            memory: sum.memory + it.memory,
-        })
+        plan.passes.iter().map(|pass| self.predict(&Work::of(pass, pictures))).sum()
     }
 }
 
@@ -105,10 +143,14 @@ mod tests {
         let work = Work { flops: 1_000_000, bytes_read: 300, bytes_written: 200, invocations: 1 << 20 };
         let found = roof(None).predict(&work);
         assert_eq!(found, Prediction { launch: 100.0, arithmetic: 1000.0, memory: 0.0 });
-        assert_eq!(found.total(), 1100.0);
+        assert_eq!((found.total(), found.bound()), (1100.0, Bound::Arithmetic));
         let found = roof(None).predict(&Work { bytes_written: 1700, ..work });
         assert_eq!(found, Prediction { launch: 100.0, arithmetic: 0.0, memory: 2000.0 });
-        assert_eq!(roof(None).predict(&Work::default()).total(), 100.0);
+        assert_eq!(found.bound(), Bound::Memory);
+        let empty = roof(None).predict(&Work::default());
+        assert_eq!((empty.total(), empty.bound()), (100.0, Bound::Launch));
+        let sum: Prediction = [found, empty, empty].into_iter().sum();
+        assert_eq!(sum, Prediction { launch: 300.0, arithmetic: 0.0, memory: 2000.0 });
     }
 
     #[test]

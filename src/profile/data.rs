@@ -4,6 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::cost_model::Prediction;
 use super::roof::Roof;
 use super::samples::Samples;
 #[cfg(feature = "gpu")]
@@ -175,6 +176,9 @@ pub struct DispatchProfile {
     /// Nanoseconds that the cost model predicts from the roof; none without one.
     #[serde(default)]
     pub predicted: Option<f64>,
+    /// What they are made of.
+    #[serde(default)]
+    pub prediction: Option<Prediction>,
 }
 
 /// A storage buffer of a launch.

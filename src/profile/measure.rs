@@ -201,6 +201,7 @@ fn dispatch(
     let median = time.as_ref().map(Samples::median).filter(|median| *median >= resolution.unwrap_or(1) as f64);
     let rate = |amount: u64| median.map(|nanoseconds| 1e9 * amount as f64 / nanoseconds);
     let precision = Some("f16".to_string()).filter(|_| launch.precision == Precision::F16);
+    let prediction = roof.map(|roof| roof.predict(&work)).filter(|prediction| prediction.total().is_finite());
     let overrides = launch.overrides.iter().map(|(name, value)| format!("{name}={value}"));
     let [x, y] = launch.workgroups;
     DispatchProfile {
@@ -222,7 +223,8 @@ fn dispatch(
         intensity: if bytes > 0 { flops as f64 / bytes as f64 } else { 0.0 },
         flops_rate: rate(flops),
         bytes_rate: rate(bytes),
-        predicted: roof.map(|roof| roof.predict(&work).total()).filter(|time| time.is_finite()),
+        predicted: prediction.map(|prediction| prediction.total()),
+        prediction,
         roof_share: roof.zip(median).and_then(|(roof, nanoseconds)| roof.share(flops, bytes, nanoseconds)),
     }
 }

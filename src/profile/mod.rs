@@ -23,7 +23,7 @@ mod views;
 #[cfg(feature = "gpu")]
 pub use ab::{Candidate, Difference, Trial, ab};
 pub use compare::{Comparison, Row};
-pub use cost_model::{Prediction, Work};
+pub use cost_model::{Bound, Prediction, Work};
 pub use data::{BufferProfile, Device, DispatchProfile, Method, Part, Parts, Profile, Runs, SCHEMA, Timeline};
 pub use data_sheets::{DATA_SHEETS, DataSheet};
 #[cfg(feature = "gpu")]

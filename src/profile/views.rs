@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::cost_model::{Bound, Prediction};
 use super::data::{DispatchProfile, Profile};
 use super::roof::Roof;
 use super::samples::Samples;
@@ -39,6 +40,8 @@ pub struct Group {
     pub bytes: u64,
     /// The share of the roof that they reach together: the sum of the times at the roof, by the time that they took.
     pub roof_share: Option<f64>,
+    /// What binds them, where the device's roof is known: most of the time that they would take at it.
+    pub bound: Option<Bound>,
 }
 
 impl Profile {
@@ -84,6 +87,7 @@ fn group(name: String, members: &[&DispatchProfile], total: Option<f64>, roof: O
     let total_of = |amount: fn(&DispatchProfile) -> u64| {
         members.iter().fold(0, |total: u64, member| total.saturating_add(amount(member)))
     };
+    let predicted: Option<Prediction> = members.iter().map(|member| member.prediction).sum();
     let resolved = median.filter(|median| *median > 0.0);
     Group {
         name,
@@ -91,6 +95,7 @@ fn group(name: String, members: &[&DispatchProfile], total: Option<f64>, roof: O
         share: median.zip(total).filter(|(_, total)| *total > 0.0).map(|(median, total)| median / total),
         flops: total_of(|member| member.flops),
         bytes: total_of(DispatchProfile::bytes),
+        bound: predicted.map(|prediction| prediction.bound()),
         roof_share: roof.zip(resolved).map(|(roof, nanoseconds)| at_roof(roof) / nanoseconds),
         time,
     }

@@ -35,39 +35,46 @@ try {
     const hasSubgroups = adapter.features.has("subgroups");
     const device = await adapter.requestDevice({ requiredFeatures: hasSubgroups ? ["subgroups"] : [] });
     const [found, modules] = [[], {}];
-    for (const { stem, wgsl, subgroups } of kernels.filter(({ subgroups }) => hasSubgroups || !subgroups)) {
-      modules[stem] = device.createShaderModule({ code: subgroups ? `enable subgroups;\n${wgsl}` : wgsl });
-      const info = await modules[stem].getCompilationInfo();
-      for (const { type, message, lineNum } of info.messages) found.push(`${stem}: ${type} in line ${lineNum}: ${message}`);
+    for (const { stem, precision, wgsl, subgroups } of kernels.filter(({ subgroups }) => hasSubgroups || !subgroups)) {
+      const module = device.createShaderModule({ code: subgroups ? `enable subgroups;\n${wgsl}` : wgsl });
+      const name = `${stem} ${precision}`;
+      const info = await module.getCompilationInfo();
+      for (const { type, message, lineNum } of info.messages) found.push(`${name}: ${type} in line ${lineNum}: ${message}`);
+      modules[name] = module;
     }
-    const compile = async ({ stem, entry, constants }) => {
+    const compile = async ({ stem, precision, entry, constants }) => {
+      const name = `${stem} ${precision}`;
       try {
-        await device.createComputePipelineAsync({ layout: "auto", compute: { module: modules[stem], entryPoint: entry, constants } });
+        await device.createComputePipelineAsync({ layout: "auto", compute: { module: modules[name], entryPoint: entry, constants } });
       } catch (error) {
-        found.push(`${stem} ${entry} ${JSON.stringify(constants)}: ${error.message}`);
+        found.push(`${name} ${entry} ${JSON.stringify(constants)}: ${error.message}`);
       }
     };
     await Promise.all(pipelines.map(compile));
     return found;
   }, [kernels, pipelines]);
   messages.forEach(fail);
-  console.log(`${kernels.length} kernels and ${pipelines.length} pipelines of whole networks went through the browser's compiler`);
+  console.log(`${kernels.length} texts and ${pipelines.length} pipelines of whole networks went through the browser's compiler`);
 
-  const runs = ({ stem, subgroups }) => !subgroups && stem !== "resize" && (wanted.length === 0 || wanted.includes(stem));
+  // All texts load and store halves alike, so a few kernels are enough for these.
+  const asHalves = ["conv_depthwise", "latent", "linear", "pool"];
+  const runs = ({ stem, precision, subgroups }) =>
+    !subgroups && stem !== "resize" && (wanted.length === 0 || wanted.includes(stem)) && (precision === "f32" || asHalves.includes(stem));
   let cases = 0;
-  for (const { stem } of kernels.filter(runs)) {
+  for (const { stem, precision } of kernels.filter(runs)) {
     const begin = performance.now();
-    const result = JSON.parse(await page.evaluate((stem) => globalThis.suite.check(stem, []), stem));
+    const half = precision === "f16";
+    const result = JSON.parse(await page.evaluate(([stem, half]) => globalThis.suite.check(stem, half, []), [stem, half]));
     cases += result.cases;
-    for (const failure of result.failures.slice(0, 10)) fail(`${stem}: ${failure}`);
-    console.log(`${stem}: ${result.cases} cases, ${result.failures.length} failures, ${Math.round(performance.now() - begin)} ms`);
+    for (const failure of result.failures.slice(0, 10)) fail(`${stem} ${precision}: ${failure}`);
+    console.log(`${stem} ${precision}: ${result.cases} cases, ${result.failures.length} failures, ${Math.round(performance.now() - begin)} ms`);
   }
   if (cases === 0) fail("no case was run");
 
   // The suite can fail, here too.
   const fault = ["first + i * width < results", "first + i * width + 1u < results"];
   if (!kernels.find(({ stem }) => stem === "controller").wgsl.includes(fault[0])) fail("the text of the deliberate fault is out of date");
-  const faulty = JSON.parse(await page.evaluate((fault) => globalThis.suite.check("controller", fault), fault));
+  const faulty = JSON.parse(await page.evaluate((fault) => globalThis.suite.check("controller", false, fault), fault));
   if (faulty.failures.length === 0) fail("a deliberate fault in `controller` was not caught");
 
   console.log(`${cases} cases`);

@@ -131,6 +131,7 @@ export interface DispatchProfile {
   bytes_rate: number | null;
   roof_share: number | null;
   predicted: number | null;
+  prediction: { launch: number; arithmetic: number; memory: number } | null;
 }
 
 /** A profile; the documentation of the Rust library's `dynaconv::profile` says all of it. */

@@ -41,6 +41,9 @@ export class Launches {
     return launch.flops / roof.f32_flops < bytes / bandwidth ? 'memory' : 'arithmetic';
   };
 
+  /** What takes most of the predicted time: `launch`, `arithmetic` or `memory`. */
+  bound = ({ prediction }) => prediction && Object.keys(prediction).reduce((a, b) => (prediction[b] > prediction[a] ? b : a));
+
   facts = (launch) => [
     ['kernel', `${launch.kernel} ${launch.entry}`], ['part', launch.part], ['block', launch.block], ['sizes', launch.shape],
     ['workgroups', `${launch.workgroups.join('×')} of ${launch.workgroup_size}`], ['variant', launch.variant || '–'],
@@ -50,7 +53,7 @@ export class Launches {
     ['intensity', `${three(launch.intensity)} flop/byte`],
     ...(launch.flops_rate ? [['reached', `${amount(launch.flops_rate, 'flop/s')}, ${amount(launch.bytes_rate, 'B/s')}`]] : []),
     ...(launch.roof_share ? [['of roof', `${percent(launch.roof_share)}, that of ${this.limit(launch)}`]] : []),
-    ...(launch.predicted ? [['predicted', duration(launch.predicted)]] : []),
+    ...(launch.predicted ? [['predicted', `${duration(launch.predicted)}${launch.prediction ? `, bound by ${this.bound(launch)}` : ''}`]] : []),
     ['buffers', launch.buffers.map((buffer) => `${buffer.name} ${amount(buffer.bytes, 'B')}`).join(', ')],
   ];
 }

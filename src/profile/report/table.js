@@ -7,7 +7,7 @@ import { amount, duration, percent, three } from './words.js';
 export const column = (title, value, text = value) => ({ title, value, text });
 
 /** All columns of launches: what was measured, then what it was measured of. */
-export const launchColumns = ({ median, share, resolved }) => [
+export const launchColumns = ({ median, share, resolved, bound }) => [
   column('#', (l) => l.index), column('layer', (l) => l.layer), column('kernel', (l) => `${l.kernel} ${l.entry}`),
   column('median', median, (l) => resolved(median(l))), column('p10', (l) => l.time?.p10, (l) => resolved(l.time?.p10)),
   column('p90', (l) => l.time?.p90, (l) => resolved(l.time?.p90)), column('of all', share, (l) => percent(share(l))),
@@ -15,6 +15,7 @@ export const launchColumns = ({ median, share, resolved }) => [
   column('GB/s', (l) => l.bytes_rate, (l) => l.bytes_rate == null ? '–' : three(l.bytes_rate / 1e9)),
   column('of roof', (l) => l.roof_share, (l) => percent(l.roof_share)), column('flop/byte', (l) => l.intensity, (l) => three(l.intensity)),
   column('predicted', (l) => l.predicted, (l) => l.predicted == null ? '–' : duration(l.predicted)),
+  column('bound by', bound, (l) => bound(l) ?? '–'),
   column('operations', (l) => l.flops, (l) => amount(l.flops, '')), column('bytes', (l) => l.bytes_read + l.bytes_written, (l) => amount(l.bytes_read + l.bytes_written, 'B')),
   column('workgroups', (l) => l.workgroups.reduce((a, b) => a * b), (l) => l.workgroups.join('×')), column('size', (l) => l.workgroup_size),
   column('part', (l) => l.part), column('sizes', (l) => l.shape), column('variant', (l) => l.variant || '–'),

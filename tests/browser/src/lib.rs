@@ -29,25 +29,30 @@ use dynaconv::plan::Limits;
 use serde_json::json;
 use wasm_bindgen::prelude::{JsError, wasm_bindgen};
 
-/// The stem and final text of every kernel, and whether it needs subgroups, as JSON. In a browser no plan has one that does.
+/// The stem, precision and final text of every kernel, and whether it needs subgroups, as JSON. In a browser no plan has one
+/// that does.
 #[wasm_bindgen]
 pub fn kernels() -> String {
-    let describe = |kernel: Kernel| {
+    let describe = |(kernel, precision): (Kernel, Precision)| {
         let spec = kernel.spec();
-        json!({ "stem": spec.stem, "wgsl": wgsl(kernel), "subgroups": spec.subgroups })
+        json!({ "stem": spec.stem, "precision": precision, "wgsl": wgsl(kernel, precision), "subgroups": spec.subgroups })
     };
-    json!(Kernel::ALL.map(describe)).to_string()
+    let texts = Kernel::ALL.into_iter().flat_map(|kernel| Precision::ALL.map(|precision| (kernel, precision)));
+    let texts = texts.filter(|(kernel, precision)| *precision == Precision::F32 || !kernel.spec().stored.is_empty());
+    json!(texts.map(describe).collect::<Vec<_>>()).to_string()
 }
 
-/// Runs a kernel's cases on the page's GPU: on the whole batch, on a part of it, and on the whole again. With `fault`, a
+/// Runs a kernel's cases on the page's GPU, with maps and weights stored as halves or not: on the whole batch, on a part of it, and on the whole again. With `fault`, a
 /// text of the kernel and what it is replaced by, the suite should fail. Gives JSON.
 ///
 /// # Errors
 /// When there is no GPU, or it fails.
 #[wasm_bindgen]
-pub async fn check(kernel: String, fault: Vec<String>) -> Result<String, JsError> {
+pub async fn check(kernel: String, half: bool, fault: Vec<String>) -> Result<String, JsError> {
     let found = Kernel::ALL.into_iter().find(|known| known.spec().stem == kernel);
-    let mut cases = found.map(cases::of).ok_or_else(|| JsError::new(&format!("there is no kernel `{kernel}`")))?;
+    let precision = if half { Precision::F16 } else { Precision::F32 };
+    let cases = found.map(cases::of).ok_or_else(|| JsError::new(&format!("there is no kernel `{kernel}`")))?;
+    let mut cases: Vec<_> = cases.into_iter().map(|case| case.stored_as(precision)).collect();
     // WGSL lets a compiler assume that there are no infinities and nothing that is not a number, and Chromium's does.
     for word in cases.iter_mut().flat_map(|case| &mut case.outputs).flat_map(|output| &mut output.words) {
         if matches!(word, Word::NotANumber) {
@@ -55,9 +60,9 @@ pub async fn check(kernel: String, fault: Vec<String>) -> Result<String, JsError
         }
     }
     let plan = plan(&cases);
-    let source = |kernel| match fault.as_slice() {
-        [right, wrong] => wgsl(kernel).replacen(right, wrong, 1),
-        _ => wgsl(kernel),
+    let source = |kernel, precision| match fault.as_slice() {
+        [right, wrong] => wgsl(kernel, precision).replacen(right, wrong, 1),
+        _ => wgsl(kernel, precision),
     };
     let gpu = Gpu::open(&GpuChoice::Best).await?;
     let mut executor = GpuExecutor::with_sources(&gpu, plan.clone(), None, &source).await?;
@@ -76,8 +81,8 @@ pub async fn check(kernel: String, fault: Vec<String>) -> Result<String, JsError
     Ok(json!({ "cases": cases.len(), "failures": failures }).to_string())
 }
 
-/// Every distinct pipeline of whole networks in each form, on hardware and in software, and of the preparation of pictures:
-/// stem, entry point and the values of its overrides, as JSON.
+/// Every distinct pipeline of whole networks in each form, on hardware and in software, one of them stored as halves, and of the
+/// preparation of pictures: stem, precision, entry point and the values of its overrides, as JSON.
 ///
 /// # Errors
 /// When a network cannot be planned.
@@ -87,33 +92,37 @@ pub fn pipelines() -> Result<String, JsError> {
     let dcd = |base| Architecture::MobileNetV2Dcd { base, fc_squeeze: 16 };
     let (auto, assemble, branch) =
         (FormChoice::Auto, FormChoice::Always(Form::Assemble), FormChoice::Always(Form::Branch));
+    let (single, half) = (Precision::F32, Precision::F16);
     let networks = [
-        (Architecture::MobileNetV2(base(1.0, 224, 2)), auto),
-        (dcd(base(1.0, 224, 2)), auto),
-        (dcd(base(1.0, 224, 2)), assemble),
-        (dcd(base(1.0, 224, 2)), branch),
-        (dcd(base(0.5, 96, 2)), auto),
-        (Architecture::EfficientNetLite0 { classes: 1000, input_size: 224 }, auto),
+        (Architecture::MobileNetV2(base(1.0, 224, 2)), auto, single),
+        (dcd(base(1.0, 224, 2)), auto, single),
+        (dcd(base(1.0, 224, 2)), assemble, single),
+        (dcd(base(1.0, 224, 2)), branch, single),
+        (dcd(base(0.5, 96, 2)), auto, half),
+        (Architecture::EfficientNetLite0 { classes: 1000, input_size: 224 }, auto, single),
     ];
     let mut dispatches: Vec<Dispatch> = Vec::new();
-    for (architecture, form) in networks {
+    for (architecture, form, precision) in networks {
         let graph = architecture.build()?;
         let folded = fold(&graph, &generator::weights(&graph))?;
         for software in [false, true] {
             let limits = Limits { software, ..Limits::default() };
-            let plan = lower("network", &folded, Options { form, ..Options::default() }, limits)?;
+            let plan = lower("network", &folded, Options { form, precision, ..Options::default() }, limits)?;
             dispatches.extend(plan.passes.into_iter().map(|pass| pass.dispatch));
         }
     }
     for filter in [Filter::Bilinear, Filter::Bicubic] {
         let preprocess = Preprocess { filter, ..Preprocess::imagenet(224) };
-        dispatches.extend(Resize::new(451, 300, &preprocess, 0).dispatches());
+        let resize = Resize::new(451, 300, &preprocess, 0);
+        for precision in Precision::ALL {
+            dispatches.extend(resize.dispatches().map(|dispatch| dispatch.stored_as(precision)));
+        }
     }
     let mut seen = HashSet::new();
-    dispatches.retain(|d| seen.insert((d.kernel, d.entry, d.overrides.clone())));
+    dispatches.retain(|d| seen.insert((d.kernel, d.precision, d.entry, d.overrides.clone())));
     let describe = |d: &Dispatch| {
         let constants: HashMap<_, _> = d.overrides.iter().copied().collect();
-        json!({ "stem": d.kernel.spec().stem, "entry": d.entry, "constants": constants })
+        json!({ "stem": d.kernel.spec().stem, "precision": d.precision, "entry": d.entry, "constants": constants })
     };
     Ok(json!(dispatches.iter().map(describe).collect::<Vec<_>>()).to_string())
 }
