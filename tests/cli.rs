@@ -185,6 +185,47 @@ fn benches_time_as_many_runs_as_asked_for() {
     }
 }
 
+#[test]
+fn networks_by_name_need_no_file() {
+    let place = Place::new();
+    let network = ["--network", "mobilenet-v2-dcd:0.35@96"];
+    let inspected = place.run(&[&["inspect", "--json"][..], &network].concat()).succeeded();
+    assert!(inspected.err.contains("made up"), "{inspected:?}");
+    let report = &inspected.json()[0];
+    assert_eq!((&report["name"], &report["precision"]), (&"mobilenet-v2-dcd:0.35@96".into(), &"f32".into()));
+    for device in DEVICES {
+        for precision in ["f32", "f16"] {
+            let fixed = ["bench", "--brief", "--json", "--runs", "1", "--device", device, "--precision", precision];
+            let reports = place.run(&[&fixed[..], &network].concat()).succeeded().json();
+            assert_eq!((&reports[0]["precision"], &reports[0]["batch"]), (&precision.into(), &1.into()));
+            let share = reports[0]["weight_bytes"].as_f64().unwrap() / report["weight_bytes"].as_f64().unwrap();
+            assert!(if precision == "f32" { share == 1.0 } else { share < 0.52 }, "{share}");
+        }
+    }
+    for wrong in ["resnet-50", "mobilenet-v2:-1", "mobilenet-v2@0", "mobilenet-v2@99999999999999999999"] {
+        let refused = place.run(&["inspect", "--network", wrong]).with_code(2);
+        assert!(refused.err.contains(&format!("invalid value '{wrong}'")), "{refused:?}");
+    }
+    place.run(&["bench", "--model", "m", "--network", "mobilenet-v2"]).with_code(2);
+    // What only a trained network answers takes no other.
+    place.run(&["classify", "--network", "mobilenet-v2", &cat()]).with_code(2);
+}
+
+#[test]
+fn halves_give_the_same_classes() {
+    let place = Place::new();
+    for device in DEVICES {
+        let guesses = |precision: &str| {
+            let fixed = ["classify", "--json", "--device", device, "--precision", precision, &cat()];
+            place.run(&fixed).succeeded().json()[0]["guesses"].clone()
+        };
+        let (single, half) = (guesses("f32"), guesses("f16"));
+        assert_eq!(single[0]["label"], half[0]["label"]);
+        let apart = single[0]["probability"].as_f64().unwrap() - half[0]["probability"].as_f64().unwrap();
+        assert!(apart != 0.0 && apart.abs() < 0.01, "{device}: {apart}");
+    }
+}
+
 #[cfg(feature = "gpu")]
 #[test]
 fn the_gpu_and_the_cpu_give_the_same_guesses() {
