@@ -20,6 +20,8 @@ mod scopes;
 mod timer;
 mod uploads;
 mod wait;
+#[cfg(target_arch = "wasm32")]
+mod warm;
 
 pub use device::{Gpu, GpuChoice, GpuInfo};
 pub use frame::{Frame, Pixels};

@@ -92,6 +92,14 @@ impl<'a> Compiler<'a> {
         Resolved { pipeline, numbers, layout: layout.clone() }
     }
 
+    /// Has a browser compile all that was said to be needed, on its own threads; natively threads do it when it is compiled.
+    #[cfg(target_arch = "wasm32")]
+    pub async fn warm_up(&self, gpu: &Gpu) -> super::warm::Warm {
+        let dispatches = self.wanted.iter().filter(|wanted| !wanted.candidate).map(|wanted| &wanted.dispatch);
+        let text = |dispatch: &Dispatch| (self.sources)(dispatch.kernel, dispatch.precision);
+        super::warm::Warm::up(gpu, dispatches.map(|dispatch| (dispatch, text(dispatch)))).await
+    }
+
     /// Compiles all that was said to be needed, natively on all cores. The pipelines lie in the order of their indices.
     pub fn compile(self, gpu: &Gpu) -> (Compiled, impl Future<Output = Option<wgpu::Error>>) {
         let mut texts: Vec<(Kernel, Precision, bool)> = self.wanted.iter().map(Wanted::text).collect();

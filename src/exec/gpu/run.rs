@@ -118,6 +118,8 @@ impl GpuExecutor {
             preprocess.map(|preprocess| (preprocess, Preparation::resolve(gpu, &plan, preprocess, &mut compiler)));
         let layouts = ((), scopes.close());
         let begin = Instant::now();
+        #[cfg(target_arch = "wasm32")]
+        let _warm = compiler.warm_up(gpu).await;
         let (compiled, made) = both(
             || (compiler.compile(gpu), begin.elapsed()),
             || {

@@ -1,0 +1,65 @@
+//! Has a browser compile pipelines on its own threads before wgpu asks for them one by one.
+//!
+//! wgpu has only the call that waits for each (gfx-rs/wgpu#3794). A browser that holds a pipeline gives it out again for an
+//! equal description, so whoever asked for all of them at once before finds them made. Where a browser does otherwise, or
+//! refuses one, nothing is lost but time: wgpu's own call says what is wrong.
+
+use js_sys::{Array, Function, Object, Promise, Reflect};
+use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::JsFuture;
+
+use super::Gpu;
+use crate::kernels::{Access, Dispatch};
+
+/// Pipelines that a browser holds as long as this lives.
+pub(super) struct Warm {
+    _pipelines: JsValue,
+}
+
+/// `GPUShaderStage.COMPUTE`
+const COMPUTE: u32 = 4;
+
+impl Warm {
+    /// Asks for the pipelines of these launches, each from a text, all at once.
+    pub async fn up<'a>(gpu: &Gpu, wanted: impl Iterator<Item = (&'a Dispatch, String)>) -> Self {
+        let device = gpu.handle();
+        let asked: Array = wanted.filter_map(|(dispatch, text)| ask(&device, dispatch, &text).ok()).collect();
+        let pipelines = JsFuture::from(Promise::all_settled(&asked)).await;
+        Self { _pipelines: pipelines.unwrap_or_default() }
+    }
+}
+
+/// What wgpu would ask for, but for the labels.
+fn ask(device: &JsValue, dispatch: &Dispatch, text: &str) -> Result<JsValue, JsValue> {
+    let buffer = |kind: &str, dynamic: bool| object(&[("type", kind.into()), ("hasDynamicOffset", dynamic.into())]);
+    let entry = |number: u32, buffer: JsValue| {
+        object(&[("binding", number.into()), ("visibility", COMPUTE.into()), ("buffer", buffer)])
+    };
+    let storage =
+        dispatch.kernel.spec().bindings_of(dispatch.entry).into_iter().flatten().map(|(number, _, access)| {
+            let kind = if access == Access::Read { "read-only-storage" } else { "storage" };
+            entry(number, buffer(kind, false))
+        });
+    let entries: Array = std::iter::once(entry(0, buffer("uniform", true))).chain(storage).collect();
+    let group = call(device, "createBindGroupLayout", &object(&[("entries", entries.into())]))?;
+    let groups = Array::of1(&group);
+    let layout = call(device, "createPipelineLayout", &object(&[("bindGroupLayouts", groups.into())]))?;
+    let module = call(device, "createShaderModule", &object(&[("code", text.into())]))?;
+    let constants: Vec<_> = dispatch.overrides.iter().map(|(name, value)| (*name, JsValue::from(*value))).collect();
+    let compute =
+        object(&[("module", module), ("entryPoint", dispatch.entry.into()), ("constants", object(&constants))]);
+    call(device, "createComputePipelineAsync", &object(&[("layout", layout), ("compute", compute)]))
+}
+
+fn object(members: &[(&str, JsValue)]) -> JsValue {
+    let object = Object::new();
+    for (name, value) in members {
+        // Setting a member of a plain object cannot fail.
+        let _ = Reflect::set(&object, &(*name).into(), value);
+    }
+    object.into()
+}
+
+fn call(device: &JsValue, method: &str, descriptor: &JsValue) -> Result<JsValue, JsValue> {
+    Reflect::get(device, &method.into())?.dyn_into::<Function>()?.call1(device, descriptor)
+}
