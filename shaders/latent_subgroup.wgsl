@@ -14,7 +14,7 @@ struct Params {
     pixels: u32,
     in_groups: u32,
     heads_stride: u32,
-    unused: u32,
+    latent_groups: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;

@@ -333,6 +333,22 @@ mod shader_faults {
     }
 
     #[test]
+    fn latent_wide() {
+        let faults = [
+            (
+                "offset forgotten",
+                "latent_map",
+                "var sum_2_0 = from_stored(weights[offsets + group_0]);",
+                "var sum_2_0 = vec4<f32>();",
+            ),
+            ("M transposed", "latent_map", "t_0 += compressed_0[j] * m;", "t_0 += m * compressed_0[j];"),
+            ("last group forgotten", "latent_map", "compressed_1[group_3] = sum_1_3;", ""),
+            ("last pixel forgotten", "latent_map", "if pixel + 3u < params.pixels", "if false"),
+        ];
+        must_be_caught(Kernel::LatentWide, dynamic::latent_wide, &faults);
+    }
+
+    #[test]
     fn latent_subgroup() {
         let faults = [
             ("offset forgotten", "latent_map", "compressed_2[0] = offset;", ""),

@@ -138,6 +138,11 @@ fn latent() {
 }
 
 #[test]
+fn latent_wide() {
+    check(Kernel::LatentWide);
+}
+
+#[test]
 fn latent_subgroup() {
     check(Kernel::LatentSubgroup);
 }

@@ -27,7 +27,7 @@ use super::table::{Side, Table};
 ///
 /// A variant is the size of a launch's workgroups, such as 16x4, or a way to compute the layer: small, wide or subgroup for the
 /// tiles of a convolution over all channels; rolling-4 or plain-4 for a depthwise one with tiles of four rows; assemble or
-/// branch for a dynamic one, with tiles as above, and latent or latent_subgroup for its branch's middle. A part of a way's
+/// branch for a dynamic one, with tiles as above, and latent, latent_wide or latent_subgroup for its branch's middle. A part of a way's
 /// name will do: the rest is as it ships. A shader of your own may stand in for a kernel's, if it binds the same.
 #[derive(Args)]
 #[command(after_help = "\

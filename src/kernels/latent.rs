@@ -1,4 +1,4 @@
-//! The latent map of a dynamic layer in branch form; see `shaders/latent.wgsl` and `latent_subgroup.wgsl`.
+//! The latent map of a dynamic layer in branch form; see `shaders/latent.wgsl` and its variants.
 
 use bytemuck::{Pod, Zeroable};
 use rayon::prelude::*;
@@ -34,13 +34,29 @@ pub const SUBGROUP_SPEC: Spec = Spec {
     subgroups: true,
 };
 
+/// The specification of the kernel whose invocations make all groups of a few pixels.
+pub const WIDE_SPEC: Spec = Spec {
+    stem: "latent_wide",
+    source: include_str!("../../shaders/latent_wide.wgsl"),
+    params_bytes: size_of::<Params>(),
+    bindings: BINDINGS,
+    entries: ENTRIES,
+    stored: STORED,
+    overrides: &["WORKGROUP_X"],
+    workgroup: &["WORKGROUP_X"],
+    workgroup_memory: &[],
+    subgroups: false,
+};
+
 const BINDINGS: &[(&str, Access)] =
     &[("input", Access::Read), ("weights", Access::Read), ("heads", Access::Read), ("latent", Access::Write)];
 const STORED: &[&str] = &["input", "weights", "latent"];
 const ENTRIES: &[(&str, &[&str])] = &[("latent_map", &["input", "weights", "heads", "latent"])];
 
-/// Pixels of one invocation and most latent groups of the subgroup kernel.
-const SUBGROUP_TILE: [u32; 2] = [4, 16];
+/// Pixels of one invocation and most latent groups of the variants.
+const TILE: [u32; 2] = [4, 16];
+/// Invocations of a workgroup of the wide kernel: few, so that the cores share few pixels evenly.
+const WIDE_WORKGROUP: u32 = 4;
 
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
@@ -48,7 +64,7 @@ struct Params {
     pixels: u32,
     in_groups: u32,
     heads_stride: u32,
-    unused: u32,
+    latent_groups: u32,
 }
 
 const _: () = assert!(size_of::<Params>() == 16);
@@ -72,35 +88,41 @@ impl Shape {
         (4 * self.in_groups + 2) * self.latent_groups
     }
 
-    /// Whether a tile's subgroups can make the map: they need a few pixels and not too many groups.
+    /// Whether a tile's variant can make the map: they need a few pixels and not too many groups.
     pub const fn suits(&self, tile: Tile) -> bool {
         match tile {
-            Tile::Subgroup(size) => self.pixels >= size && self.latent_groups <= SUBGROUP_TILE[1],
+            Tile::Subgroup(size) => self.pixels >= size && self.latent_groups <= TILE[1],
+            Tile::Wide => self.pixels >= TILE[0] && self.latent_groups <= TILE[1],
             _ => true,
         }
     }
 }
 
-/// The launch of a latent map, by subgroups where the tile has them and they suit.
+/// The launch of a latent map, by the tile's variant where it has one that suits.
 pub fn dispatch(shape: Shape, tile: Tile) -> Dispatch {
     let Shape { pixels, in_groups, latent_groups, head_groups } = shape;
     let products = u64::from(pixels) * u64::from(4 * latent_groups) * u64::from(4 * (in_groups + latent_groups));
     let matrix = 4 * latent_groups * latent_groups;
-    let (kernel, size, workgroups) = match tile {
+    let groups = ("LATENT_GROUPS", latent_groups);
+    let (kernel, overrides, workgroups) = match tile {
         Tile::Subgroup(size) if shape.suits(tile) => {
-            (Kernel::LatentSubgroup, ("WORKGROUP_X", size), pixels.div_ceil(SUBGROUP_TILE[0] * size))
+            (Kernel::LatentSubgroup, vec![groups, ("WORKGROUP_X", size)], pixels.div_ceil(TILE[0] * size))
+        }
+        Tile::Wide if shape.suits(tile) => {
+            let size = WIDE_WORKGROUP;
+            (Kernel::LatentWide, vec![("WORKGROUP_X", size)], pixels.div_ceil(TILE[0] * size))
         }
         _ => {
             let pixels_of_workgroup = (64 / latent_groups.max(1)).clamp(1, 16).min(pixels.max(1));
-            (Kernel::Latent, ("TILE", pixels_of_workgroup), pixels.div_ceil(pixels_of_workgroup))
+            (Kernel::Latent, vec![groups, ("TILE", pixels_of_workgroup)], pixels.div_ceil(pixels_of_workgroup))
         }
     };
     Dispatch {
         kernel,
         entry: "latent_map",
         precision: Precision::F32,
-        overrides: vec![("LATENT_GROUPS", latent_groups), size],
-        params: bytemuck::bytes_of(&Params { pixels, in_groups, heads_stride: head_groups, unused: 0 }).to_vec(),
+        overrides,
+        params: bytemuck::bytes_of(&Params { pixels, in_groups, heads_stride: head_groups, latent_groups }).to_vec(),
         workgroups: [workgroups, 1],
         cost: Cost {
             // With M's offset; Q's begins its sums.
@@ -114,15 +136,14 @@ pub fn dispatch(shape: Shape, tile: Tile) -> Dispatch {
 }
 
 pub(super) fn shape(dispatch: &Dispatch) -> String {
-    let Params { pixels, in_groups, .. } = dispatch.params_as();
-    let latent_groups = dispatch.override_value("LATENT_GROUPS").unwrap_or(0);
+    let Params { pixels, in_groups, latent_groups, .. } = dispatch.params_as();
     format!("{pixels} pixels × {} → {}", 4 * in_groups, 4 * latent_groups)
 }
 
 pub(super) fn twin<S: Scalar>(dispatch: &Dispatch, mut arguments: Arguments<'_, S>) {
     let params: Params = dispatch.params_as();
     let (pixels, in_groups) = (params.pixels as usize, params.in_groups as usize);
-    let latent_groups = dispatch.override_value("LATENT_GROUPS").unwrap_or(1) as usize;
+    let latent_groups = params.latent_groups as usize;
     let (input, weights, heads) = (arguments.input("input"), arguments.input("weights"), arguments.input("heads"));
     let (q, offsets) = weights.split_at(4 * in_groups * latent_groups);
     let (q_offset, rest) = offsets.split_at(latent_groups);

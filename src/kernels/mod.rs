@@ -72,6 +72,8 @@ pub enum Kernel {
     Latent,
     /// `shaders/latent_subgroup.wgsl`
     LatentSubgroup,
+    /// `shaders/latent_wide.wgsl`
+    LatentWide,
     /// `shaders/linear.wgsl`
     Linear,
     /// `shaders/pool.wgsl`
@@ -86,7 +88,7 @@ pub enum Kernel {
 
 impl Kernel {
     /// Every kernel.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::Assemble,
         Self::Controller,
         Self::ControllerAssemble,
@@ -102,6 +104,7 @@ impl Kernel {
         Self::ConvPointwiseWorkgroup,
         Self::Latent,
         Self::LatentSubgroup,
+        Self::LatentWide,
         Self::Linear,
         Self::Pool,
         Self::Resize,
@@ -127,6 +130,7 @@ impl Kernel {
             Self::ConvPointwiseWorkgroup => &conv_pointwise::WORKGROUP_SPEC,
             Self::Latent => &latent::SPEC,
             Self::LatentSubgroup => &latent::SUBGROUP_SPEC,
+            Self::LatentWide => &latent::WIDE_SPEC,
             Self::Linear => &linear::SPEC,
             Self::Pool => &pool::SPEC,
             Self::Resize => &resize::SPEC,

@@ -49,7 +49,7 @@ pub(super) struct Choice {
     pub form: Form,
     /// Of a convolution over all channels.
     pub tile: Tile,
-    /// Of a branch's middle: subgroups, or any other for the kernel that has none.
+    /// Of a branch's middle: subgroups, wide, or any other for the kernel of neither.
     pub latent: Tile,
     /// Of a depthwise convolution: whether each row is loaded once, and a tile's rows.
     pub rolling: bool,
@@ -138,8 +138,8 @@ fn ways(layer: &Layer, form: FormChoice, limits: &Limits) -> Vec<Choice> {
         LayerOp::Convolution(..) => tiles().map(|tile| Choice { tile, ..own }).collect(),
         LayerOp::DynamicConvolution(w) => {
             let assembled = pointwise_tiles().map(|tile| Choice { form: Form::Assemble, tile, ..own });
-            let shared = subgroup.filter(|tile| latent_shape(layer, w).suits(*tile));
-            let latents = || std::iter::once(Tile::Small).chain(shared);
+            let suits = |tile: &Tile| latent_shape(layer, w).suits(*tile);
+            let latents = || tiles().filter(suits);
             let branches = pointwise_tiles()
                 .flat_map(|tile| latents().map(move |latent| Choice { form: Form::Branch, tile, latent, ..own }));
             let wanted = |way: &Choice| form == FormChoice::Auto || form == FormChoice::Always(way.form);
@@ -168,8 +168,12 @@ impl Choice {
             }
             LayerOp::DynamicConvolution(_) if *form == Form::Assemble => format!("assemble-{}", tile.name()),
             LayerOp::DynamicConvolution(w) => {
-                let shared = matches!(latent, Tile::Subgroup(_)) && latent_shape(layer, w).suits(*latent);
-                format!("branch-{}-{}", tile.name(), if shared { "latent_subgroup" } else { "latent" })
+                let latent = match latent {
+                    Tile::Subgroup(_) if latent_shape(layer, w).suits(*latent) => "latent_subgroup",
+                    Tile::Wide if latent_shape(layer, w).suits(*latent) => "latent_wide",
+                    _ => "latent",
+                };
+                format!("branch-{}-{latent}", tile.name())
             }
             _ => tile.name().into(),
         }
@@ -248,7 +252,7 @@ mod tests {
         let names = &of("features.16.conv.6").names;
         assert_eq!(names.len(), 10, "too few pixels for the latent map's subgroups: {names:?}");
         let names = &of("features.4.conv.0").names;
-        assert!(names.len() == 15 && names.contains(&"branch-wide-latent_subgroup".to_string()), "{names:?}");
+        assert!(names.len() == 20 && names.contains(&"branch-wide-latent_subgroup".to_string()), "{names:?}");
     }
 
     #[test]

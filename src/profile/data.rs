@@ -219,7 +219,7 @@ impl Part {
         match kernel {
             Kernel::Controller => Self::Controller,
             Kernel::Assemble | Kernel::ControllerAssemble | Kernel::ControllerAssembleSubgroup => Self::Assembly,
-            Kernel::Latent | Kernel::LatentSubgroup => Self::Latent,
+            Kernel::Latent | Kernel::LatentSubgroup | Kernel::LatentWide => Self::Latent,
             Kernel::Pool if in_dynamic_layer => Self::Pooling,
             _ if entry.starts_with("branch") => Self::Branch,
             _ => Self::Static,

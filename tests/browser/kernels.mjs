@@ -57,7 +57,7 @@ try {
   console.log(`${kernels.length} texts and ${pipelines.length} pipelines of whole networks went through the browser's compiler`);
 
   // All texts load and store halves alike, so a few kernels are enough for these.
-  const asHalves = ["conv_depthwise", "latent", "linear", "pool"];
+  const asHalves = ["conv_depthwise", "latent_wide", "linear", "pool"];
   const runs = ({ stem, precision, subgroups }) =>
     !subgroups && stem !== "resize" && (wanted.length === 0 || wanted.includes(stem)) && (precision === "f32" || asHalves.includes(stem));
   let cases = 0;

@@ -257,6 +257,12 @@ pub fn latent() -> Vec<Case> {
 }
 
 /// In workgroups of eight, which any subgroup of eight or more computes.
+pub fn latent_wide() -> Vec<Case> {
+    let mut cases = latent_in(Tile::Wide);
+    cases.retain(|case| case.dispatch.kernel == Kernel::LatentWide);
+    cases
+}
+
 pub fn latent_subgroup() -> Vec<Case> {
     let mut cases = latent_in(Tile::Subgroup(8));
     cases.retain(|case| case.dispatch.kernel == Kernel::LatentSubgroup);

@@ -42,6 +42,7 @@ pub fn of(kernel: Kernel) -> Vec<Case> {
         Kernel::ConvPointwiseWide => convolution::pointwise_wide(),
         Kernel::Latent => dynamic::latent(),
         Kernel::LatentSubgroup => dynamic::latent_subgroup(),
+        Kernel::LatentWide => dynamic::latent_wide(),
         Kernel::Linear => vector::linear(),
         Kernel::Pool => vector::pool(),
         Kernel::Resize => Vec::new(),
