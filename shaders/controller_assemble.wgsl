@@ -10,12 +10,13 @@ struct Invocation {
     @builtin(local_invocation_index) index: u32,
 }
 
-// vectors[l][k] = M·Q, vec4 of inputs; one invocation makes four l of a group.
-fn multiply_q(invocation: Invocation) {
+// M·Q of some input groups, vec4 of inputs; one invocation makes four latent channels of a group.
+fn multiply_q(invocation: Invocation, inputs: vec2<u32>) {
     let width = params.in_groups;
-    for (var item = invocation.index; item < params.latent_groups * width; item += WORKGROUP_X) {
-        let k = item % width;
-        let first = 4u * (item / width);
+    for (var item = invocation.index; item < params.latent_groups * inputs.y; item += WORKGROUP_X) {
+        let group = item % inputs.y;
+        let k = inputs.x + group;
+        let first = 4u * (item / inputs.y);
         var sums = mat4x4<f32>();
         for (var j = 0u; j < params.latent_groups; j++) {
             let q = weight_rows(q_at() + 4u * j * width + k, width);
@@ -26,17 +27,18 @@ fn multiply_q(invocation: Invocation) {
             sums[3] += q * own_heads[m + 3u * params.latent_groups];
         }
         for (var l = 0u; l < 4u; l++) {
-            vectors[(first + l) * width + k] = sums[l];
+            vectors[product_at(first + l, group)] = sums[l];
         }
     }
 }
 
-// vectors[j][n] = P·M, vec4 of outputs; one invocation makes four j of a group.
-fn multiply_p(invocation: Invocation) {
+// P·M of some output groups, vec4 of outputs; one invocation makes four latent channels of a group.
+fn multiply_p(invocation: Invocation, outputs: vec2<u32>) {
     let width = params.out_groups;
-    for (var item = invocation.index; item < params.latent_groups * width; item += WORKGROUP_X) {
-        let n = item % width;
-        let j = item / width;
+    for (var item = invocation.index; item < params.latent_groups * outputs.y; item += WORKGROUP_X) {
+        let group = item % outputs.y;
+        let n = outputs.x + group;
+        let j = item / outputs.y;
         var sums = mat4x4<f32>();
         for (var l = 0u; l < latent_width(); l++) {
             let p = from_stored(weights[p_at() + l * width + n]);
@@ -47,15 +49,14 @@ fn multiply_p(invocation: Invocation) {
             sums[3] += p * m.w;
         }
         for (var c = 0u; c < 4u; c++) {
-            vectors[(4u * j + c) * width + n] = sums[c];
+            vectors[product_at(4u * j + c, group)] = sums[c];
         }
     }
 }
 
 #repeat side = columns rows
-fn make_$side(part: u32, picture: u32, invocation: Invocation) {
-    let inputs = inputs_of(part);
-    let outputs = outputs_of(part);
+fn make_$side(part: u32, picture: u32, invocation: Invocation, inputs: vec2<u32>, outputs: vec2<u32>) {
+    let chunk_first = select(outputs.x, inputs.x, by_columns());
     let tiles = (outputs.y + TILE_GROUPS - 1u) / TILE_GROUPS;
     for (var item = invocation.index; item < inputs.y * tiles; item += WORKGROUP_X) {
         let k = inputs.x + item % inputs.y;
@@ -65,15 +66,15 @@ fn make_$side(part: u32, picture: u32, invocation: Invocation) {
         var sums_$g = mat4x4<f32>();
 #end
         for (var l = 0u; l < latent_width(); l++) {
-            let left = $side_left(l, k);
+            let left = $side_left(l, k, chunk_first);
 #repeat g = 0..TILE_GROUPS
-            let right_$g = $side_right(l, outputs.x + index_$g);
+            let right_$g = $side_right(l, outputs.x + index_$g, chunk_first);
             sums_$g += mat4x4<f32>(right_$g * left.x, right_$g * left.y, right_$g * left.z, right_$g * left.w);
 #end
         }
 #repeat g = 0..TILE_GROUPS
         if first + $gu < outputs.y {
-            let lambda = own_heads[matrix_groups() + index_$g];
+            let lambda = own_heads[lambda_at(part, outputs.x + index_$g)];
             store_weights(picture, k, outputs.x + index_$g, lambda, sums_$g);
         }
 #end

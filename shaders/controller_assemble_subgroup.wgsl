@@ -12,13 +12,13 @@ struct Invocation {
     @builtin(subgroup_invocation_id) lane: u32,
 }
 
-// vectors[l][k] = M·Q, vec4 of inputs. Each of eight invocations loads a row of M.
-fn multiply_q(invocation: Invocation) {
+// M·Q of some input groups, vec4 of inputs. Each of eight invocations loads a row of M.
+fn multiply_q(invocation: Invocation, inputs: vec2<u32>) {
     let width = params.in_groups;
     for (var first = 0u; first < latent_width(); first += 8u) {
         let row = min(first + invocation.lane % 8u, latent_width() - 1u) * params.latent_groups;
-        for (var base = 0u; base < width; base += WORKGROUP_X) {
-            let k = min(base + invocation.index, width - 1u);
+        for (var base = 0u; base < inputs.y; base += WORKGROUP_X) {
+            let k = inputs.x + min(base + invocation.index, inputs.y - 1u);
 #repeat l = 0..8
             var sum_$l = vec4<f32>(0.0);
 #end
@@ -29,22 +29,22 @@ fn multiply_q(invocation: Invocation) {
                 sum_$l += q * subgroupBroadcast(own, $lu);
 #end
             }
-            if base + invocation.index < width {
+            if base + invocation.index < inputs.y {
 #repeat l = 0..8
-                if first + $lu < latent_width() { vectors[(first + $lu) * width + k] = sum_$l; }
+                if first + $lu < latent_width() { vectors[product_at(first + $lu, k - inputs.x)] = sum_$l; }
 #end
             }
         }
     }
 }
 
-// vectors[j][n] = P·M, vec4 of outputs. Each of four invocations loads four columns of M.
-fn multiply_p(invocation: Invocation) {
+// P·M of some output groups, vec4 of outputs. Each of four invocations loads four columns of M.
+fn multiply_p(invocation: Invocation, outputs: vec2<u32>) {
     let width = params.out_groups;
     for (var first = 0u; first < params.latent_groups; first += 4u) {
         let columns = min(first + invocation.lane % 4u, params.latent_groups - 1u);
-        for (var base = 0u; base < width; base += WORKGROUP_X) {
-            let n = min(base + invocation.index, width - 1u);
+        for (var base = 0u; base < outputs.y; base += WORKGROUP_X) {
+            let n = outputs.x + min(base + invocation.index, outputs.y - 1u);
 #repeat j = 0..4
             var sums_$j = mat4x4<f32>();
 #end
@@ -56,14 +56,14 @@ fn multiply_p(invocation: Invocation) {
                 sums_$j += mat4x4<f32>(p * m_$j.x, p * m_$j.y, p * m_$j.z, p * m_$j.w);
 #end
             }
-            if base + invocation.index < width {
+            if base + invocation.index < outputs.y {
 #repeat j = 0..4
                 if first + $ju < params.latent_groups {
-                    let at_$j = 4u * (first + $ju) * width + n;
+                    let at_$j = product_at(4u * (first + $ju), n - outputs.x);
                     vectors[at_$j] = sums_$j[0];
-                    vectors[at_$j + width] = sums_$j[1];
-                    vectors[at_$j + 2u * width] = sums_$j[2];
-                    vectors[at_$j + 3u * width] = sums_$j[3];
+                    vectors[at_$j + chunk()] = sums_$j[1];
+                    vectors[at_$j + 2u * chunk()] = sums_$j[2];
+                    vectors[at_$j + 3u * chunk()] = sums_$j[3];
                 }
 #end
             }
@@ -72,21 +72,20 @@ fn multiply_p(invocation: Invocation) {
 }
 
 #repeat side = columns rows
-fn make_$side(part: u32, picture: u32, invocation: Invocation) {
-    let inputs = inputs_of(part);
-    let outputs = outputs_of(part);
+fn make_$side(part: u32, picture: u32, invocation: Invocation, inputs: vec2<u32>, outputs: vec2<u32>) {
+    let chunk_first = select(outputs.x, inputs.x, by_columns());
     for (var first = 0u; first < outputs.y; first += TILE_GROUPS) {
         // A group past the last stands for the last one.
         let loaded = min(first + invocation.lane % TILE_GROUPS, outputs.y - 1u);
-        let own_lambda = own_heads[matrix_groups() + loaded];
+        let own_lambda = own_heads[lambda_at(part, outputs.x + loaded)];
         for (var base = 0u; base < inputs.y; base += WORKGROUP_X) {
             let k = inputs.x + min(base + invocation.index, inputs.y - 1u);
 #repeat g = 0..TILE_GROUPS
             var sums_$g = mat4x4<f32>();
 #end
             for (var l = 0u; l < latent_width(); l++) {
-                let left = $side_left(l, k);
-                let own_right = $side_right(l, outputs.x + loaded);
+                let left = $side_left(l, k, chunk_first);
+                let own_right = $side_right(l, outputs.x + loaded, chunk_first);
 #repeat g = 0..TILE_GROUPS
                 let right_$g = subgroupBroadcast(own_right, $gu);
                 sums_$g += mat4x4<f32>(right_$g * left.x, right_$g * left.y, right_$g * left.z, right_$g * left.w);

@@ -129,7 +129,7 @@ mod shader_faults {
             dynamic::controller_assemble,
             &[
                 ("M transposed", "columns", "let m = first * params.latent_groups + j;", "let m = first + j;"),
-                ("offset forgotten", "rows", "vectors[offsets_at() + group] = total;", ""),
+                ("offset forgotten", "rows", "vectors[group] = total;", ""),
                 (
                     "bias forgotten",
                     "columns",
@@ -139,11 +139,12 @@ mod shader_faults {
                 (
                     "λ of another output",
                     "columns",
-                    "own_heads[matrix_groups() + index_1]",
+                    "own_heads[lambda_at(part, outputs.x + index_1)]",
                     "own_heads[matrix_groups()]",
                 ),
                 ("heads of the first part alone", "columns", "part == 0u ||", "part == 0u &&"),
                 ("one input group too few", "columns", "item < inputs.y * tiles;", "item + 1u < inputs.y * tiles;"),
+                ("product of the first chunk", "rows", "let n = outputs.x + group;", "let n = group;"),
                 (
                     "inputs of the first part",
                     "rows",

@@ -1,7 +1,7 @@
 // The controller of a dynamic pointwise convolution and the assembly of its weights in one launch, in the layout that
 // `conv_pointwise` reads: W(x) = λ ⊙ W₀ + P·M·Q and b(x) = bias + P·(M·q_offset + latent_offset). What the kernels share; each
-// brings its `Invocation`, the products `multiply_q` and `multiply_p`, and `make_rows` and `make_columns` for W. The workgroup's place
-// is no part of `Invocation`: beside the lane's, compilers take it for one that differs from lane to lane.
+// brings its `Invocation`, the products `multiply_q` and `multiply_p` for some groups, and `make_rows` and `make_columns` for W. The
+// workgroup's place is no part of `Invocation`: beside the lane's, compilers take it for one that differs from lane to lane.
 //
 // weights   the controller's, then those of `assemble`:
 //           W₀ [4·in_groups][out_groups], bias [out_groups], P [4·latent_groups][out_groups]   vec4 of output channels
@@ -10,7 +10,8 @@
 // assembled [picture] W [4·in_groups][out_groups], then b [out_groups]
 //
 // A workgroup makes `groups_per_workgroup` groups of the wider side, so that what all of them make again is small: y, M, and the
-// product on the narrower side, which is M·Q for `columns` and P·M for `rows`.
+// product on the narrower side, which is M·Q for `columns` and P·M for `rows`. It makes a few groups of that side at a time, so that
+// the product takes little memory.
 
 #import storage
 #import controller
@@ -75,8 +76,14 @@ fn keep_head(part: u32, picture: u32, index: u32, value: vec4<f32>) {
     }
 }
 
-// The narrower side's groups; after its product lies M·q_offset + latent_offset, vec4 of latent channels.
-fn offsets_at() -> u32 { return latent_width() * min(params.in_groups, params.out_groups); }
+// `vectors` begins with M·q_offset + latent_offset, vec4 of latent channels; then comes the product of `chunk` groups.
+fn chunk() -> u32 {
+    let most = (VECTORS - params.latent_groups) / latent_width();
+    return select(most, most / 8u * 8u, most >= 8u);
+}
+
+// Where the product has latent channel l of a group, counted from the chunk's first.
+fn product_at(l: u32, group: u32) -> u32 { return params.latent_groups + l * chunk() + group; }
 
 fn multiply_offsets(lane: u32) {
     for (var group = lane; group < params.latent_groups; group += WORKGROUP_X) {
@@ -91,7 +98,7 @@ fn multiply_offsets(lane: u32) {
                 dot(own_heads[m + 3u * params.latent_groups], offset),
             );
         }
-        vectors[offsets_at() + group] = total;
+        vectors[group] = total;
     }
 }
 
@@ -102,11 +109,14 @@ fn make_bias(part: u32, picture: u32, lane: u32) {
         var total = from_stored(weights[bias_at() + n]);
         for (var group = 0u; group < params.latent_groups; group++) {
             let p = p_at() + 4u * group * params.out_groups + n;
-            total += weight_rows(p, params.out_groups) * vectors[offsets_at() + group];
+            total += weight_rows(p, params.out_groups) * vectors[group];
         }
         assembled[assembled_at(picture) + bias_at() - w_at() + n] = to_stored(total);
     }
 }
+
+// Where λ of output group n lies among the workgroup's heads.
+fn lambda_at(part: u32, n: u32) -> u32 { return matrix_groups() + n - outputs_of(part).x; }
 
 // Stores what group k of the inputs, which is four rows of W, has at output n.
 fn store_weights(picture: u32, k: u32, n: u32, lambda: vec4<f32>, sums: mat4x4<f32>) {
@@ -120,11 +130,12 @@ fn store_weights(picture: u32, k: u32, n: u32, lambda: vec4<f32>, sums: mat4x4<f
     assembled[out + 3u * step] = to_stored(lambda * rows[3] + sums[3]);
 }
 
-// The two factors of the low-rank part at latent channel l: vec4 of inputs of group k, vec4 of outputs of group n.
-fn columns_left(l: u32, k: u32) -> vec4<f32> { return vectors[l * params.in_groups + k]; }
-fn columns_right(l: u32, n: u32) -> vec4<f32> { return from_stored(weights[p_at() + l * params.out_groups + n]); }
-fn rows_left(l: u32, k: u32) -> vec4<f32> { return from_stored(weights[q_at() + l * params.in_groups + k]); }
-fn rows_right(l: u32, n: u32) -> vec4<f32> { return vectors[l * params.out_groups + n]; }
+// The two factors of the low-rank part at latent channel l: vec4 of inputs of group k, vec4 of outputs of group n. One of them is
+// the product of the chunk whose first group is `first`.
+fn columns_left(l: u32, k: u32, first: u32) -> vec4<f32> { return vectors[product_at(l, k - first)]; }
+fn columns_right(l: u32, n: u32, first: u32) -> vec4<f32> { return from_stored(weights[p_at() + l * params.out_groups + n]); }
+fn rows_left(l: u32, k: u32, first: u32) -> vec4<f32> { return from_stored(weights[q_at() + l * params.in_groups + k]); }
+fn rows_right(l: u32, n: u32, first: u32) -> vec4<f32> { return vectors[product_at(l, n - first)]; }
 
 // For fewer inputs than outputs.
 @compute @workgroup_size(WORKGROUP_X)
@@ -133,10 +144,15 @@ fn columns(@builtin(workgroup_id) workgroup: vec3<u32>, invocation: Invocation) 
     let picture = workgroup.z;
     control(part, picture, invocation.index);
     multiply_offsets(invocation.index);
-    multiply_q(invocation);
-    workgroupBarrier();
+    let outputs = outputs_of(part);
+    for (var first = 0u; first < params.in_groups; first += chunk()) {
+        let inputs = vec2<u32>(first, min(chunk(), params.in_groups - first));
+        multiply_q(invocation, inputs);
+        workgroupBarrier();
+        make_columns(part, picture, invocation, inputs, outputs);
+        workgroupBarrier();
+    }
     make_bias(part, picture, invocation.index);
-    make_columns(part, picture, invocation);
 }
 
 // For at least as many inputs as outputs. The first workgroup makes b.
@@ -146,8 +162,13 @@ fn rows(@builtin(workgroup_id) workgroup: vec3<u32>, invocation: Invocation) {
     let picture = workgroup.z;
     control(part, picture, invocation.index);
     multiply_offsets(invocation.index);
-    multiply_p(invocation);
-    workgroupBarrier();
+    let inputs = inputs_of(part);
+    for (var first = 0u; first < params.out_groups; first += chunk()) {
+        let outputs = vec2<u32>(first, min(chunk(), params.out_groups - first));
+        multiply_p(invocation, outputs);
+        workgroupBarrier();
+        make_rows(part, picture, invocation, inputs, outputs);
+        workgroupBarrier();
+    }
     if part == 0u { make_bias(part, picture, invocation.index); }
-    make_rows(part, picture, invocation);
 }

@@ -58,6 +58,11 @@ const LANES: u32 = 64;
 /// Vectors of a workgroup's memory: enough for the layers that are worth it, so that they share their pipelines.
 const VECTORS: u32 = 592;
 
+/// The same on software, some of which pays for each word, when it compiles and whenever it runs; and the groups of the narrower side
+/// that its few invocations make at a time.
+const SOFTWARE_VECTORS: u32 = 200;
+const SOFTWARE_CHUNK: u32 = 8;
+
 /// Heads that a workgroup keeps, likewise.
 const HEAD_GROUPS: u32 = 224;
 
@@ -87,7 +92,8 @@ pub fn dispatch(shape: controller::Shape, tile: Tile, software: bool) -> Dispatc
     };
     let own_outputs = if columns { groups_per_workgroup } else { out_groups };
     let hidden = shape.pooled_groups().max(squeeze_groups) + squeeze_groups;
-    let product = (4 * narrow + 1) * latent_groups;
+    let (vectors, chunk) = if software { (SOFTWARE_VECTORS, SOFTWARE_CHUNK) } else { (VECTORS, narrow) };
+    let product = (4 * narrow.min(chunk) + 1) * latent_groups;
     let [control, assemble] = [controller::cost(shape), assemble::cost(assembly)];
     Dispatch {
         kernel,
@@ -95,7 +101,7 @@ pub fn dispatch(shape: controller::Shape, tile: Tile, software: bool) -> Dispatc
         precision: Precision::F32,
         overrides: vec![
             ("WORKGROUP_X", lanes),
-            ("VECTORS", hidden.max(product).max(VECTORS)),
+            ("VECTORS", hidden.max(product).max(vectors)),
             ("HEAD_GROUPS", (4 * latent_groups * latent_groups + own_outputs).max(HEAD_GROUPS)),
         ],
         params: bytemuck::bytes_of(&params).to_vec(),

@@ -228,16 +228,23 @@ pub fn controller_assemble_subgroup() -> Vec<Case> {
     controller_assemble_in(Tile::Subgroup(8))
 }
 
-/// Both sides the wider one, in one workgroup and in several, with last ones that are narrower.
+/// Both sides the wider one, in one workgroup and in several, with last ones that are narrower; the first two with more groups on
+/// the narrower side than software makes at a time.
 fn controller_assemble_in(tile: Tile) -> Vec<Case> {
     let mut sampler = Sampler::new("controller_assemble");
     let mut cases = Vec::new();
     for index in 0..18 {
-        let (few, many) = (sampler.one_of(&CHANNELS), sampler.one_of(&[3, 16, 33, 77, 150, 260]));
+        let (few, many, latent) = match index {
+            0 | 1 => (77, 150, 24),
+            _ => {
+                let (few, many) = (sampler.one_of(&CHANNELS), sampler.one_of(&[3, 16, 33, 77, 150, 260]));
+                (few, many, LATENTS[index % LATENTS.len()])
+            }
+        };
         let sizes = if index % 2 == 0 { (few, many) } else { (many, few) };
-        let (squeeze, latent) = (sampler.one_of(&[4, 9, 16, 36]), LATENTS[index % LATENTS.len()]);
+        let squeeze = sampler.one_of(&[4, 9, 16, 36]);
         let pooling = sampler.one_of(&[Pooling::Global, Pooling::TwoByTwo]);
-        let software = index % 3 > 0;
+        let software = index % 3 > 0 || index == 0;
         let control = Control::random(&mut sampler, "controller_assemble", sizes, squeeze, pooling, latent);
         let assembly = Assembly::random(&control.name, sizes.0, sizes.1, latent);
         let words = control.heads.iter().flat_map(|(m, lambda)| assembly.words(m, lambda.clone())).collect();
@@ -256,13 +263,13 @@ pub fn latent() -> Vec<Case> {
     latent_in(Tile::Small)
 }
 
-/// In workgroups of eight, which any subgroup of eight or more computes.
 pub fn latent_wide() -> Vec<Case> {
     let mut cases = latent_in(Tile::Wide);
     cases.retain(|case| case.dispatch.kernel == Kernel::LatentWide);
     cases
 }
 
+/// In workgroups of eight, which any subgroup of eight or more computes.
 pub fn latent_subgroup() -> Vec<Case> {
     let mut cases = latent_in(Tile::Subgroup(8));
     cases.retain(|case| case.dispatch.kernel == Kernel::LatentSubgroup);
