@@ -174,6 +174,23 @@ def wake_classifier(module: DynamicClassifier, x: Tensor, mixing: float) -> None
     set_norm(module.bn2, latent_product(module, module.fc(x), z).squeeze(2), 1.0)
 
 
+def settle_norm(layer: nn.Module, norm: nn.BatchNorm2d, out: Tensor) -> None:
+    """True statistics without a change of function, and kernels of norm 1 per output channel.
+
+    In front of a batch norm only a kernel's direction counts, and the pace at which it turns is rate / norm^2. Folded kernels
+    differ in norm by a factor of a hundred; one norm for all lets one learning rate fit all.
+    """
+    kernel = layer.conv.weight if isinstance(layer, DynamicConv) else layer.weight
+    size = kernel.flatten(1).norm(dim=1).clamp_min(1e-4)
+    for convolution in [layer.conv, layer.conv_p] if isinstance(layer, DynamicConv) else [layer]:
+        convolution.weight.div_(size.view(-1, 1, 1, 1))
+    mean, variance = out.mean((0, 2, 3)), out.var((0, 2, 3), unbiased=False)
+    norm.bias.add_(mean - norm.running_mean)  # the norm was the identity but for its bias and mean
+    norm.running_mean.copy_(mean / size)
+    norm.running_var.copy_(variance / size**2)
+    norm.weight.copy_((norm.running_var + norm.eps).sqrt() * size)
+
+
 @torch.no_grad()
 def start(model: MobileNetV2, tflite: Path, sample: Tensor, share: float = 0.6, mixing: float = 0.3) -> None:
     """Load the kernels, then walk the network once with ``sample`` (normalised pictures) and set every layer as it is met."""
