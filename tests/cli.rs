@@ -199,7 +199,9 @@ fn networks_by_name_need_no_file() {
             let reports = place.run(&[&fixed[..], &network].concat()).succeeded().json();
             assert_eq!((&reports[0]["precision"], &reports[0]["batch"]), (&precision.into(), &1.into()));
             let share = reports[0]["weight_bytes"].as_f64().unwrap() / report["weight_bytes"].as_f64().unwrap();
-            assert!(if precision == "f32" { share == 1.0 } else { share < 0.52 }, "{share}");
+            // Devices take different forms, and hold their weights in different blocks.
+            let expected = if precision == "f32" { 1.0 } else { 0.5 };
+            assert!((share - expected).abs() < 0.03, "{precision} on {device}: {share}");
         }
     }
     for wrong in ["resnet-50", "mobilenet-v2:-1", "mobilenet-v2@0", "mobilenet-v2@99999999999999999999"] {

@@ -5,7 +5,6 @@ Padding is TensorFlow's SAME: as much as the output size ceil(input / stride) ne
 
 from __future__ import annotations
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 

@@ -50,7 +50,8 @@ impl FromStr for Network {
         };
         let (kind, width) = match rest.split_once(':') {
             Some((kind, width)) => {
-                (kind, Some(width.parse().map_err(|_| format!("`{width}` is no width multiplier"))?))
+                let multiplier = width.parse().ok().filter(|number: &f64| number.is_finite() && *number > 0.0);
+                (kind, Some(multiplier.ok_or_else(|| format!("`{width}` is no width multiplier"))?))
             }
             None => (rest, None),
         };

@@ -250,7 +250,7 @@ mod tests {
             (&["rolling-1", "rolling-2", "rolling-4", "plain-1", "plain-4"].map(String::from)[..], "rolling-4")
         );
         let names = &of("features.16.conv.6").names;
-        assert_eq!(names.len(), 10, "too few pixels for the latent map's subgroups: {names:?}");
+        assert_eq!(names.len(), 15, "too few pixels for the latent map's subgroups: {names:?}");
         let names = &of("features.4.conv.0").names;
         assert!(names.len() == 20 && names.contains(&"branch-wide-latent_subgroup".to_string()), "{names:?}");
     }
