@@ -64,6 +64,10 @@ fn views_that_are_stored_otherwise_than_the_kernel_takes_them_are_refused() {
     plan.passes[0].bindings[0].precision = Precision::F16;
     let error = plan.validate().unwrap_err().to_string();
     assert!(error.contains("`input` is stored as f16, the kernel takes f32"), "{error}");
+    let mut plan = plan_of("n", &network, FormChoice::Auto);
+    plan.passes.clear();
+    plan.best.precision = Precision::F16;
+    assert_eq!(plan.validate().unwrap_err().to_string(), "the best classes: is stored as f16, expected f32");
 }
 
 #[test]

@@ -78,15 +78,20 @@ impl Plan {
             ("the scores", self.scores.view, maps(self.scores)),
             ("the best classes", self.best, best),
         ];
+        // What is read back is read as f32.
+        let read_back = [("the scores", self.scores.view), ("the best classes", self.best)];
+        let heads_read = self.dynamic.iter().map(|layer| ("the heads of a dynamic layer", layer.heads));
+        let otherwise = |(_, view): &(&str, View)| view.precision != Precision::F32;
+        if let Some((what, view)) = read_back.into_iter().chain(heads_read).find(otherwise) {
+            let reason = format!("is stored as {}, expected f32", view.precision.name());
+            return Err(PlanError::Memory { what: what.into(), reason });
+        }
         for (what, view, picture_bytes) in views.into_iter().chain(self.dynamic.iter().map(heads)) {
             let needed = picture_bytes.saturating_mul(self.batch.into());
             let size = match view.memory {
                 Memory::Slot(slot) => self.slots.get(slot as usize).copied().unwrap_or(0),
                 Memory::Weights => 0,
             };
-            if view.precision != Precision::F32 && what != "the input" {
-                return Err(PlanError::Memory { what: what.into(), reason: "is not stored as f32".into() });
-            }
             if view.bytes < needed || view.offset.checked_add(view.bytes).is_none_or(|end| end > size) {
                 let found = view.bytes;
                 let reason = format!("needs {needed} bytes in a slot, found {found} of a slot of {size}");
