@@ -5,11 +5,12 @@
 //           Q [4·latent_groups][in_groups]                                                    vec4 of input channels
 //           q_offset [latent_groups], latent_offset [latent_groups]                           vec4 of latent channels
 // heads     [picture] M [4·latent_groups][latent_groups] (row-major), then λ [out_groups]
-// assembled [picture] W [4·in_groups][out_groups], then b [out_groups]
+// assembled [picture] W [4·in_groups][out_groups], then b [out_groups]; all matrices in panels
 //
 // Either M·Q or P·M is made first, the one on the narrower side, in the workgroup's memory.
 
 #import storage
+#import panels
 
 struct Params {
     in_groups: u32,
@@ -36,6 +37,9 @@ fn q_at() -> u32 { return p_at() + latent_width() * params.out_groups; }
 fn q_offset_at() -> u32 { return q_at() + latent_width() * params.in_groups; }
 fn heads_at(picture: u32) -> u32 { return picture * (latent_width() * params.latent_groups + params.out_groups); }
 fn lambda_at(picture: u32) -> u32 { return heads_at(picture) + latent_width() * params.latent_groups; }
+// Where P and Q have latent channel l of a group.
+fn p_place(l: u32, n: u32) -> u32 { return p_at() + panel_place(latent_width(), n) + l * panel_step(params.out_groups, n); }
+fn q_place(l: u32, k: u32) -> u32 { return q_at() + panel_place(latent_width(), k) + l * panel_step(params.in_groups, k); }
 fn assembled_at(picture: u32) -> u32 { return picture * (4u * params.in_groups + 1u) * params.out_groups; }
 
 // For fewer inputs than outputs. A workgroup makes four rows of W (one input group); the last one makes b.
@@ -57,9 +61,10 @@ fn rows(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         } else {
             for (var j = 0u; j < params.latent_groups; j++) {
                 let m = heads[row + j];
-                let q = q_at() + 4u * j * params.in_groups + group;
-                total += m.x * from_stored(weights[q]) + m.y * from_stored(weights[q + params.in_groups])
-                    + m.z * from_stored(weights[q + 2u * params.in_groups]) + m.w * from_stored(weights[q + 3u * params.in_groups]);
+                let q = q_place(4u * j, group);
+                let step = panel_step(params.in_groups, group);
+                total += m.x * from_stored(weights[q]) + m.y * from_stored(weights[q + step])
+                    + m.z * from_stored(weights[q + 2u * step]) + m.w * from_stored(weights[q + 3u * step]);
             }
         }
         product[l] = total;
@@ -72,7 +77,7 @@ fn rows(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         var sum2 = vec4<f32>(0.0);
         var sum3 = vec4<f32>(0.0);
         for (var l = 0u; l < latent; l++) {
-            let p = from_stored(weights[p_at() + l * params.out_groups + n]);
+            let p = from_stored(weights[p_place(l, n)]);
             let t = product[l];
             sum0 += p * t.x;
             sum1 += p * t.y;
@@ -83,12 +88,13 @@ fn rows(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
             assembled[assembled_at(picture) + bias_at() + n] = to_stored(from_stored(weights[bias_at() + n]) + sum0);
         } else {
             let lambda = heads[lambda_at(picture) + n];
-            let w = 4u * group * params.out_groups + n;
+            let step = panel_step(params.out_groups, n);
+            let w = panel_place(4u * params.in_groups, n) + 4u * group * step;
             let out = assembled_at(picture) + w;
             assembled[out] = to_stored(lambda * from_stored(weights[w]) + sum0);
-            assembled[out + params.out_groups] = to_stored(lambda * from_stored(weights[w + params.out_groups]) + sum1);
-            assembled[out + 2u * params.out_groups] = to_stored(lambda * from_stored(weights[w + 2u * params.out_groups]) + sum2);
-            assembled[out + 3u * params.out_groups] = to_stored(lambda * from_stored(weights[w + 3u * params.out_groups]) + sum3);
+            assembled[out + step] = to_stored(lambda * from_stored(weights[w + step]) + sum1);
+            assembled[out + 2u * step] = to_stored(lambda * from_stored(weights[w + 2u * step]) + sum2);
+            assembled[out + 3u * step] = to_stored(lambda * from_stored(weights[w + 3u * step]) + sum3);
         }
     }
 }
@@ -104,7 +110,7 @@ fn columns(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocatio
         var total = vec4<f32>(0.0);
         for (var l = 0u; l < latent; l++) {
             let m = heads[heads_at(picture) + l * params.latent_groups + j / 4u][j % 4u];
-            total += from_stored(weights[p_at() + l * params.out_groups + n]) * m;
+            total += from_stored(weights[p_place(l, n)]) * m;
         }
         product[j] = total;
     }
@@ -118,18 +124,19 @@ fn columns(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocatio
         var sum3 = vec4<f32>(0.0);
         for (var j = 0u; j < latent; j++) {
             let t = product[j];
-            let q = from_stored(weights[q_at() + j * params.in_groups + k]);
+            let q = from_stored(weights[q_place(j, k)]);
             sum0 += t * q.x;
             sum1 += t * q.y;
             sum2 += t * q.z;
             sum3 += t * q.w;
         }
-        let w = 4u * k * params.out_groups + n;
+        let step = panel_step(params.out_groups, n);
+        let w = panel_place(4u * params.in_groups, n) + 4u * k * step;
         let out = assembled_at(picture) + w;
         assembled[out] = to_stored(lambda * from_stored(weights[w]) + sum0);
-        assembled[out + params.out_groups] = to_stored(lambda * from_stored(weights[w + params.out_groups]) + sum1);
-        assembled[out + 2u * params.out_groups] = to_stored(lambda * from_stored(weights[w + 2u * params.out_groups]) + sum2);
-        assembled[out + 3u * params.out_groups] = to_stored(lambda * from_stored(weights[w + 3u * params.out_groups]) + sum3);
+        assembled[out + step] = to_stored(lambda * from_stored(weights[w + step]) + sum1);
+        assembled[out + 2u * step] = to_stored(lambda * from_stored(weights[w + 2u * step]) + sum2);
+        assembled[out + 3u * step] = to_stored(lambda * from_stored(weights[w + 3u * step]) + sum3);
     }
 
     if lane == 0u {
@@ -137,7 +144,7 @@ fn columns(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocatio
         for (var j = 0u; j < latent; j++) {
             total += product[j] * from_stored(weights[q_offset_at() + j / 4u])[j % 4u];
             let offset = from_stored(weights[q_offset_at() + params.latent_groups + j / 4u])[j % 4u];
-            total += from_stored(weights[p_at() + j * params.out_groups + n]) * offset;
+            total += from_stored(weights[p_place(j, n)]) * offset;
         }
         assembled[assembled_at(picture) + bias_at() + n] = to_stored(total);
     }

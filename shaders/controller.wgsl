@@ -1,6 +1,7 @@
 // The controller of a dynamic convolution; each workgroup makes its own share of the heads.
 
 #import storage
+#import panels
 #import controller
 
 struct Params {

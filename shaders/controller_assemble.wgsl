@@ -12,14 +12,13 @@ struct Invocation {
 
 // M·Q of some input groups, vec4 of inputs; one invocation makes four latent channels of a group.
 fn multiply_q(invocation: Invocation, inputs: vec2<u32>) {
-    let width = params.in_groups;
     for (var item = invocation.index; item < params.latent_groups * inputs.y; item += WORKGROUP_X) {
         let group = item % inputs.y;
         let k = inputs.x + group;
         let first = 4u * (item / inputs.y);
         var sums = mat4x4<f32>();
         for (var j = 0u; j < params.latent_groups; j++) {
-            let q = weight_rows(q_at() + 4u * j * width + k, width);
+            let q = weight_rows(q_place(4u * j, k), panel_step(params.in_groups, k));
             let m = first * params.latent_groups + j;
             sums[0] += q * own_heads[m];
             sums[1] += q * own_heads[m + params.latent_groups];
@@ -34,14 +33,13 @@ fn multiply_q(invocation: Invocation, inputs: vec2<u32>) {
 
 // P·M of some output groups, vec4 of outputs; one invocation makes four latent channels of a group.
 fn multiply_p(invocation: Invocation, outputs: vec2<u32>) {
-    let width = params.out_groups;
     for (var item = invocation.index; item < params.latent_groups * outputs.y; item += WORKGROUP_X) {
         let group = item % outputs.y;
         let n = outputs.x + group;
         let j = item / outputs.y;
         var sums = mat4x4<f32>();
         for (var l = 0u; l < latent_width(); l++) {
-            let p = from_stored(weights[p_at() + l * width + n]);
+            let p = from_stored(weights[p_place(l, n)]);
             let m = own_heads[l * params.latent_groups + j];
             sums[0] += p * m.x;
             sums[1] += p * m.y;

@@ -14,7 +14,6 @@ struct Invocation {
 
 // M·Q of some input groups, vec4 of inputs. Each of eight invocations loads a row of M.
 fn multiply_q(invocation: Invocation, inputs: vec2<u32>) {
-    let width = params.in_groups;
     for (var first = 0u; first < latent_width(); first += 8u) {
         let row = min(first + invocation.lane % 8u, latent_width() - 1u) * params.latent_groups;
         for (var base = 0u; base < inputs.y; base += WORKGROUP_X) {
@@ -23,7 +22,7 @@ fn multiply_q(invocation: Invocation, inputs: vec2<u32>) {
             var sum_$l = vec4<f32>(0.0);
 #end
             for (var j = 0u; j < params.latent_groups; j++) {
-                let q = weight_rows(q_at() + 4u * j * width + k, width);
+                let q = weight_rows(q_place(4u * j, k), panel_step(params.in_groups, k));
                 let own = own_heads[row + j];
 #repeat l = 0..8
                 sum_$l += q * subgroupBroadcast(own, $lu);
@@ -40,7 +39,6 @@ fn multiply_q(invocation: Invocation, inputs: vec2<u32>) {
 
 // P·M of some output groups, vec4 of outputs. Each of four invocations loads four columns of M.
 fn multiply_p(invocation: Invocation, outputs: vec2<u32>) {
-    let width = params.out_groups;
     for (var first = 0u; first < params.latent_groups; first += 4u) {
         let columns = min(first + invocation.lane % 4u, params.latent_groups - 1u);
         for (var base = 0u; base < outputs.y; base += WORKGROUP_X) {
@@ -49,7 +47,7 @@ fn multiply_p(invocation: Invocation, outputs: vec2<u32>) {
             var sums_$j = mat4x4<f32>();
 #end
             for (var l = 0u; l < latent_width(); l++) {
-                let p = from_stored(weights[p_at() + l * width + n]);
+                let p = from_stored(weights[p_place(l, n)]);
                 let own = own_heads[l * params.latent_groups + columns];
 #repeat j = 0..4
                 let m_$j = subgroupBroadcast(own, $ju);

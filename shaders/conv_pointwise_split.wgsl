@@ -61,12 +61,13 @@ fn gather() {
 
 #repeat map = input latent
 fn accumulate_$map(first_row: u32, groups: u32) {
-    let step = params.out_groups;
+    let step = panel_step(params.out_groups, group);
+    let first = first_row + panel_place(4u * groups, group);
 #repeat p = 0..TILE_PIXELS
     let place_$p = place($pu, groups);
 #end
     for (var k = share; k < groups; k += WORKGROUP_X) {
-        let row = first_row + 4u * step * k;
+        let row = first + 4u * step * k;
 #import pointwise_product
     }
     gather();

@@ -38,11 +38,12 @@ fn slot_sum(value: vec4<f32>) -> vec4<f32> {
 
 #repeat map = input latent
 fn accumulate_$map(first_row: u32, groups: u32) {
-    let step = params.out_groups;
+    let own = group_at(lane % TILE_GROUPS);
+    let step = panel_step(params.out_groups, own);
 #repeat p = 0..TILE_PIXELS
     let place_$p = place($pu, groups);
 #end
-    var at = first_row + group_at(lane % TILE_GROUPS);
+    var at = first_row + panel_place(4u * groups, own);
     for (var k = 0u; k < groups; k++) {
 #repeat p = 0..TILE_PIXELS
         let x_$p = from_stored($map[place_$p + k]);

@@ -45,7 +45,6 @@ fn locate(invocation: Invocation) -> bool {
 
 #repeat map = input latent
 fn accumulate_$map(first_row: u32, groups: u32) {
-    let step = params.out_groups;
     let lanes = WORKGROUP_X * WORKGROUP_Y;
     let first_pixel = pixel - TILE_PIXELS * local.y;
     let first_group = group - TILE_GROUPS * local.x;
@@ -61,8 +60,9 @@ fn accumulate_$map(first_row: u32, groups: u32) {
         for (var item = lane; item < TILE_WEIGHTS * WORKGROUP_X; item += lanes) {
             let row = min(4u * first + item / across, 4u * groups - 1u);
             let column = item % across;
-            let value = from_stored(weights[first_row + row * step + min(first_group + column, step - 1u)]);
-            tile_weights[column / TILE_GROUPS][item / across * TILE_GROUPS + column % TILE_GROUPS] = value;
+            let own = min(first_group + column, params.out_groups - 1u);
+            let at = first_row + panel_place(4u * groups, own) + row * panel_step(params.out_groups, own);
+            tile_weights[column / TILE_GROUPS][item / across * TILE_GROUPS + column % TILE_GROUPS] = from_stored(weights[at]);
         }
         workgroupBarrier();
         for (var k = 0u; k < DEPTH; k++) {

@@ -2,7 +2,7 @@
 //
 // input   [picture][in_groups]                                 vec4 of input channels
 // weights [4·in_groups][out_groups], then bias [out_groups]    vec4 of output channels
-//         dynamic: then P [4·latent_groups][out_groups], then scaled_bias [out_groups]
+//         dynamic: then P [4·latent_groups][out_groups], then scaled_bias [out_groups]; matrices in panels
 // heads   [picture] M, then λ [out_groups]                     dynamic: λ ⊙ (W₀·x + scaled_bias) + P·latent + bias
 // latent  [picture][latent_groups]                             dynamic
 // output  [picture][out_groups]
@@ -10,6 +10,7 @@
 // A workgroup makes GROUPS output groups; SPLITS invocations share each one's sum.
 
 #import storage
+#import panels
 #import activation
 
 struct Params {
@@ -31,9 +32,10 @@ override SPLITS: u32 = 8u;
 
 var<workgroup> sums: array<vec4<f32>, GROUPS * SPLITS>;
 
-fn weight_rows(row: u32, group: u32) -> mat4x4<f32> {
-    let at = row * params.out_groups + group;
-    let step = params.out_groups;
+// Four rows from `row` on of a matrix of `rows`.
+fn weight_rows(matrix_at: u32, rows: u32, row: u32, group: u32) -> mat4x4<f32> {
+    let step = panel_step(params.out_groups, group);
+    let at = matrix_at + panel_place(rows, group) + row * step;
     return mat4x4<f32>(
         from_stored(weights[at]),
         from_stored(weights[at + step]),
@@ -47,7 +49,7 @@ fn product(picture: u32, group: u32, lane: vec3<u32>) -> vec4<f32> {
     var part = vec4<f32>(0.0);
     if group < params.out_groups {
         for (var k = lane.y; k < params.in_groups; k += SPLITS) {
-            part += weight_rows(4u * k, group) * from_stored(input[picture * params.in_groups + k]);
+            part += weight_rows(0u, 4u * params.in_groups, 4u * k, group) * from_stored(input[picture * params.in_groups + k]);
         }
     }
     sums[lane.y * GROUPS + lane.x] = part;
@@ -74,12 +76,13 @@ fn branch(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation
     let group = workgroup.x * GROUPS + lane.x;
     let total = product(picture, group, lane);
     if lane.y != 0u || group >= params.out_groups { return; }
-    let first_latent_row = 4u * params.in_groups + 1u;
-    let scaled_bias = from_stored(weights[(first_latent_row + 4u * params.latent_groups) * params.out_groups + group]);
+    let latent_width = 4u * params.latent_groups;
+    let p_at = (4u * params.in_groups + 1u) * params.out_groups;
+    let scaled_bias = from_stored(weights[p_at + latent_width * params.out_groups + group]);
     let lambda = heads[picture * (params.lambda_offset + params.out_groups) + params.lambda_offset + group];
     var sum = lambda * (total + scaled_bias);
     for (var k = 0u; k < params.latent_groups; k++) {
-        sum += weight_rows(first_latent_row + 4u * k, group) * from_stored(latent[picture * params.latent_groups + k]);
+        sum += weight_rows(p_at, latent_width, 4u * k, group) * from_stored(latent[picture * params.latent_groups + k]);
     }
     let bias = from_stored(weights[4u * params.in_groups * params.out_groups + group]);
     output[picture * params.out_groups + group] = activate(sum + bias);

@@ -4,7 +4,7 @@
 //
 // partials [picture][slot][pooled_groups]           sums of the input's bins, vec4 of channels
 // weights  fc0 [4·pooled_groups][squeeze_groups], gate [4·squeeze_groups][squeeze_groups],
-//          heads [4·squeeze_groups][head_groups]    vec4 of outputs; what else there is comes after
+//          heads [4·squeeze_groups][head_groups]    vec4 of outputs, in panels; what else there is comes after
 // heads    [picture] M [4·latent_groups][latent_groups] (row-major), then λ [out_groups]
 //
 // Every workgroup makes y for its picture and then the heads that it needs. Each kernel brings its bindings and `Params`,
@@ -88,6 +88,8 @@ fn control(part: u32, picture: u32, lane: u32) {
             let indices = vec2<u32>(first, min(first + width, results - 1u));
             let of_heads = vec2<u32>(head_at(part, indices.x), head_at(part, indices.y));
             let column = select(indices, of_heads, turn == HEADS);
+            let place = matrix_at + vec2<u32>(panel_place(4u * terms, column.x), panel_place(4u * terms, column.y));
+            let step = vec2<u32>(panel_step(columns, column.x), panel_step(columns, column.y));
             var total_x = vec4<f32>(0.0);
             var total_y = vec4<f32>(0.0);
             // Two loops: some compilers run both sides of a branch in each turn of one.
@@ -99,10 +101,9 @@ fn control(part: u32, picture: u32, lane: u32) {
                 }
             } else {
                 for (var k = own_share; k < terms; k += shares) {
-                    let at = matrix_at + 4u * k * columns;
                     let value = vectors[source + k];
-                    total_x += weight_rows(at + column.x, columns) * value;
-                    total_y += weight_rows(at + column.y, columns) * value;
+                    total_x += weight_rows(place.x + 4u * k * step.x, step.x) * value;
+                    total_y += weight_rows(place.y + 4u * k * step.y, step.y) * value;
                 }
             }
             if shares > 1u {

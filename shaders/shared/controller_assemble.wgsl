@@ -7,13 +7,14 @@
 //           W₀ [4·in_groups][out_groups], bias [out_groups], P [4·latent_groups][out_groups]   vec4 of output channels
 //           Q [4·latent_groups][in_groups]                                                    vec4 of input channels
 //           q_offset [latent_groups], latent_offset [latent_groups]                           vec4 of latent channels
-// assembled [picture] W [4·in_groups][out_groups], then b [out_groups]
+// assembled [picture] W [4·in_groups][out_groups], then b [out_groups]; all matrices in panels
 //
 // A workgroup makes `groups_per_workgroup` groups of the wider side, so that what all of them make again is small: y, M, and the
 // product on the narrower side, which is M·Q for `columns` and P·M for `rows`. It makes a few groups of that side at a time, so that
 // the product takes little memory.
 
 #import storage
+#import panels
 #import controller
 
 struct Params {
@@ -45,6 +46,9 @@ fn bias_at() -> u32 { return w_at() + 4u * params.in_groups * params.out_groups;
 fn p_at() -> u32 { return bias_at() + params.out_groups; }
 fn q_at() -> u32 { return p_at() + latent_width() * params.out_groups; }
 fn q_offset_at() -> u32 { return q_at() + latent_width() * params.in_groups; }
+// Where P and Q have latent channel l of a group.
+fn p_place(l: u32, n: u32) -> u32 { return p_at() + panel_place(latent_width(), n) + l * panel_step(params.out_groups, n); }
+fn q_place(l: u32, k: u32) -> u32 { return q_at() + panel_place(latent_width(), k) + l * panel_step(params.in_groups, k); }
 fn assembled_at(picture: u32) -> u32 { return picture * (4u * params.in_groups + 1u) * params.out_groups; }
 
 fn by_columns() -> bool { return params.in_groups < params.out_groups; }
@@ -108,8 +112,7 @@ fn make_bias(part: u32, picture: u32, lane: u32) {
         let n = outputs.x + index;
         var total = from_stored(weights[bias_at() + n]);
         for (var group = 0u; group < params.latent_groups; group++) {
-            let p = p_at() + 4u * group * params.out_groups + n;
-            total += weight_rows(p, params.out_groups) * vectors[group];
+            total += weight_rows(p_place(4u * group, n), panel_step(params.out_groups, n)) * vectors[group];
         }
         assembled[assembled_at(picture) + bias_at() - w_at() + n] = to_stored(total);
     }
@@ -120,8 +123,8 @@ fn lambda_at(part: u32, n: u32) -> u32 { return matrix_groups() + n - outputs_of
 
 // Stores what group k of the inputs, which is four rows of W, has at output n.
 fn store_weights(picture: u32, k: u32, n: u32, lambda: vec4<f32>, sums: mat4x4<f32>) {
-    let step = params.out_groups;
-    let at = 4u * k * step + n;
+    let step = panel_step(params.out_groups, n);
+    let at = panel_place(4u * params.in_groups, n) + 4u * k * step;
     let rows = weight_rows(w_at() + at, step);
     let out = assembled_at(picture) + at;
     assembled[out] = to_stored(lambda * rows[0] + sums[0]);
@@ -133,8 +136,8 @@ fn store_weights(picture: u32, k: u32, n: u32, lambda: vec4<f32>, sums: mat4x4<f
 // The two factors of the low-rank part at latent channel l: vec4 of inputs of group k, vec4 of outputs of group n. One of them is
 // the product of the chunk whose first group is `first`.
 fn columns_left(l: u32, k: u32, first: u32) -> vec4<f32> { return vectors[product_at(l, k - first)]; }
-fn columns_right(l: u32, n: u32, first: u32) -> vec4<f32> { return from_stored(weights[p_at() + l * params.out_groups + n]); }
-fn rows_left(l: u32, k: u32, first: u32) -> vec4<f32> { return from_stored(weights[q_at() + l * params.in_groups + k]); }
+fn columns_right(l: u32, n: u32, first: u32) -> vec4<f32> { return from_stored(weights[p_place(l, n)]); }
+fn rows_left(l: u32, k: u32, first: u32) -> vec4<f32> { return from_stored(weights[q_place(l, k)]); }
 fn rows_right(l: u32, n: u32, first: u32) -> vec4<f32> { return vectors[product_at(l, n - first)]; }
 
 // For fewer inputs than outputs.

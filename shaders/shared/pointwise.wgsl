@@ -4,7 +4,7 @@
 //
 // input    [picture][pixel][in_groups]                        vec4 of input channels
 // weights  [4·in_groups][out_groups], then bias [out_groups]  vec4 of output channels; per picture where weight_stride > 0
-//          branch entries: then P [4·latent_groups][out_groups]
+//          branch entries: then P [4·latent_groups][out_groups]; matrices in panels
 // heads    [picture] M, then λ [out_groups]                   branch entries: out = λ ⊙ (W₀·x) + P·latent + bias
 // latent   [picture][pixel][latent_groups]                    branch entries
 // residual as output                                          added after the activation
@@ -14,6 +14,7 @@
 // One invocation computes TILE_PIXELS neighbouring pixels of TILE_GROUPS neighbouring output groups.
 
 #import storage
+#import panels
 #import activation
 #import pool_sums
 

@@ -1,9 +1,9 @@
-// Input group `k` of the map times the weights of its four channels, which begin at `row`, `step` apart.
+// Input group `k` of the map times the weights of its four channels: those of the tile's first group begin at `row`, `step` apart.
 #repeat p = 0..TILE_PIXELS
         let x_$p = from_stored($map[place_$p + k]);
 #end
 #repeat g = 0..TILE_GROUPS
-        let at_$g = row + group_at($gu);
+        let at_$g = row + group_at($gu) - group;
         let rows_$g = mat4x4<f32>(
             from_stored(weights[at_$g]),
             from_stored(weights[at_$g + step]),

@@ -3,7 +3,8 @@
 use bytemuck::{Pod, Zeroable};
 use rayon::prelude::*;
 
-use super::multiply::multiply;
+use super::multiply::{multiply, multiply_rows};
+use super::panels::PANEL_GROUPS;
 use super::scalar::sum;
 use super::{Access, Arguments, Cost, Dispatch, Kernel, Precision, Scalar, Spec, vec4_bytes};
 
@@ -131,19 +132,20 @@ pub(super) fn make_weights<S: Scalar>(
     assembled: &mut [[S; 4]],
     pictures: usize,
 ) {
-    let latent = 4 * latent_groups;
+    let (inputs, latent) = (4 * in_groups, 4 * latent_groups);
     let heads_stride = latent * latent_groups + out_groups;
     let parts = parts(weights, sizes);
-    let sets = assembled.par_chunks_exact_mut((4 * in_groups + 1) * out_groups).take(pictures).enumerate();
+    let q = parts.q_by_input(latent);
+    let sets = assembled.par_chunks_exact_mut((inputs + 1) * out_groups).take(pictures).enumerate();
     sets.for_each(|(picture, assembled)| {
         let heads = &heads[picture * heads_stride..][..heads_stride];
         let (matrix, lambda) = heads.split_at(latent * latent_groups);
         let matrix = matrix.as_flattened();
-        let (w, b) = assembled.split_at_mut(4 * in_groups * out_groups);
+        let (w, b) = assembled.split_at_mut(inputs * out_groups);
         if in_groups < out_groups {
-            rows(&parts, matrix, lambda, latent, w, b);
+            rows(&parts, &q, matrix, lambda, w, b);
         } else {
-            columns(&parts, matrix, lambda, latent, w, b);
+            columns(&parts, &q, matrix, lambda, w, b);
         }
     });
 }
@@ -151,74 +153,104 @@ pub(super) fn make_weights<S: Scalar>(
 /// One row of W is one input channel: row k is λ ⊙ W₀[k] + Σ_l (M·Q)[l][k] P[l].
 fn rows<S: Scalar>(
     parts: &Parts<'_, S>,
+    q: &[[S; 4]],
     matrix: &[S],
     lambda: &[[S; 4]],
-    latent: usize,
     w: &mut [[S; 4]],
     b: &mut [[S; 4]],
 ) {
-    let out_groups = lambda.len();
+    let latent = parts.latent_offset.len();
     let transposed: Vec<S> = (0..latent * latent).map(|at| matrix[at % latent * latent + at / latent]).collect();
-    w.par_chunks_mut(TWIN_ROWS * out_groups).enumerate().for_each(|(block, w)| {
-        let q = parts.q_rows(block, w.len() / out_groups, latent);
-        let mut mixed = vec![[S::ZERO; 4]; q.len()];
-        multiply(&mut mixed, &q, transposed.as_chunks().0, latent / 4);
-        parts.scale(block, lambda, w);
-        multiply(w, &mixed, parts.p, out_groups);
+    let mut mixed = vec![[S::ZERO; 4]; q.len()];
+    let blocks = mixed.par_chunks_mut(TWIN_ROWS * latent / 4).zip(q.par_chunks(TWIN_ROWS * latent / 4));
+    blocks.for_each(|(mixed, q)| multiply_rows(mixed, q, transposed.as_chunks().0, latent / 4));
+    let offset =
+        |l: usize| sum((0..latent).map(|j| matrix[l * latent + j] * parts.q_offset[j])) + parts.latent_offset[l];
+    let offsets: Vec<S> = (0..latent).map(offset).collect();
+    parts.by_panel(w, b).for_each(|Panel { first, w, b }| {
+        let p = parts.p_panel(first, b.len());
+        parts.scale(first, lambda, w, b);
+        multiply(w, &mixed, p, b.len());
+        for (p, offset) in p.chunks_exact(b.len()).zip(&offsets) {
+            add_scaled(b, p, *offset);
+        }
     });
-    b.copy_from_slice(parts.bias);
-    for l in 0..latent {
-        let t = sum((0..latent).map(|j| matrix[l * latent + j] * parts.q_offset[j]));
-        add_scaled(b, &parts.p[l * out_groups..], t + parts.latent_offset[l]);
-    }
 }
 
 /// As `rows`, with P·M made first: row k is λ ⊙ W₀[k] + Σ_j Q[j][k] (P·M)[j].
 fn columns<S: Scalar>(
     parts: &Parts<'_, S>,
+    q: &[[S; 4]],
     matrix: &[S],
     lambda: &[[S; 4]],
-    latent: usize,
     w: &mut [[S; 4]],
     b: &mut [[S; 4]],
 ) {
-    let out_groups = lambda.len();
-    let mut product = vec![[S::ZERO; 4]; latent * out_groups];
-    for (j, row) in product.chunks_exact_mut(out_groups).enumerate() {
-        for l in 0..latent {
-            add_scaled(row, &parts.p[l * out_groups..], matrix[l * latent + j]);
+    let latent = parts.latent_offset.len();
+    parts.by_panel(w, b).for_each(|Panel { first, w, b }| {
+        let p = parts.p_panel(first, b.len());
+        let mut product = vec![[S::ZERO; 4]; p.len()];
+        for (j, row) in product.chunks_exact_mut(b.len()).enumerate() {
+            for (l, p) in p.chunks_exact(b.len()).enumerate() {
+                add_scaled(row, p, matrix[l * latent + j]);
+            }
         }
-    }
-    w.par_chunks_mut(TWIN_ROWS * out_groups).enumerate().for_each(|(block, w)| {
-        let q = parts.q_rows(block, w.len() / out_groups, latent);
-        parts.scale(block, lambda, w);
-        multiply(w, &q, &product, out_groups);
+        parts.scale(first, lambda, w, b);
+        multiply(w, q, &product, b.len());
+        for (j, (column, p)) in product.chunks_exact(b.len()).zip(p.chunks_exact(b.len())).enumerate() {
+            add_scaled(b, column, parts.q_offset[j]);
+            add_scaled(b, p, parts.latent_offset[j]);
+        }
     });
-    b.copy_from_slice(parts.bias);
-    for (j, column) in product.chunks_exact(out_groups).enumerate() {
-        add_scaled(b, column, parts.q_offset[j]);
-        add_scaled(b, &parts.p[j * out_groups..], parts.latent_offset[j]);
-    }
 }
 
-/// Rows of W that one task of the twin computes.
+/// Rows of M·Q that one task of the twin computes.
 const TWIN_ROWS: usize = 16;
 
+/// What one task makes: the groups of outputs from `first` on of W and b.
+struct Panel<'a, S> {
+    first: usize,
+    w: &'a mut [[S; 4]],
+    b: &'a mut [[S; 4]],
+}
+
 impl<S: Scalar> Parts<'_, S> {
-    /// Q transposed, for the rows of one block of W: one row of latent values each.
-    fn q_rows(&self, block: usize, rows: usize, latent: usize) -> Vec<[S; 4]> {
+    /// Q transposed: one row of latent values for each input.
+    fn q_by_input(&self, latent: usize) -> Vec<[S; 4]> {
         let q = self.q.as_flattened();
-        let (inputs, first) = (q.len() / latent, block * TWIN_ROWS);
-        let row = |k: usize| (0..latent / 4).map(move |group| std::array::from_fn(|c| q[(4 * group + c) * inputs + k]));
-        (first..first + rows).flat_map(row).collect()
+        let (inputs, panel) = (q.len() / latent, 4 * PANEL_GROUPS);
+        let row = |k: usize| {
+            let first = k / panel * panel;
+            let width = panel.min(inputs - first);
+            let at = move |l: usize| first * latent + l * width + k - first;
+            (0..latent / 4).map(move |group| std::array::from_fn(|c| q[at(4 * group + c)]))
+        };
+        (0..inputs).flat_map(row).collect()
     }
 
-    /// λ ⊙ W₀ for the rows of one block.
-    fn scale(&self, block: usize, lambda: &[[S; 4]], w: &mut [[S; 4]]) {
-        let w0 = &self.w0[block * TWIN_ROWS * lambda.len()..];
+    fn by_panel<'a>(
+        &self,
+        w: &'a mut [[S; 4]],
+        b: &'a mut [[S; 4]],
+    ) -> impl IndexedParallelIterator<Item = Panel<'a, S>> {
+        let inputs = w.len() / b.len();
+        let panels = w.par_chunks_mut(inputs * PANEL_GROUPS).zip(b.par_chunks_mut(PANEL_GROUPS)).enumerate();
+        panels.map(|(panel, (w, b))| Panel { first: panel * PANEL_GROUPS, w, b })
+    }
+
+    fn p_panel(&self, first: usize, groups: usize) -> &[[S; 4]] {
+        let latent = self.latent_offset.len();
+        &self.p[latent * first..][..latent * groups]
+    }
+
+    /// λ ⊙ W₀ and the bias of one panel.
+    fn scale(&self, first: usize, lambda: &[[S; 4]], w: &mut [[S; 4]], b: &mut [[S; 4]]) {
+        let lambda = &lambda[first..][..b.len()];
+        let w0 = &self.w0[w.len() / b.len() * first..];
         for ((out, w0), scale) in w.iter_mut().zip(w0).zip(lambda.iter().cycle()) {
             *out = std::array::from_fn(|c| scale[c] * w0[c]);
         }
+        b.copy_from_slice(&self.bias[first..][..b.len()]);
     }
 }
 

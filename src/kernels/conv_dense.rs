@@ -5,7 +5,7 @@ use rayon::prelude::*;
 
 use super::axis::Axis;
 use super::conv_depthwise::sum_tiles;
-use super::multiply::multiply;
+use super::multiply::multiply_rows;
 use super::{
     Access, Arguments, Cost, Dispatch, Epilogue, Kernel, Nonlinearity, Precision, Scalar, Spec, Tile, tile, vec4_bytes,
 };
@@ -175,7 +175,7 @@ pub(super) fn twin<S: Scalar>(dispatch: &Dispatch, mut arguments: Arguments<'_, 
                 if (0..in_height).contains(&y) {
                     let pixel = (picture as isize * in_height + y) * in_width + left + covered.start;
                     let first = (i * kernel + covered.start as usize) * in_groups * 4 * out_groups;
-                    multiply(out, &input[pixel as usize * in_groups..][..count], &weights[first..], out_groups);
+                    multiply_rows(out, &input[pixel as usize * in_groups..][..count], &weights[first..], out_groups);
                 }
             }
             nonlinearity.apply(out);

@@ -3,7 +3,7 @@
 use bytemuck::{Pod, Zeroable};
 use rayon::prelude::*;
 
-use super::multiply::multiply;
+use super::multiply::multiply_rows;
 use super::{Access, Arguments, Cost, Dispatch, Kernel, Precision, Scalar, Spec, Tile, vec4_bytes};
 
 /// The specification of the kernel that shares sums in workgroup memory.
@@ -158,9 +158,9 @@ pub(super) fn twin<S: Scalar>(dispatch: &Dispatch, mut arguments: Arguments<'_, 
             let rows = out.len() / latent_groups;
             let first = (picture * pixels + block * TWIN_PIXELS) * in_groups;
             let mut compressed = q_offset.repeat(rows);
-            multiply(&mut compressed, &input[first..][..rows * in_groups], q, latent_groups);
+            multiply_rows(&mut compressed, &input[first..][..rows * in_groups], q, latent_groups);
             out.fill([S::ZERO; 4]);
-            multiply(out, &compressed, transposed.as_chunks().0, latent_groups);
+            multiply_rows(out, &compressed, transposed.as_chunks().0, latent_groups);
             for (t, offset) in out.iter_mut().zip(latent_offset.iter().cycle()) {
                 *t = std::array::from_fn(|lane| offset[lane] + t[lane]);
             }

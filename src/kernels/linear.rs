@@ -4,7 +4,7 @@ use bytemuck::{Pod, Zeroable};
 use rayon::prelude::*;
 
 use super::epilogue;
-use super::multiply::multiply_columns;
+use super::multiply::multiply;
 use super::{Access, Arguments, Cost, Dispatch, Kernel, Nonlinearity, Precision, Scalar, Spec, vec4_bytes};
 
 /// The kernel's specification.
@@ -112,7 +112,7 @@ pub(super) fn twin<S: Scalar>(dispatch: &Dispatch, mut arguments: Arguments<'_, 
         });
     blocks.for_each(|(picture, first, out)| {
         out.fill([S::ZERO; 4]);
-        multiply_columns(out, &input[picture * in_groups..][..in_groups], w0, out_groups, first);
+        multiply(out, &input[picture * in_groups..][..in_groups], &w0[4 * in_groups * first..], out.len());
         if branch {
             let (p, scaled_bias) = rest.split_at(4 * latent_groups * out_groups);
             let lambda_offset = params.lambda_offset as usize;
@@ -120,12 +120,17 @@ pub(super) fn twin<S: Scalar>(dispatch: &Dispatch, mut arguments: Arguments<'_, 
             for ((sum, lambda), bias) in out.iter_mut().zip(lambda).zip(&scaled_bias[first..]) {
                 *sum = std::array::from_fn(|c| lambda[c] * (sum[c] + bias[c]));
             }
-            multiply_columns(out, &latent[picture * latent_groups..][..latent_groups], p, out_groups, first);
+            multiply(
+                out,
+                &latent[picture * latent_groups..][..latent_groups],
+                &p[4 * latent_groups * first..],
+                out.len(),
+            );
         }
         epilogue::add(out, &bias[first..]);
         nonlinearity.apply(out);
     });
 }
 
-/// Groups of outputs that one task of the twin computes.
+/// Groups of outputs that one task of the twin computes: whole panels.
 const TWIN_GROUPS: usize = 32;

@@ -14,6 +14,7 @@ mod epilogue;
 pub mod latent;
 pub mod linear;
 mod multiply;
+mod panels;
 pub mod pool;
 pub mod resize;
 pub mod roof;
@@ -28,6 +29,7 @@ mod variants;
 mod vectors;
 
 pub use epilogue::{Epilogue, Nonlinearity, Pooling};
+pub use panels::in_panels;
 pub use scalar::Scalar;
 pub use source::wgsl;
 pub use tile::Tile;

@@ -108,7 +108,7 @@ impl Lowering<'_> {
             Connection::Depthwise => {
                 (pack::depthwise(&weights.weight, x.channels, taps), depthwise_shape(c, x, y, choice).slots())
             }
-            Connection::Dense if c.is_pointwise() => (pack::transposed(&weights.weight, y.channels, x.channels), 0),
+            Connection::Dense if c.is_pointwise() => (pack::panels(&weights.weight, y.channels, x.channels), 0),
             Connection::Dense => {
                 (pack::dense(&weights.weight, y.channels, x.channels, taps), dense_shape(c, x, y).slots(choice.tile))
             }
@@ -302,7 +302,7 @@ impl Lowering<'_> {
 
     fn linear(&mut self, layer: &Layer, weights: &StaticWeights) -> Result<Value, LowerError> {
         let (inputs, outputs) = (layer.input_map.channels, layer.output_map.channels);
-        let packed = [pack::transposed(&weights.weight, outputs, inputs), pack::vector(&weights.bias)].concat();
+        let packed = [pack::panels(&weights.weight, outputs, inputs), pack::vector(&weights.bias)].concat();
         let block = self.draft.weights(&layer.name, &packed)?;
         self.fully_connected(layer, 0, vec![("weights", block)])
     }

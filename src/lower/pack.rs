@@ -1,13 +1,19 @@
 //! Rearranges folded weights into the blocks that the kernels read.
 //!
 //! Matrices are transposed so that the four lanes of a vec4 are neighbouring outputs, and padded with zeros to whole
-//! groups of four on both sides; zeros leave every result as it is.
+//! groups of four on both sides; zeros leave every result as it is. Those that kernels stream through lie in panels.
 
 use crate::graph::DynamicWeights;
+use crate::kernels::in_panels;
 use crate::tensor::{GROUP, groups};
 
+/// `weight[outputs][inputs]` as `[4·in_groups][out_groups]` of vec4, in panels.
+pub fn panels(weight: &[f32], outputs: usize, inputs: usize) -> Vec<f32> {
+    in_panels(&transposed(weight, outputs, inputs), padded(outputs))
+}
+
 /// `weight[outputs][inputs]` as `[4·in_groups][out_groups]` of vec4.
-pub fn transposed(weight: &[f32], outputs: usize, inputs: usize) -> Vec<f32> {
+fn transposed(weight: &[f32], outputs: usize, inputs: usize) -> Vec<f32> {
     let columns = padded(outputs);
     let mut out = vec![0.0; padded(inputs) * columns];
     for (output, row) in weight.chunks_exact(inputs).enumerate() {
@@ -54,7 +60,8 @@ pub fn controller(w: &DynamicWeights) -> Vec<f32> {
         let columns: Vec<f32> = w.fc0.iter().copied().skip(bin).step_by(bins).collect();
         transposed(&columns, squeeze, w.inputs)
     });
-    let gate = transposed(&w.gate, squeeze, squeeze);
+    let fc0 = in_panels(&fc0.collect::<Vec<f32>>(), padded(squeeze));
+    let gate = panels(&w.gate, squeeze, squeeze);
     // Rows of the head matrix in the layout of M and λ: M is padded to whole groups on both axes.
     let side = padded(latent);
     let mut heads = vec![0.0; (side * side + w.sizes.outputs) * squeeze];
@@ -63,18 +70,18 @@ pub fn controller(w: &DynamicWeights) -> Vec<f32> {
         heads[place * squeeze..][..squeeze].copy_from_slice(row);
     }
     heads[side * side * squeeze..].copy_from_slice(&w.scale);
-    let heads = transposed(&heads, side * side + w.sizes.outputs, squeeze);
-    fc0.chain(gate).chain(heads).collect()
+    let heads = panels(&heads, side * side + w.sizes.outputs, squeeze);
+    [fc0, gate, heads].concat()
 }
 
 /// The block of `kernels::assemble`: W₀, bias, P, Q and the two offsets.
 pub fn assemble(w: &DynamicWeights) -> Vec<f32> {
     let (outputs, latent) = (w.sizes.outputs, w.sizes.latent);
     [
-        transposed(&w.w0, outputs, w.inputs),
+        panels(&w.w0, outputs, w.inputs),
         vector(&w.bias),
-        transposed(&w.p, outputs, latent),
-        straight(&w.q, latent, w.inputs),
+        panels(&w.p, outputs, latent),
+        in_panels(&straight(&w.q, latent, w.inputs), padded(w.inputs)),
         vector(&w.q_offset),
         vector(&w.latent_offset),
     ]
@@ -89,13 +96,8 @@ pub fn latent(w: &DynamicWeights) -> Vec<f32> {
 /// The block of the branch entries of `kernels::conv_pointwise` and `kernels::linear`: W₀, bias, P, scaled bias.
 pub fn branch(w: &DynamicWeights) -> Vec<f32> {
     let outputs = w.sizes.outputs;
-    [
-        transposed(&w.w0, outputs, w.inputs),
-        vector(&w.bias),
-        transposed(&w.p, outputs, w.sizes.latent),
-        vector(&w.scaled_bias),
-    ]
-    .concat()
+    [panels(&w.w0, outputs, w.inputs), vector(&w.bias), panels(&w.p, outputs, w.sizes.latent), vector(&w.scaled_bias)]
+        .concat()
 }
 
 fn padded(channels: usize) -> usize {

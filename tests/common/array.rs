@@ -60,6 +60,18 @@ pub fn pack_transposed(matrix: &Array<f32, 2>) -> Vec<f32> {
     pack([inputs, outputs], [true, true], 0.0, |[i, o]| matrix.at([o, i]))
 }
 
+/// A matrix in memory whose values lie in panels: columns 0 to 31 of all rows, then 32 to 63 and so on.
+pub fn panels<T: Copy>(matrix: &[T], columns: usize) -> Vec<T> {
+    let mut places: Vec<usize> = (0..matrix.len()).collect();
+    places.sort_by_key(|place| (place % columns / 32, place / columns, place % columns));
+    places.into_iter().map(|place| matrix[place]).collect()
+}
+
+/// A matrix `[output][input]` in memory: transposed, both axes padded, in panels.
+pub fn pack_panels(matrix: &Array<f32, 2>) -> Vec<f32> {
+    panels(&pack_transposed(matrix), round_up(matrix.shape[0]))
+}
+
 /// A vector, padded.
 pub fn pack_vector(vector: &Array<f32, 1>) -> Vec<f32> {
     pack(vector.shape, [true], 0.0, |index| vector.at(index))

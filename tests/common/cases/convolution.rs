@@ -5,7 +5,7 @@
 use dynaconv::kernels::{Epilogue, Tile, conv_dense, conv_depthwise, conv_pointwise};
 
 use super::{ACTIVATIONS, CHANNELS, POOLINGS, SEED, SIZES, Sampler, head_groups, map_outputs, pack_heads};
-use crate::common::array::{Array, groups, pack, pack_map, pack_transposed, pack_vector};
+use crate::common::array::{Array, groups, pack, pack_map, pack_panels, pack_vector};
 use crate::common::real::Real;
 use crate::common::reference::{self, Geometry};
 use crate::common::suite::{BATCH, Case};
@@ -200,7 +200,7 @@ fn pointwise_case(sampler: &mut Sampler, weights: Weights, outputs: usize, epilo
 
     let mut block = Vec::new();
     for s in 0..sets {
-        block.extend(pack_transposed(&Array::from_fn([outputs, inputs], |[o, i]| weight.at([s, o, i]))));
+        block.extend(pack_panels(&Array::from_fn([outputs, inputs], |[o, i]| weight.at([s, o, i]))));
         block.extend(pack_vector(&Array::from_fn([outputs], |[o]| bias.at([s, o]))));
     }
     let matrix = Array::from_fn([BATCH, outputs, inputs], |[p, o, i]| weight.at([set(p), o, i]));
@@ -216,7 +216,7 @@ fn pointwise_case(sampler: &mut Sampler, weights: Weights, outputs: usize, epilo
             let ignored = Array::random(&format!("{name} m"), [BATCH, latent, latent], -1.0, 1.0);
             let branch = reference::pointwise(&t, &Array::from_fn([BATCH, outputs, latent], |[_, o, l]| p.at([o, l])));
             sums = reference::map(&sums, |index @ [p, c, _, _], sum| sum * lambda.at([p, c]) + branch.at(index));
-            block.extend(pack_transposed(&p));
+            block.extend(pack_panels(&p));
             memory.push(("heads", pack_heads(&ignored, &lambda)));
             memory.push(("latent", pack_map(&t, 0.0)));
             assert_eq!(memory[2].1.len(), BATCH * 4 * head_groups(latent, outputs) as usize);

@@ -3,7 +3,9 @@
 use dynaconv::kernels::{Kernel, Pooling, Tile, assemble, controller, controller_assemble, latent};
 
 use super::{CHANNELS, SEED, SIZES, Sampler, head_groups, pack_heads};
-use crate::common::array::{Array, groups, pack, pack_map, pack_transposed, pack_vector, round_up};
+use crate::common::array::{
+    Array, groups, pack, pack_map, pack_panels, pack_transposed, pack_vector, panels, round_up,
+};
 use crate::common::real::Real;
 use crate::common::reference::{pixels_of_bin, product};
 use crate::common::suite::{BATCH, Case, Output, Word};
@@ -84,8 +86,9 @@ impl Assembly {
 
     fn block(&self) -> Vec<f32> {
         let straight = pack(self.q.shape, [true, true], 0.0, |[l, k]| self.q.at([l, k]));
+        let q = panels(&straight, round_up(self.q.shape[1]));
         let vectors = [pack_vector(&self.q_offset), pack_vector(&self.latent_offset)].concat();
-        [pack_transposed(&self.w0), pack_vector(&self.bias), pack_transposed(&self.p), straight, vectors].concat()
+        [pack_panels(&self.w0), pack_vector(&self.bias), pack_panels(&self.p), q, vectors].concat()
     }
 
     /// W and b of one picture.
@@ -104,6 +107,7 @@ impl Assembly {
         let w = pack([inputs, outputs], [true, true], zero, |[k, n]| {
             Word::Is(lambda[n] * self.w0.at([n, k]) + low_rank[k][n])
         });
+        let w = panels(&w, round_up(outputs));
         [w, pack([outputs], [true], zero, |[n]| Word::Is(low_rank_bias[n] + self.bias.at([n])))].concat()
     }
 }
@@ -195,7 +199,8 @@ impl Control {
             let m = pack([latent, latent], [true, true], 0.0, |[row, column]| value(&phi, row * latent + column));
             [m, pack([outputs], [true], 0.0, |[o]| value(&scale, o))].concat()
         });
-        let block = [first, pack_transposed(&gate), heads.collect()].concat();
+        let heads = panels(&heads.collect::<Vec<f32>>(), round_up(latent) * round_up(latent) + round_up(outputs));
+        let block = [panels(&first, round_up(squeeze)), pack_panels(&gate), heads].concat();
         let shape = controller::Shape {
             height: height as u32,
             width: width as u32,

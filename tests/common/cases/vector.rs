@@ -4,7 +4,7 @@ use dynaconv::kernels::{Pooling, linear, pool, top_k};
 
 use super::convolution::exact;
 use super::{ACTIVATIONS, CHANNELS, SEED, SIZES, Sampler, map_outputs, pack_heads, sums_output};
-use crate::common::array::{Array, groups, pack, pack_map, pack_transposed, pack_vector};
+use crate::common::array::{Array, groups, pack, pack_map, pack_panels, pack_vector};
 use crate::common::real::Real;
 use crate::common::reference::{self, pixels_of_bin};
 use crate::common::suite::{BATCH, Case, Output, Word};
@@ -29,13 +29,13 @@ fn linear_case(sampler: &mut Sampler, branch: bool) -> Case {
     let ignored = Array::random(&format!("{name} m"), [BATCH, latent, latent], -1.0, 1.0);
 
     let mut sums = reference::pointwise(&x, &Array::from_fn([BATCH, outputs, inputs], |[_, o, i]| w0.at([o, i])));
-    let mut block = [pack_transposed(&w0), pack_vector(&bias)].concat();
+    let mut block = [pack_panels(&w0), pack_vector(&bias)].concat();
     if branch {
         let low_rank = reference::pointwise(&t, &Array::from_fn([BATCH, outputs, latent], |[_, o, l]| p.at([o, l])));
         sums = reference::map(&sums, |index @ [picture, c, _, _], sum| {
             (sum + scaled_bias.at([c])) * lambda.at([picture, c]) + low_rank.at(index)
         });
-        block.extend([pack_transposed(&p), pack_vector(&scaled_bias)].concat());
+        block.extend([pack_panels(&p), pack_vector(&scaled_bias)].concat());
     }
     let maps = reference::epilogue(&sums, |_, c| bias.at([c]), nonlinearity, None);
     let shape = linear::Shape { in_groups: groups(inputs), out_groups: groups(outputs), latent_groups: groups(latent) };
