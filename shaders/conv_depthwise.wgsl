@@ -46,11 +46,17 @@ fn load(picture: u32, row: i32, column: i32, group: u32) -> vec4<f32> {
     return from_stored(input[pixel * params.groups + group]);
 }
 
+// The group's, loaded once.
+var<private> bias: vec4<f32>;
 var<private> bin_sums: mat4x4<f32>;
+
+fn load_bias(group: u32) {
+    bias = from_stored(weights[KERNEL * KERNEL * params.groups + group]);
+}
 
 fn store(picture: u32, row: u32, column: u32, group: u32, sum: vec4<f32>) {
     if column >= params.out_width { return; }
-    let value = activate(sum + from_stored(weights[KERNEL * KERNEL * params.groups + group]));
+    let value = activate(sum + bias);
     let pixel = (picture * params.out_height + row) * params.out_width + column;
     output[pixel * params.groups + group] = to_stored(value);
     bin_sums += in_bins(value, bins_of(row, column, params.out_height, params.out_width));
@@ -71,6 +77,7 @@ fn compute_tile(id: vec3<u32>) -> bool {
     let first_row = (id.y / tiles_across()) * params.tile_rows;
     if group >= params.groups || first_row >= params.out_height { return false; }
     let last_row = min(first_row + params.tile_rows, params.out_height);
+    load_bias(group);
     let step = i32(params.stride);
     let left = i32(column * params.stride) - i32(params.pad_left);
     for (var row = first_row; row < last_row; row++) {
@@ -142,6 +149,7 @@ fn roll(id: vec3<u32>) -> bool {
     if group >= params.groups || first_row >= params.out_height { return false; }
     let rows = min(params.tile_rows, params.out_height - first_row);
     let left = i32(column * STRIDE) - i32(params.pad_left);
+    load_bias(group);
 #repeat t = 0..9
     taps[$t] = from_stored(weights[$tu * params.groups + group]);
 #end

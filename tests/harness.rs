@@ -222,7 +222,7 @@ mod shader_faults {
                 (
                     "bias forgotten",
                     "plain",
-                    "sum + from_stored(weights[KERNEL * KERNEL * params.groups + group])",
+                    "sum + bias",
                     "sum",
                 ),
                 ("padding above forgotten", "rolling", "- i32(params.pad_top) + 2", "+ 2"),
