@@ -219,12 +219,7 @@ mod shader_faults {
                 ("padding above forgotten", "plain", "- i32(params.pad_top)", ""),
                 ("store past the last column", "plain", "if column >= params.out_width { return; }", ""),
                 ("bins off by one", "plain_pooled", "row >= height / 2u", "row > height / 2u"),
-                (
-                    "bias forgotten",
-                    "plain",
-                    "sum + bias",
-                    "sum",
-                ),
+                ("bias forgotten", "plain", "sum + bias", "sum"),
                 ("padding above forgotten", "rolling", "- i32(params.pad_top) + 2", "+ 2"),
                 (
                     "right bound dropped",

@@ -9,10 +9,12 @@ use crate::tensor::{GROUP, groups};
 
 /// `weight[outputs][inputs]` as `[4·in_groups][out_groups]` of vec4, in panels.
 pub fn panels(weight: &[f32], outputs: usize, inputs: usize) -> Vec<f32> {
-    in_panels(&transposed(weight, outputs, inputs), padded(outputs))
+    in_panels(padded(inputs), padded(outputs), |input, output| {
+        if input < inputs && output < outputs { weight[output * inputs + input] } else { 0.0 }
+    })
 }
 
-/// `weight[outputs][inputs]` as `[4·in_groups][out_groups]` of vec4.
+/// `weight[outputs][inputs]` as `[4·in_groups][out_groups]` of vec4, row after row.
 fn transposed(weight: &[f32], outputs: usize, inputs: usize) -> Vec<f32> {
     let columns = padded(outputs);
     let mut out = vec![0.0; padded(inputs) * columns];
@@ -20,15 +22,6 @@ fn transposed(weight: &[f32], outputs: usize, inputs: usize) -> Vec<f32> {
         for (input, value) in row.iter().enumerate() {
             out[input * columns + output] = *value;
         }
-    }
-    out
-}
-
-/// `weight[rows][columns]` as it stands, with both sides padded.
-fn straight(weight: &[f32], rows: usize, columns: usize) -> Vec<f32> {
-    let mut out = vec![0.0; padded(rows) * padded(columns)];
-    for (target, source) in out.chunks_exact_mut(padded(columns)).zip(weight.chunks_exact(columns)) {
-        target[..columns].copy_from_slice(source);
     }
     out
 }
@@ -55,33 +48,39 @@ pub fn depthwise(weight: &[f32], channels: usize, taps: usize) -> Vec<f32> {
 /// The block of `kernels::controller`: fc0, gate, and the heads of Φ and λ.
 pub fn controller(w: &DynamicWeights) -> Vec<f32> {
     let (bins, squeeze, latent) = (w.sizes.bins * w.sizes.bins, w.sizes.squeeze, w.sizes.latent);
+    let (inputs, outputs) = (w.inputs, w.sizes.outputs);
     // Columns of fc0 run channel by channel in the file, bin by bin in memory.
-    let fc0 = (0..bins).flat_map(|bin| {
-        let columns: Vec<f32> = w.fc0.iter().copied().skip(bin).step_by(bins).collect();
-        transposed(&columns, squeeze, w.inputs)
+    let fc0 = in_panels(bins * padded(inputs), padded(squeeze), |row, hidden| {
+        let (bin, channel) = (row / padded(inputs), row % padded(inputs));
+        if channel < inputs && hidden < squeeze { w.fc0[(hidden * inputs + channel) * bins + bin] } else { 0.0 }
     });
-    let fc0 = in_panels(&fc0.collect::<Vec<f32>>(), padded(squeeze));
     let gate = panels(&w.gate, squeeze, squeeze);
     // Rows of the head matrix in the layout of M and λ: M is padded to whole groups on both axes.
     let side = padded(latent);
-    let mut heads = vec![0.0; (side * side + w.sizes.outputs) * squeeze];
-    for (index, row) in w.phi.chunks_exact(squeeze).enumerate() {
-        let place = index / latent * side + index % latent;
-        heads[place * squeeze..][..squeeze].copy_from_slice(row);
-    }
-    heads[side * side * squeeze..].copy_from_slice(&w.scale);
-    let heads = panels(&heads, side * side + w.sizes.outputs, squeeze);
+    let heads = in_panels(padded(squeeze), side * side + padded(outputs), |hidden, head| {
+        let (row, column) = (head / side, head % side);
+        let scale = head.checked_sub(side * side);
+        match scale {
+            _ if hidden >= squeeze => 0.0,
+            Some(output) if output < outputs => w.scale[output * squeeze + hidden],
+            None if row < latent && column < latent => w.phi[(row * latent + column) * squeeze + hidden],
+            _ => 0.0,
+        }
+    });
     [fc0, gate, heads].concat()
 }
 
 /// The block of `kernels::assemble`: W₀, bias, P, Q and the two offsets.
 pub fn assemble(w: &DynamicWeights) -> Vec<f32> {
-    let (outputs, latent) = (w.sizes.outputs, w.sizes.latent);
+    let (inputs, outputs, latent) = (w.inputs, w.sizes.outputs, w.sizes.latent);
+    let q = in_panels(padded(latent), padded(inputs), |row, input| {
+        if row < latent && input < inputs { w.q[row * inputs + input] } else { 0.0 }
+    });
     [
-        panels(&w.w0, outputs, w.inputs),
+        panels(&w.w0, outputs, inputs),
         vector(&w.bias),
         panels(&w.p, outputs, latent),
-        in_panels(&straight(&w.q, latent, w.inputs), padded(w.inputs)),
+        q,
         vector(&w.q_offset),
         vector(&w.latent_offset),
     ]
