@@ -361,6 +361,13 @@ mod shader_faults {
             vector::linear,
             &[
                 ("one split forgotten", "plain", "split < SPLITS;", "split + 1u < SPLITS;"),
+                ("panels taken for rows", "plain", "panel_place(rows, group)", "group"),
+                (
+                    "last panel taken for a whole one",
+                    "plain",
+                    "min(PANEL_GROUPS, groups -",
+                    "max(PANEL_GROUPS, groups -",
+                ),
                 ("scaled bias forgotten", "branch", "lambda * (total + scaled_bias)", "lambda * total"),
                 ("λ read from M", "branch", "+ params.lambda_offset + group", "+ group"),
             ],
