@@ -11,7 +11,8 @@
 // output   [picture][pixel][out_groups]
 // partials [picture][slot][bin][out_groups]                   sums of the outputs; one slot for each SLOT_PIXELS pixels
 //
-// One invocation computes TILE_PIXELS neighbouring pixels of TILE_GROUPS neighbouring output groups.
+// One invocation computes TILE_PIXELS neighbouring pixels of TILE_GROUPS neighbouring output groups, which lie in one panel:
+// TILE_GROUPS divides PANEL_GROUPS.
 
 #import storage
 #import panels

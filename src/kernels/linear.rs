@@ -5,6 +5,7 @@ use rayon::prelude::*;
 
 use super::epilogue;
 use super::multiply::multiply;
+use super::panels::PANEL_GROUPS;
 use super::{Access, Arguments, Cost, Dispatch, Kernel, Nonlinearity, Precision, Scalar, Spec, vec4_bytes};
 
 /// The kernel's specification.
@@ -133,4 +134,4 @@ pub(super) fn twin<S: Scalar>(dispatch: &Dispatch, mut arguments: Arguments<'_, 
 }
 
 /// Groups of outputs that one task of the twin computes: whole panels.
-const TWIN_GROUPS: usize = 32;
+const TWIN_GROUPS: usize = 4 * PANEL_GROUPS;
