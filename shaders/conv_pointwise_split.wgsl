@@ -4,10 +4,10 @@
 // their sums. For maps of few pixels and many channels, whose tiles alone would leave a device idle.
 
 #import pointwise
+#import own_slot
 
 const TILE_PIXELS: u32 = 4u;
 const TILE_GROUPS: u32 = 2u;
-const SLOT_PIXELS: u32 = TILE_PIXELS;
 
 struct Invocation {
     @builtin(workgroup_id) workgroup: vec3<u32>,
@@ -21,10 +21,6 @@ var<workgroup> shares: array<array<vec4<f32>, 8>, WORKGROUP_X * WORKGROUP_Y>;
 // The invocation's place in its row.
 var<private> share: u32;
 var<private> row_of_shares: u32;
-
-fn slot_sum(value: vec4<f32>) -> vec4<f32> {
-    return value;
-}
 
 // Never false: all invocations of a workgroup wait for each other.
 fn locate(invocation: Invocation) -> bool {

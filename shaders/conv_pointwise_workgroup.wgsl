@@ -4,10 +4,10 @@
 // groups at a time: for hardware, where that memory is fast. x counts output groups and y pixels.
 
 #import pointwise
+#import own_slot
 
 const TILE_PIXELS: u32 = 4u;
 const TILE_GROUPS: u32 = 2u;
-const SLOT_PIXELS: u32 = TILE_PIXELS;
 const DEPTH: u32 = 4u;
 // Of an invocation's pixels and groups.
 const TILE_INPUTS: u32 = 16u;
@@ -26,10 +26,6 @@ var<workgroup> tile_weights: array<array<vec4<f32>, 32>, WORKGROUP_X>;
 
 var<private> local: vec2<u32>;
 var<private> lane: u32;
-
-fn slot_sum(value: vec4<f32>) -> vec4<f32> {
-    return value;
-}
 
 // Never false: an invocation without pixels still loads for the others.
 fn locate(invocation: Invocation) -> bool {

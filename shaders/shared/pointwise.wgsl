@@ -1,6 +1,6 @@
 // What the kernels of the pointwise family share. Each brings TILE_PIXELS and TILE_GROUPS, its `Invocation`, `locate`, which
 // is false where there is nothing to do, `accumulate_input` and `accumulate_latent`, which add to `sums_0`, `sums_1`, ..., and
-// SLOT_PIXELS and `slot_sum`, which adds up what the invocations of a slot have; the first of them stores it.
+// SLOT_PIXELS and `store_slot`, which stores a bin's sums of what the invocations of a slot have.
 //
 // input    [picture][pixel][in_groups]                        vec4 of input channels
 // weights  [4·in_groups][out_groups], then bias [out_groups]  vec4 of output channels; per picture where weight_stride > 0
@@ -68,48 +68,56 @@ fn accumulate_branch() {
     accumulate_latent((4u * params.in_groups + 1u) * params.out_groups, params.latent_groups);
 }
 
+// How many of the invocation's pixels it stores. A loop of so many turns keeps loads and stores one piece of code for all pixels,
+// over which compilers take less time.
+fn own_pixels() -> u32 {
+    return min(TILE_PIXELS, stored_pixels - min(pixel, stored_pixels));
+}
+
 fn add_residual() {
-#repeat p = 0..TILE_PIXELS
-    let place_$p = place($pu, params.out_groups);
+    for (var offset = 0u; offset < own_pixels(); offset++) {
+        let place = place(offset, params.out_groups);
 #repeat g = 0..TILE_GROUPS
-    sums_$p[$g] += from_stored(residual[place_$p + group_at($gu)]);
+        let residual_$g = from_stored(residual[place + group_at($gu)]);
+#repeat p = 0..TILE_PIXELS
+        sums_$p[$g] += select(vec4<f32>(0.0), residual_$g, offset == $pu);
 #end
 #end
+    }
 }
 
 fn store() {
-#repeat p = 0..TILE_PIXELS
-    if pixel + $pu < stored_pixels {
-        let place_$p = place($pu, params.out_groups) + group;
+    for (var offset = 0u; offset < own_pixels(); offset++) {
+        let place = place(offset, params.out_groups) + group;
 #repeat g = 0..TILE_GROUPS
-        if has_group($gu) { output[place_$p + $gu] = to_stored(sums_$p[$g]); }
+        var value_$g = sums_0[$g];
+#repeat p = 1..TILE_PIXELS
+        value_$g = select(value_$g, sums_$p[$g], offset == $pu);
+#end
+        if has_group($gu) { output[place + $gu] = to_stored(value_$g); }
 #end
     }
-#end
 }
 
 fn store_pool_sums() {
     let bins = POOL_BINS * POOL_BINS;
     let slot = picture * ((pixels + SLOT_PIXELS - 1u) / SLOT_PIXELS) + pixel / SLOT_PIXELS;
-    let is_first = pixel < stored_pixels && pixel % SLOT_PIXELS == 0u;
 #repeat p = 0..TILE_PIXELS
     let at_$p = pixel + $pu;
     // A pixel past the end is the last one again, and in no bin.
     let is_stored_$p = select(0.0, 1.0, at_$p < stored_pixels);
     let bins_$p = is_stored_$p * bins_of(at_$p / params.width, at_$p % params.width, params.height, params.width);
 #end
-#repeat g = 0..TILE_GROUPS
-    var bin_sums_$g = mat4x4<f32>();
+    for (var bin = 0u; bin < bins; bin++) {
+        var sums = array<vec4<f32>, TILE_GROUPS>();
 #repeat p = 0..TILE_PIXELS
-    bin_sums_$g += in_bins(sums_$p[$g], bins_$p);
+        let share_$p = bins_$p[bin];
+#repeat g = 0..TILE_GROUPS
+        sums[$g] += share_$p * sums_$p[$g];
 #end
-#repeat b = 0..4
-    if $bu < bins {
-        let sum = slot_sum(bin_sums_$g[$b]);
-        if is_first && has_group($gu) { partials[(slot * bins + $bu) * params.out_groups + group + $gu] = sum; }
+#end
+        store_slot((slot * bins + bin) * params.out_groups + group, sums);
     }
-#end
-#end
 }
 
 @compute @workgroup_size(WORKGROUP_X, WORKGROUP_Y)

@@ -1,13 +1,9 @@
 // The product of `shared/pointwise.wgsl` where every invocation loads what it needs.
 
+#import own_slot
+
 struct Invocation {
     @builtin(global_invocation_id) id: vec3<u32>,
-}
-
-const SLOT_PIXELS: u32 = TILE_PIXELS;
-
-fn slot_sum(value: vec4<f32>) -> vec4<f32> {
-    return value;
 }
 
 fn locate(invocation: Invocation) -> bool {
