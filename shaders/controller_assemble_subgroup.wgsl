@@ -1,7 +1,8 @@
 // The controller of a dynamic pointwise convolution and the assembly of its weights in one launch.
 //
 // An invocation makes the weights of one input group and eight output groups at a time. The first eight invocations of a
-// subgroup load one output group's factor each and hand it round.
+// subgroup load one output group's factor each and hand it round. Results are stored by loops, so that loads and stores are one
+// piece of code for all of them: compilers take long over each.
 
 #import controller_assemble
 
@@ -29,9 +30,13 @@ fn multiply_q(invocation: Invocation, inputs: vec2<u32>) {
 #end
             }
             if base + invocation.index < inputs.y {
-#repeat l = 0..8
-                if first + $lu < latent_width() { vectors[product_at(first + $lu, k - inputs.x)] = sum_$l; }
+                for (var offset = 0u; offset < min(8u, latent_width() - first); offset++) {
+                    var sum = sum_0;
+#repeat l = 1..8
+                    sum = select(sum, sum_$l, offset == $lu);
 #end
+                    vectors[product_at(first + offset, k - inputs.x)] = sum;
+                }
             }
         }
     }
@@ -55,15 +60,17 @@ fn multiply_p(invocation: Invocation, outputs: vec2<u32>) {
 #end
             }
             if base + invocation.index < outputs.y {
-#repeat j = 0..4
-                if first + $ju < params.latent_groups {
-                    let at_$j = product_at(4u * (first + $ju), n - outputs.x);
-                    vectors[at_$j] = sums_$j[0];
-                    vectors[at_$j + chunk()] = sums_$j[1];
-                    vectors[at_$j + 2u * chunk()] = sums_$j[2];
-                    vectors[at_$j + 3u * chunk()] = sums_$j[3];
-                }
+                for (var offset = 0u; offset < min(4u, params.latent_groups - first); offset++) {
+                    var sums = sums_0;
+#repeat j = 1..4
+                    if offset == $ju { sums = sums_$j; }
 #end
+                    let at = product_at(4u * (first + offset), n - outputs.x);
+                    vectors[at] = sums[0];
+                    vectors[at + chunk()] = sums[1];
+                    vectors[at + 2u * chunk()] = sums[2];
+                    vectors[at + 3u * chunk()] = sums[3];
+                }
             }
         }
     }
@@ -75,7 +82,6 @@ fn make_$side(part: u32, picture: u32, invocation: Invocation, inputs: vec2<u32>
     for (var first = 0u; first < outputs.y; first += TILE_GROUPS) {
         // A group past the last stands for the last one.
         let loaded = min(first + invocation.lane % TILE_GROUPS, outputs.y - 1u);
-        let own_lambda = own_heads[lambda_at(part, outputs.x + loaded)];
         for (var base = 0u; base < inputs.y; base += WORKGROUP_X) {
             let k = inputs.x + min(base + invocation.index, inputs.y - 1u);
 #repeat g = 0..TILE_GROUPS
@@ -89,12 +95,16 @@ fn make_$side(part: u32, picture: u32, invocation: Invocation, inputs: vec2<u32>
                 sums_$g += mat4x4<f32>(right_$g * left.x, right_$g * left.y, right_$g * left.z, right_$g * left.w);
 #end
             }
-#repeat g = 0..TILE_GROUPS
-            let lambda_$g = subgroupBroadcast(own_lambda, $gu);
-            if first + $gu < outputs.y && base + invocation.index < inputs.y {
-                store_weights(picture, k, outputs.x + first + $gu, lambda_$g, sums_$g);
-            }
+            if base + invocation.index < inputs.y {
+                for (var offset = 0u; offset < min(TILE_GROUPS, outputs.y - first); offset++) {
+                    let n = outputs.x + first + offset;
+                    var sums = sums_0;
+#repeat g = 1..TILE_GROUPS
+                    if offset == $gu { sums = sums_$g; }
 #end
+                    store_weights(picture, k, n, own_heads[lambda_at(part, n)], sums);
+                }
+            }
         }
     }
 }

@@ -22,26 +22,29 @@ fn locate(invocation: Invocation) -> bool {
     return true;
 }
 
+// Adds an input channel of the tile's columns times its weights, of which this invocation has those of one group.
+fn add_channel(own: vec4<f32>, x: vec4<f32>) {
+#repeat g = 0..TILE_GROUPS
+    let weights_$g = subgroupBroadcast(own, $gu);
+#repeat p = 0..TILE_PIXELS
+    sums_$p[$g] += weights_$g * x[$p];
+#end
+#end
+}
+
 fn accumulate() {
-    let step = params.out_groups;
     var at = group_at(lane % TILE_GROUPS);
     for (var n = 0u; n < params.kernel * params.kernel * params.in_groups; n++) {
         let tap = n / params.in_groups;
 #repeat p = 0..TILE_PIXELS
         let x_$p = load($pu, tap / params.kernel, tap % params.kernel, n % params.in_groups);
 #end
-        let row_x = from_stored(weights[at]);
-        let row_y = from_stored(weights[at + step]);
-        let row_z = from_stored(weights[at + 2u * step]);
-        let row_w = from_stored(weights[at + 3u * step]);
-#repeat g = 0..TILE_GROUPS
 #repeat c = x y z w
-        let row_$c_$g = subgroupBroadcast(row_$c, $gu);
-#repeat p = 0..TILE_PIXELS
-        sums_$p[$g] += row_$c_$g * x_$p.$c;
+        let weights_$c = from_stored(weights[at]);
+        at += params.out_groups;
 #end
+#repeat c = x y z w
+        add_channel(weights_$c, vec4<f32>(x_0.$c, x_1.$c, x_2.$c, x_3.$c));
 #end
-#end
-        at += 4u * step;
     }
 }

@@ -46,6 +46,16 @@ fn store_slot(first: u32, sums: array<vec4<f32>, TILE_GROUPS>) {
     if pixel < stored_pixels + TILE_PIXELS * own && has_group(own) { partials[first + own] = sum; }
 }
 
+// Adds an input channel of the tile's pixels times its weights, of which this invocation has those of one group.
+fn add_channel(own: vec4<f32>, x: vec4<f32>) {
+#repeat g = 0..TILE_GROUPS
+    let weights_$g = subgroupBroadcast(own, $gu);
+#repeat p = 0..TILE_PIXELS
+    sums_$p[$g] += weights_$g * x[$p];
+#end
+#end
+}
+
 #repeat map = input latent
 fn accumulate_$map(first_row: u32, groups: u32) {
     let own = group_at(lane % TILE_GROUPS);
@@ -58,19 +68,13 @@ fn accumulate_$map(first_row: u32, groups: u32) {
 #repeat p = 0..TILE_PIXELS
         let x_$p = from_stored($map[place_$p + k]);
 #end
-        let row_x = from_stored(weights[at]);
-        let row_y = from_stored(weights[at + step]);
-        let row_z = from_stored(weights[at + 2u * step]);
-        let row_w = from_stored(weights[at + 3u * step]);
-#repeat g = 0..TILE_GROUPS
 #repeat c = x y z w
-        let row_$c_$g = subgroupBroadcast(row_$c, $gu);
-#repeat p = 0..TILE_PIXELS
-        sums_$p[$g] += row_$c_$g * x_$p.$c;
+        let weights_$c = from_stored(weights[at]);
+        at += step;
 #end
+#repeat c = x y z w
+        add_channel(weights_$c, vec4<f32>(x_0.$c, x_1.$c, x_2.$c, x_3.$c));
 #end
-#end
-        at += 4u * step;
     }
 }
 #end

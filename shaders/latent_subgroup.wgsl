@@ -33,6 +33,42 @@ const TILE_PIXELS: u32 = 4u;
 var<private> compressed_$p: array<vec4<f32>, 16>;
 #end
 
+// The groups that this invocation loads; one past the last stands for the last one.
+var<private> group_a: u32;
+var<private> group_b: u32;
+
+// Adds an input channel of the pixels times its row of Q.
+fn compress(row: u32, x: vec4<f32>) {
+    let own_a = from_stored(weights[row + group_a]);
+    var own_b = own_a;
+    if LATENT_GROUPS > 8u { own_b = from_stored(weights[row + group_b]); }
+#repeat g = 0..16
+    if $gu < LATENT_GROUPS {
+        let q = subgroupBroadcast(select(own_a, own_b, $gu >= 8u), $gu % 8u);
+#repeat p = 0..TILE_PIXELS
+        compressed_$p[$g] += q * x[$p];
+#end
+    }
+#end
+}
+
+// A row of M times what is compressed, of each pixel.
+fn mix(row: u32) -> vec4<f32> {
+    let own_a = heads[row + group_a];
+    var own_b = own_a;
+    if LATENT_GROUPS > 8u { own_b = heads[row + group_b]; }
+    var mixed = vec4<f32>(0.0);
+#repeat g = 0..16
+    if $gu < LATENT_GROUPS {
+        let m = subgroupBroadcast(select(own_a, own_b, $gu >= 8u), $gu % 8u);
+#repeat p = 0..TILE_PIXELS
+        mixed[$p] += dot(m, compressed_$p[$g]);
+#end
+    }
+#end
+    return mixed;
+}
+
 @compute @workgroup_size(WORKGROUP_X)
 fn latent_map(
     @builtin(global_invocation_id) id: vec3<u32>,
@@ -41,9 +77,8 @@ fn latent_map(
     let picture = id.z;
     let pixel = TILE_PIXELS * id.x;
     let offsets = 4u * params.in_groups * LATENT_GROUPS;
-    // The groups that this invocation loads; one past the last stands for the last one.
-    let group_a = min(lane % 8u, LATENT_GROUPS - 1u);
-    let group_b = min(lane % 8u + 8u, LATENT_GROUPS - 1u);
+    group_a = min(lane % 8u, LATENT_GROUPS - 1u);
+    group_b = min(lane % 8u + 8u, LATENT_GROUPS - 1u);
     // An invocation without pixels computes the last one again: the others need what it loads.
 #repeat p = 0..TILE_PIXELS
     let pixel_$p = picture * params.pixels + min(pixel + $pu, params.pixels - 1u);
@@ -58,49 +93,26 @@ fn latent_map(
 #end
     }
 #end
-    var row = 0u;
     for (var k = 0u; k < params.in_groups; k++) {
 #repeat p = 0..TILE_PIXELS
         let x_$p = from_stored(input[pixel_$p * params.in_groups + k]);
 #end
-#repeat c = x y z w
-        let a_$c = from_stored(weights[row + group_a]);
-        var b_$c = a_$c;
-        if LATENT_GROUPS > 8u { b_$c = from_stored(weights[row + group_b]); }
-        row += LATENT_GROUPS;
-#repeat g = 0..16
-        if $gu < LATENT_GROUPS {
-            let q = subgroupBroadcast(select(a_$c, b_$c, $gu >= 8u), $gu % 8u);
-#repeat p = 0..TILE_PIXELS
-            compressed_$p[$g] += q * x_$p.$c;
-#end
-        }
-#end
-#end
+        let row = 4u * k * LATENT_GROUPS;
+        compress(row, vec4<f32>(x_0.x, x_1.x, x_2.x, x_3.x));
+        compress(row + LATENT_GROUPS, vec4<f32>(x_0.y, x_1.y, x_2.y, x_3.y));
+        compress(row + 2u * LATENT_GROUPS, vec4<f32>(x_0.z, x_1.z, x_2.z, x_3.z));
+        compress(row + 3u * LATENT_GROUPS, vec4<f32>(x_0.w, x_1.w, x_2.w, x_3.w));
     }
 
-    let matrix = picture * params.heads_stride;
     for (var group = 0u; group < LATENT_GROUPS; group++) {
-#repeat p = 0..TILE_PIXELS
-        var t_$p = from_stored(weights[offsets + LATENT_GROUPS + group]);
-#end
+        let row = picture * params.heads_stride + 4u * group * LATENT_GROUPS;
+        let offset = from_stored(weights[offsets + LATENT_GROUPS + group]);
 #repeat c = 0..4
-        let row_$c = matrix + (4u * group + $cu) * LATENT_GROUPS;
-        let a_$c = heads[row_$c + group_a];
-        var b_$c = a_$c;
-        if LATENT_GROUPS > 8u { b_$c = heads[row_$c + group_b]; }
-#repeat g = 0..16
-        if $gu < LATENT_GROUPS {
-            let m = subgroupBroadcast(select(a_$c, b_$c, $gu >= 8u), $gu % 8u);
-#repeat p = 0..TILE_PIXELS
-            t_$p[$c] += dot(m, compressed_$p[$g]);
-#end
-        }
-#end
+        let mixed_$c = offset[$c] + mix(row + $cu * LATENT_GROUPS);
 #end
 #repeat p = 0..TILE_PIXELS
         if pixel + $pu < params.pixels {
-            latent[pixel_$p * LATENT_GROUPS + group] = to_stored(t_$p);
+            latent[pixel_$p * LATENT_GROUPS + group] = to_stored(vec4<f32>(mixed_0[$p], mixed_1[$p], mixed_2[$p], mixed_3[$p]));
         }
 #end
     }

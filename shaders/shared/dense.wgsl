@@ -68,14 +68,12 @@ fn bias_at() -> u32 {
 fn store() {
     if row >= params.out_height { return; }
     let first = (picture * params.out_height + row) * params.out_width + column;
-#repeat p = 0..TILE_PIXELS
-    if column + $pu < params.out_width {
-        let place_$p = (first + $pu) * params.out_groups + group;
+    for (var offset = 0u; offset < min(TILE_PIXELS, params.out_width - min(column, params.out_width)); offset++) {
+        let place = (first + offset) * params.out_groups + group;
 #repeat g = 0..TILE_GROUPS
-        if has_group($gu) { output[place_$p + $gu] = to_stored(sums_$p[$g]); }
+        if has_group($gu) { output[place + $gu] = to_stored(sum_$g(offset)); }
 #end
     }
-#end
 }
 
 fn store_pool_sums() {

@@ -68,8 +68,7 @@ fn accumulate_branch() {
     accumulate_latent((4u * params.in_groups + 1u) * params.out_groups, params.latent_groups);
 }
 
-// How many of the invocation's pixels it stores. A loop of so many turns keeps loads and stores one piece of code for all pixels,
-// over which compilers take less time.
+// How many of the invocation's pixels it stores.
 fn own_pixels() -> u32 {
     return min(TILE_PIXELS, stored_pixels - min(pixel, stored_pixels));
 }
@@ -90,11 +89,7 @@ fn store() {
     for (var offset = 0u; offset < own_pixels(); offset++) {
         let place = place(offset, params.out_groups) + group;
 #repeat g = 0..TILE_GROUPS
-        var value_$g = sums_0[$g];
-#repeat p = 1..TILE_PIXELS
-        value_$g = select(value_$g, sums_$p[$g], offset == $pu);
-#end
-        if has_group($gu) { output[place + $gu] = to_stored(value_$g); }
+        if has_group($gu) { output[place + $gu] = to_stored(sum_$g(offset)); }
 #end
     }
 }

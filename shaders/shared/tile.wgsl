@@ -29,3 +29,15 @@ fn bias_and_activate(bias: u32) {
 #end
 #end
 }
+
+// The sums of one of the tile's pixels, by output group. A loop over the pixels keeps what is done with them one piece of code for
+// all, over which compilers take less time.
+#repeat g = 0..TILE_GROUPS
+fn sum_$g(offset: u32) -> vec4<f32> {
+    var sum = sums_0[$g];
+#repeat p = 1..TILE_PIXELS
+    sum = select(sum, sums_$p[$g], offset == $pu);
+#end
+    return sum;
+}
+#end
