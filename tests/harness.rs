@@ -164,8 +164,15 @@ mod shader_faults {
                 "subgroupBroadcast(own_right, 2u)",
                 "subgroupBroadcast(own_right, 1u)",
             ),
-            ("λ of a neighbour", "columns", "subgroupBroadcast(own_lambda, 1u)", "subgroupBroadcast(own_lambda, 0u)"),
-            ("outputs past the end", "columns", "if first + 3u < outputs.y &&", "if"),
+            (
+                "λ of the first output",
+                "columns",
+                "own_heads[lambda_at(part, n)]",
+                "own_heads[lambda_at(part, outputs.x)]",
+            ),
+            ("outputs past the end", "columns", "min(TILE_GROUPS, outputs.y - first)", "TILE_GROUPS"),
+            ("row of M forgotten", "columns", "sum = select(sum, sum_3, offset == 3u);", ""),
+            ("columns of M forgotten", "rows", "if offset == 1u { sums = sums_1; }", ""),
         ];
         must_be_caught(Kernel::ControllerAssembleSubgroup, dynamic::controller_assemble_subgroup, &faults);
     }
@@ -196,14 +203,15 @@ mod shader_faults {
 
     #[test]
     fn conv_dense_wide() {
-        let faults = [("last column forgotten", "plain", "if column + 7u < params.out_width", "if false")];
+        let faults =
+            [("last column forgotten", "plain", "min(TILE_PIXELS, params.out_width", "min(7u, params.out_width")];
         must_be_caught(Kernel::ConvDenseWide, convolution::dense_wide, &faults);
     }
 
     #[test]
     fn conv_dense_subgroup() {
         let faults = [
-            ("weights of a neighbour", "plain", "subgroupBroadcast(row_y, 1u)", "subgroupBroadcast(row_y, 0u)"),
+            ("weights of a neighbour", "plain", "subgroupBroadcast(own, 1u)", "subgroupBroadcast(own, 0u)"),
             ("rows past the end", "plain", "if row >= params.out_height { return; }", ""),
         ];
         must_be_caught(Kernel::ConvDenseSubgroup, convolution::dense_subgroup, &faults);
@@ -240,7 +248,7 @@ mod shader_faults {
             Kernel::ConvPointwise,
             convolution::pointwise,
             &[
-                ("last pixel forgotten", "plain", "if pixel + 3u < stored_pixels {", "if pixel + 4u < stored_pixels {"),
+                ("last pixel forgotten", "plain", "min(TILE_PIXELS, stored_pixels", "min(3u, stored_pixels"),
                 ("second group forgotten", "plain", "if has_group(1u) { output", "if false { output"),
                 (
                     "weights of the first picture",
@@ -250,12 +258,7 @@ mod shader_faults {
                 ),
                 ("λ on the first group alone", "branch", "sums_0[1] *= lambda_1;", ""),
                 ("branch forgotten", "branch_residual_sum", "params.out_groups, params.latent_groups);", "0u, 0u);"),
-                (
-                    "wrong residual lane",
-                    "residual_sum",
-                    "residual[place_0 + group_at(1u)]",
-                    "residual[place_0 + group]",
-                ),
+                ("wrong residual lane", "residual_sum", "residual[place + group_at(1u)]", "residual[place + group]"),
                 ("pool without its last pixel", "plain_pooled", "select(0.0, 1.0, at_3 < stored_pixels)", "0.0"),
             ],
         );
@@ -264,7 +267,7 @@ mod shader_faults {
     #[test]
     fn conv_pointwise_wide() {
         let faults = [
-            ("last pixel forgotten", "plain", "if pixel + 7u < stored_pixels {", "if false {"),
+            ("last pixel forgotten", "plain", "min(TILE_PIXELS, stored_pixels", "min(7u, stored_pixels"),
             ("last group forgotten", "branch", "if has_group(3u) { output", "if false { output"),
         ];
         must_be_caught(Kernel::ConvPointwiseWide, convolution::pointwise_wide, &faults);
@@ -273,9 +276,17 @@ mod shader_faults {
     #[test]
     fn conv_pointwise_subgroup() {
         let faults = [
-            ("weights of a neighbour", "plain", "subgroupBroadcast(row_y, 1u)", "subgroupBroadcast(row_y, 0u)"),
+            ("weights of a neighbour", "plain", "subgroupBroadcast(own, 1u)", "subgroupBroadcast(own, 0u)"),
             ("last group forgotten", "branch", "if has_group(7u) { output", "if false { output"),
-            ("half a slot", "plain_pooled", "sum += subgroupShuffleXor(sum, 4u);", ""),
+            ("half a slot", "plain_pooled", "exchanged(sums[1], sums[1 + 4], 4u)", "sums[1]"),
+            (
+                "sums of another group",
+                "plain_pooled",
+                "let own = lane % TILE_GROUPS;",
+                "let own = TILE_GROUPS - 1u - lane % TILE_GROUPS;",
+            ),
+            ("residual on another pixel", "residual_sum", "residual_1, offset == 2u)", "residual_1, offset == 1u)"),
+            ("one bin alone", "plain_pooled", "let share_1 = bins_1[bin];", "let share_1 = bins_1[0];"),
         ];
         must_be_caught(Kernel::ConvPointwiseSubgroup, convolution::pointwise_subgroup, &faults);
     }
@@ -285,7 +296,7 @@ mod shader_faults {
         let faults = [
             ("weights of a neighbour", "plain", "tile_weights[local.x][at_1]", "tile_weights[local.x][at_0]"),
             ("inputs past the last group", "plain", "select(vec4<f32>(0.0), value, k < groups)", "value"),
-            ("last pixel forgotten", "branch", "if pixel + 3u < stored_pixels {", "if false {"),
+            ("last pixel forgotten", "branch", "min(TILE_PIXELS, stored_pixels", "min(3u, stored_pixels"),
         ];
         must_be_caught(Kernel::ConvPointwiseWorkgroup, convolution::pointwise_workgroup, &faults);
     }
@@ -348,7 +359,13 @@ mod shader_faults {
     fn latent_subgroup() {
         let faults = [
             ("offset forgotten", "latent_map", "compressed_2[0] = offset;", ""),
-            ("M transposed", "latent_map", "t_0[1] += dot(m, compressed_0[0]);", "t_0[0] += dot(m, compressed_0[0]);"),
+            ("row of M twice", "latent_map", "mix(row + 1u * LATENT_GROUPS)", "mix(row)"),
+            (
+                "pixel of a neighbour",
+                "latent_map",
+                "mixed[1] += dot(m, compressed_1[0]);",
+                "mixed[1] += dot(m, compressed_0[0]);",
+            ),
             ("last pixel forgotten", "latent_map", "if pixel + 3u < params.pixels", "if false"),
         ];
         must_be_caught(Kernel::LatentSubgroup, dynamic::latent_subgroup, &faults);

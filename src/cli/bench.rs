@@ -72,10 +72,15 @@ pub fn run(arguments: &Arguments) -> Result<Outcome> {
     let mut roof = None;
     for (index, &batch) in arguments.batch.iter().enumerate() {
         let start = Instant::now();
-        let model = arguments.model.load()?;
-        let read = start.elapsed();
-        let mut classifier = arguments.device.prepare(&model, batch, 1)?;
-        let prepare = start.elapsed() - read;
+        let mut read = Duration::ZERO;
+        let load = || {
+            let start = Instant::now();
+            let model = arguments.model.load();
+            read = start.elapsed();
+            model
+        };
+        let (_, mut classifier) = arguments.device.load_and_prepare(load, batch, 1)?;
+        let prepare = start.elapsed();
         if index == 0 && !arguments.json {
             introduce(&classifier);
         }

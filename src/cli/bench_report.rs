@@ -45,11 +45,11 @@ pub struct Report {
 /// The way from the file to the first answer.
 #[derive(Clone, Copy, Serialize)]
 pub struct FirstAnswer {
-    /// The file is read and checked.
+    /// The file is read and checked, while a GPU is opened.
     pub read_ms: f64,
-    /// The device is opened and the network prepared for it: the sum of the next four or of the next three and `memory_ms`.
+    /// All before the first run: the sum of the next four or of the next three and `memory_ms`.
     pub prepare_ms: f64,
-    /// The device is opened, and what is none of the other steps.
+    /// The file is read and the device is opened, and what is none of the other steps.
     open_ms: f64,
     /// The network is folded.
     fold_ms: f64,
@@ -92,7 +92,7 @@ pub struct Launches {
 }
 
 impl FirstAnswer {
-    /// The way's steps: reading, preparing and the first run took so long.
+    /// The way's steps: reading, all before the first run, and that took so long.
     pub fn new([read, prepare, run]: [Duration; 3], loading: Loading) -> Self {
         let Loading { fold, lower, pipelines, memory } = loading;
         let open = prepare.saturating_sub(fold + lower + pipelines.max(memory));
@@ -106,7 +106,7 @@ impl FirstAnswer {
             pipelines_ms: milliseconds(pipelines),
             memory_ms: milliseconds(memory),
             run_ms,
-            total_ms: read_ms + prepare_ms + run_ms,
+            total_ms: prepare_ms + run_ms,
         }
     }
 }

@@ -64,9 +64,9 @@ struct NamedGuess<'a> {
 /// Classifies pictures; a broken one does not keep the others from being classified.
 pub fn run(arguments: &Arguments) -> Result<Outcome> {
     let files = find_pictures::find(&arguments.paths)?;
-    let model = arguments.model.load()?;
     let batch = arguments.batch.min(u32::try_from(files.len()).unwrap_or(u32::MAX));
-    let mut classifier = arguments.device.prepare(&model, batch, arguments.top)?;
+    let Arguments { model, device, top, .. } = arguments;
+    let (_, mut classifier) = device.load_and_prepare(|| model.load(), batch, *top)?;
     if !arguments.json {
         introduce(&classifier);
     }

@@ -116,9 +116,8 @@ pub fn run(arguments: &Arguments) -> Result<Outcome> {
 }
 
 fn take(arguments: &Arguments) -> Result<Profile> {
-    let Arguments { batch, repeats, warm_up, no_roof, .. } = arguments;
-    let model = arguments.model.load()?;
-    let mut classifier = arguments.device.prepare(&model, *batch, 5)?;
+    let Arguments { model, device, batch, repeats, warm_up, no_roof, .. } = arguments;
+    let (_, mut classifier) = device.load_and_prepare(|| model.load(), *batch, 5)?;
     introduce(&classifier);
     let profiler = Profiler { warm_up: *warm_up, repeats: *repeats, roof: !no_roof };
     Ok(block_on(classifier.profile(&profiler, *batch))?)

@@ -105,17 +105,49 @@ pub struct TunedArguments {
 }
 
 impl DeviceArguments {
+    /// Opens the device while `load` reads the model, then prepares the one for the other, for `batch` pictures a run and the `top`
+    /// best classes of each.
+    pub fn load_and_prepare(
+        &self,
+        load: impl FnOnce() -> Result<Model> + Send,
+        batch: u32,
+        top: u32,
+    ) -> Result<(Model, Classifier)> {
+        #[cfg(feature = "gpu")]
+        let (model, gpu) = rayon::join(load, || open_gpu(self.device.as_deref()));
+        #[cfg(not(feature = "gpu"))]
+        let model = load();
+        let model = model?;
+        #[cfg(feature = "gpu")]
+        if let Some(gpu) = gpu? {
+            let classifier = self.prepare_on(&model, gpu, batch, top)?;
+            return Ok((model, classifier));
+        }
+        let classifier = self.prepare_without_gpu(&model, batch, top)?;
+        Ok((model, classifier))
+    }
+
     /// Prepares the model on its device, for `batch` pictures a run and the `top` best classes of each.
     pub fn prepare(&self, model: &Model, batch: u32, top: u32) -> Result<Classifier> {
         #[cfg(feature = "gpu")]
-        if let Some((mut gpu, options)) = self.open(model, batch)? {
-            pipeline_file::load(&mut gpu);
-            let classifier = block_on(Classifier::on_gpu(model, gpu, Options { top, ..options }))?;
-            if let Some(gpu) = classifier.gpu() {
-                pipeline_file::store(gpu);
-            }
-            return Ok(classifier);
+        if let Some(gpu) = open_gpu(self.device.as_deref())? {
+            return self.prepare_on(model, gpu, batch, top);
         }
+        self.prepare_without_gpu(model, batch, top)
+    }
+
+    #[cfg(feature = "gpu")]
+    fn prepare_on(&self, model: &Model, mut gpu: Gpu, batch: u32, top: u32) -> Result<Classifier> {
+        let options = Options { top, ..self.options(model, &gpu, batch) };
+        pipeline_file::load(&mut gpu);
+        let classifier = block_on(Classifier::on_gpu(model, gpu, options))?;
+        if let Some(gpu) = classifier.gpu() {
+            pipeline_file::store(gpu);
+        }
+        Ok(classifier)
+    }
+
+    fn prepare_without_gpu(&self, model: &Model, batch: u32, top: u32) -> Result<Classifier> {
         let options = Options { batch, top, ..self.plan.options(model) };
         let classifier = block_on(Classifier::new(model, &device(self.device.as_deref())?, options))?;
         if let Some(notice) = classifier.notice() {
@@ -128,9 +160,13 @@ impl DeviceArguments {
     #[cfg(feature = "gpu")]
     pub fn open(&self, model: &Model, batch: u32) -> Result<Option<(Gpu, Options)>> {
         let Some(gpu) = open_gpu(self.device.as_deref())? else { return Ok(None) };
-        let choices = self.tuned.choices(&gpu);
-        let options = Options { batch, choices, ..self.plan.options(model) };
+        let options = self.options(model, &gpu, batch);
         Ok(Some((gpu, options)))
+    }
+
+    #[cfg(feature = "gpu")]
+    fn options(&self, model: &Model, gpu: &Gpu, batch: u32) -> Options {
+        Options { batch, choices: self.tuned.choices(gpu), ..self.plan.options(model) }
     }
 }
 

@@ -7,6 +7,8 @@
 
 use std::collections::HashMap;
 
+use rayon::prelude::*;
+
 use super::{
     Activation, DynamicWeights, FoldedNetwork, Graph, Layer, LayerOp, Node, NodeId, Op, Source, StaticWeights, Weights,
 };
@@ -64,7 +66,10 @@ pub fn fold(graph: &Graph, weights: &Weights) -> Result<FoldedNetwork, FoldError
     for index in 0..graph.nodes().len() {
         folding.visit(NodeId(index))?;
     }
-    Ok(FoldedNetwork { input: graph.input(), layers: folding.layers })
+    // Layers do not depend on each other's values, which are all the work.
+    let layers = folding.layers.par_iter().map(|(node, chain)| folding.layer(node, chain));
+    let layers: Vec<_> = layers.collect();
+    Ok(FoldedNetwork { input: graph.input(), layers: layers.into_iter().collect::<Result<_, _>>()? })
 }
 
 struct Folding<'a> {
@@ -72,11 +77,13 @@ struct Folding<'a> {
     weights: &'a Weights,
     /// Which layer computes a node's result, for nodes done so far; a node inside a chain has none.
     sources: HashMap<NodeId, Option<Source>>,
-    layers: Vec<Layer>,
+    /// The layers found so far.
+    layers: Vec<(&'a Node, Chain)>,
 }
 
-/// What follows a convolution and is computed in its epilogue.
+/// What a layer reads, and what follows a convolution and is computed in its epilogue.
 struct Chain {
+    input: Source,
     last: NodeId,
     scale: Vec<f64>,
     offset: Vec<f64>,
@@ -89,7 +96,8 @@ impl Folding<'_> {
         if self.sources.contains_key(&id) {
             return Ok(());
         }
-        let node = self.graph.node(id);
+        let graph = self.graph;
+        let node = graph.node(id);
         let input = match node.inputs.first() {
             None => Source::Picture,
             Some(input) => self.source(node, *input)?,
@@ -100,25 +108,28 @@ impl Folding<'_> {
         }
         let chain = match node.op {
             Op::Convolution(_) | Op::DynamicConvolution(_) | Op::Linear { .. } | Op::DynamicLinear(_) => {
-                self.chain(id)?
+                self.chain(id, input)?
             }
-            Op::AveragePool { .. } | Op::Softmax => Chain::empty(id, node.output.channels),
+            Op::AveragePool { .. } | Op::Softmax => Chain::empty(id, input, node.output.channels),
             Op::Input | Op::BatchNorm { .. } | Op::Activation(_) | Op::Add => {
                 return Err(unsupported(node, "must follow a convolution whose result nothing else reads"));
             }
         };
-        let op = self.layer_op(node, &chain)?;
         self.sources.insert(chain.last, Some(Source::Layer(self.layers.len())));
-        self.layers.push(Layer {
+        self.layers.push((node, chain));
+        Ok(())
+    }
+
+    fn layer(&self, node: &Node, chain: &Chain) -> Result<Layer, FoldError> {
+        Ok(Layer {
             name: node.name.clone(),
-            op,
-            input,
+            op: self.layer_op(node, chain)?,
+            input: chain.input,
             residual: chain.residual,
             activation: chain.activation,
             input_map: self.graph.node(node.inputs[0]).output,
             output_map: node.output,
-        });
-        Ok(())
+        })
     }
 
     fn source(&self, node: &Node, input: NodeId) -> Result<Source, FoldError> {
@@ -127,8 +138,8 @@ impl Folding<'_> {
     }
 
     /// Follows the sole readers of a convolution's result as far as its epilogue can compute them.
-    fn chain(&mut self, start: NodeId) -> Result<Chain, FoldError> {
-        let mut chain = Chain::empty(start, self.graph.node(start).output.channels);
+    fn chain(&mut self, start: NodeId, input: Source) -> Result<Chain, FoldError> {
+        let mut chain = Chain::empty(start, input, self.graph.node(start).output.channels);
         while let Some(next) = self.sole_reader(chain.last) {
             let node = self.graph.node(next);
             let plain = chain.activation == Activation::Identity && chain.residual.is_none();
@@ -277,9 +288,9 @@ impl Folding<'_> {
 }
 
 impl Chain {
-    fn empty(last: NodeId, channels: usize) -> Self {
+    fn empty(last: NodeId, input: Source, channels: usize) -> Self {
         let (scale, offset) = (vec![1.0; channels], vec![0.0; channels]);
-        Self { last, scale, offset, activation: Activation::Identity, residual: None }
+        Self { input, last, scale, offset, activation: Activation::Identity, residual: None }
     }
 }
 

@@ -1,18 +1,23 @@
 //! How matrices of weights lie in memory; see `shaders/shared/panels.wgsl`.
 
+use rayon::prelude::*;
+
 /// Groups of columns of a panel.
 pub(super) const PANEL_GROUPS: usize = 8;
 
 /// A matrix of vec4 groups in panels: eight groups of columns, row after row, then the next eight. What a workgroup, or a core, reads
 /// of it is one stretch of memory. `columns` are numbers, a multiple of four; the last panel may be narrower.
-pub fn in_panels(rows: usize, columns: usize, value: impl Fn(usize, usize) -> f32) -> Vec<f32> {
-    let mut out = Vec::with_capacity(rows * columns);
-    for first in (0..columns).step_by(4 * PANEL_GROUPS) {
-        let panel = first..columns.min(first + 4 * PANEL_GROUPS);
-        for row in 0..rows {
-            out.extend(panel.clone().map(|column| value(row, column)));
+pub fn in_panels(rows: usize, columns: usize, value: impl Fn(usize, usize) -> f32 + Sync) -> Vec<f32> {
+    let mut out = vec![0.0; rows * columns];
+    let wide = 4 * PANEL_GROUPS;
+    out.par_chunks_mut((rows * wide).max(1)).enumerate().for_each(|(panel, values)| {
+        let width = wide.min(columns - wide * panel);
+        for (row, values) in values.chunks_exact_mut(width).enumerate() {
+            for (column, out) in (wide * panel..).zip(values) {
+                *out = value(row, column);
+            }
         }
-    }
+    });
     out
 }
 

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use rayon::prelude::*;
+
 use super::LowerError;
 use crate::kernels::{Access, Dispatch, Pooling};
 use crate::plan::Limits;
@@ -56,13 +58,21 @@ pub struct PoolSums {
     pub slots: u32,
 }
 
+/// A block of the weight arena.
+struct Block {
+    offset: u64,
+    bytes: u64,
+    values: Vec<f32>,
+}
+
 /// All launches so far with what they need.
 pub struct Draft {
     pub limits: Limits,
     pub batch: u64,
     /// How maps and weights are stored.
     pub precision: Precision,
-    pub weights: Vec<u8>,
+    weights: Vec<Block>,
+    weight_bytes: u64,
     pub values: Vec<Room>,
     pub passes: Vec<DraftPass>,
     /// Sums of a value's map that already exist.
@@ -81,6 +91,7 @@ impl Draft {
             batch,
             precision,
             weights: vec![],
+            weight_bytes: 0,
             values: vec![],
             passes: vec![],
             sums: HashMap::new(),
@@ -112,21 +123,41 @@ impl Draft {
     }
 
     /// Adds a block to the weight arena.
-    pub fn weights(&mut self, node: &str, block: &[f32]) -> Result<Binding, LowerError> {
-        let alignment = self.limits.storage_alignment.max(VEC4_BYTES) as usize;
-        self.weights.resize(self.weights.len().next_multiple_of(alignment), 0);
-        let (offset, bytes) = (self.weights.len() as u64, block.len() as u64 * self.precision.bytes());
+    pub fn weights(&mut self, node: &str, values: Vec<f32>) -> Result<Binding, LowerError> {
+        let alignment = self.limits.storage_alignment.max(VEC4_BYTES);
+        let offset = self.weight_bytes.next_multiple_of(alignment.into());
+        let bytes = values.len() as u64 * self.precision.bytes();
         let (binding, buffer) = (self.limits.storage_binding_bytes, self.limits.buffer_bytes);
         if bytes > binding || offset + bytes > buffer {
             let (bytes, limit) = if bytes > binding { (bytes, binding) } else { (offset + bytes, buffer) };
             return Err(LowerError::TooLarge { node: node.into(), bytes, limit });
         }
-        if self.precision == Precision::F16 && block.iter().any(|weight| weight.abs() > MOST_STORED) {
+        if self.precision == Precision::F16 && values.iter().any(|weight| weight.abs() > MOST_STORED) {
             let reason = "a weight is larger than 65504, the largest number of half precision";
             return Err(LowerError::Unsupported { node: node.into(), reason });
         }
-        self.precision.encode(block, &mut |part| self.weights.extend_from_slice(part));
+        self.weight_bytes = offset + bytes;
+        self.weights.push(Block { offset, bytes, values });
         Ok(Binding::Weights { offset, bytes })
+    }
+
+    /// The weight arena as it is stored.
+    pub fn stored_weights(&self) -> Vec<u8> {
+        let mut arena = vec![0; self.weight_bytes as usize];
+        let (mut rest, mut end, mut places) = (&mut arena[..], 0, Vec::new());
+        for block in &self.weights {
+            let (place, after) = rest[(block.offset - end) as usize..].split_at_mut(block.bytes as usize);
+            places.push((place, &block.values));
+            (rest, end) = (after, block.offset + block.bytes);
+        }
+        places.into_par_iter().for_each(|(place, values)| {
+            let mut at = 0;
+            self.precision.encode(values, &mut |part| {
+                place[at..at + part.len()].copy_from_slice(part);
+                at += part.len();
+            });
+        });
+        arena
     }
 
     /// Adds a launch, with its maps stored as all are. The memory is given by binding name; the order is the kernel's.

@@ -113,7 +113,7 @@ impl Lowering<'_> {
                 (pack::dense(&weights.weight, y.channels, x.channels, taps), dense_shape(c, x, y).slots(choice.tile))
             }
         };
-        let block = self.draft.weights(&layer.name, &[packed, pack::vector(&weights.bias)].concat())?;
+        let block = self.draft.weights(&layer.name, [packed, pack::vector(&weights.bias)].concat())?;
         if c.is_pointwise() {
             let memory = vec![("weights", block)];
             return self.pointwise(layer, conv_pointwise::Weights::Static, epilogue, choice.tile, memory);
@@ -181,7 +181,7 @@ impl Lowering<'_> {
             Form::Branch => {
                 let heads = self.controller(layer, w)?;
                 let latent = self.latent(layer, w, heads, choice.latent)?;
-                let block = self.draft.weights(&layer.name, &pack::branch(w))?;
+                let block = self.draft.weights(&layer.name, pack::branch(w))?;
                 let weights = conv_pointwise::Weights::Branch { latent_groups: groups(w.sizes.latent) as u32 };
                 let memory =
                     vec![("weights", block), ("heads", Binding::Value(heads)), ("latent", Binding::Value(latent))];
@@ -205,7 +205,7 @@ impl Lowering<'_> {
             Some(dispatch) => (dispatch, [pack::controller(w), pack::assemble(w)].concat()),
             None => (assemble::dispatch(shape), pack::assemble(w)),
         };
-        let block = self.draft.weights(&layer.name, &block)?;
+        let block = self.draft.weights(&layer.name, block)?;
         let partials = Binding::Value(sums.value);
         let memory =
             [("partials", partials), ("weights", block), ("heads", Binding::Value(heads)), ("assembled", assembled)];
@@ -216,7 +216,7 @@ impl Lowering<'_> {
     /// M(x) and λ(x) of a dynamic layer.
     fn controller(&mut self, layer: &Layer, w: &DynamicWeights) -> Result<Value, LowerError> {
         let (shape, sums) = self.controller_shape(layer, w)?;
-        let block = self.draft.weights(&layer.name, &pack::controller(w))?;
+        let block = self.draft.weights(&layer.name, pack::controller(w))?;
         let heads = self.heads(layer, w, shape)?;
         let memory = [("partials", Binding::Value(sums.value)), ("weights", block), ("heads", Binding::Value(heads))];
         self.draft.launch(&layer.name, controller::dispatch(shape, self.draft.limits.software), &memory);
@@ -259,7 +259,7 @@ impl Lowering<'_> {
 
     fn latent(&mut self, layer: &Layer, w: &DynamicWeights, heads: Value, tile: Tile) -> Result<Value, LowerError> {
         let shape = latent_shape(layer, w);
-        let block = self.draft.weights(&layer.name, &pack::latent(w))?;
+        let block = self.draft.weights(&layer.name, pack::latent(w))?;
         let latent = self.draft.map(&layer.name, u64::from(shape.pixels) * u64::from(shape.latent_groups))?;
         let memory = [
             ("input", Binding::Value(self.value_of(layer.input))),
@@ -303,7 +303,7 @@ impl Lowering<'_> {
     fn linear(&mut self, layer: &Layer, weights: &StaticWeights) -> Result<Value, LowerError> {
         let (inputs, outputs) = (layer.input_map.channels, layer.output_map.channels);
         let packed = [pack::panels(&weights.weight, outputs, inputs), pack::vector(&weights.bias)].concat();
-        let block = self.draft.weights(&layer.name, &packed)?;
+        let block = self.draft.weights(&layer.name, packed)?;
         self.fully_connected(layer, 0, vec![("weights", block)])
     }
 
@@ -311,7 +311,7 @@ impl Lowering<'_> {
         let heads = self.controller(layer, w)?;
         let tile = self.choice(layer).latent;
         let latent = self.latent(layer, w, heads, tile)?;
-        let block = self.draft.weights(&layer.name, &pack::branch(w))?;
+        let block = self.draft.weights(&layer.name, pack::branch(w))?;
         let memory = vec![("weights", block), ("heads", Binding::Value(heads)), ("latent", Binding::Value(latent))];
         self.fully_connected(layer, groups(w.sizes.latent) as u32, memory)
     }

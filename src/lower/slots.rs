@@ -68,7 +68,7 @@ pub(super) fn place(name: &str, drafted: Drafted, options: &Options, limits: Lim
         best: view(best),
         top,
         slots: places.bytes,
-        weights: draft.weights,
+        weights: draft.stored_weights(),
         chosen: draft.chosen,
     })
 }
