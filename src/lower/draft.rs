@@ -62,7 +62,7 @@ pub struct PoolSums {
 struct Block {
     offset: u64,
     bytes: u64,
-    values: Vec<f32>,
+    parts: Vec<Vec<f32>>,
 }
 
 /// All launches so far with what they need.
@@ -122,22 +122,22 @@ impl Draft {
         Ok(Value(self.values.len() - 1))
     }
 
-    /// Adds a block to the weight arena.
-    pub fn weights(&mut self, node: &str, values: Vec<f32>) -> Result<Binding, LowerError> {
+    /// Adds a block of parts that follow one another to the weight arena.
+    pub fn weights(&mut self, node: &str, parts: Vec<Vec<f32>>) -> Result<Binding, LowerError> {
         let alignment = self.limits.storage_alignment.max(VEC4_BYTES);
         let offset = self.weight_bytes.next_multiple_of(alignment.into());
-        let bytes = values.len() as u64 * self.precision.bytes();
+        let bytes = parts.iter().map(Vec::len).sum::<usize>() as u64 * self.precision.bytes();
         let (binding, buffer) = (self.limits.storage_binding_bytes, self.limits.buffer_bytes);
         if bytes > binding || offset + bytes > buffer {
             let (bytes, limit) = if bytes > binding { (bytes, binding) } else { (offset + bytes, buffer) };
             return Err(LowerError::TooLarge { node: node.into(), bytes, limit });
         }
-        if self.precision == Precision::F16 && values.iter().any(|weight| weight.abs() > MOST_STORED) {
+        if self.precision == Precision::F16 && parts.iter().flatten().any(|weight| weight.abs() > MOST_STORED) {
             let reason = "a weight is larger than 65504, the largest number of half precision";
             return Err(LowerError::Unsupported { node: node.into(), reason });
         }
         self.weight_bytes = offset + bytes;
-        self.weights.push(Block { offset, bytes, values });
+        self.weights.push(Block { offset, bytes, parts });
         Ok(Binding::Weights { offset, bytes })
     }
 
@@ -147,15 +147,16 @@ impl Draft {
         let (mut rest, mut end, mut places) = (&mut arena[..], 0, Vec::new());
         for block in &self.weights {
             let (place, after) = rest[(block.offset - end) as usize..].split_at_mut(block.bytes as usize);
-            places.push((place, &block.values));
+            places.push((place, &block.parts));
             (rest, end) = (after, block.offset + block.bytes);
         }
-        places.into_par_iter().for_each(|(place, values)| {
+        places.into_par_iter().for_each(|(place, parts)| {
             let mut at = 0;
-            self.precision.encode(values, &mut |part| {
-                place[at..at + part.len()].copy_from_slice(part);
-                at += part.len();
-            });
+            let mut put = |bytes: &[u8]| {
+                place[at..at + bytes.len()].copy_from_slice(bytes);
+                at += bytes.len();
+            };
+            parts.iter().for_each(|part| self.precision.encode(part, &mut put));
         });
         arena
     }

@@ -113,7 +113,7 @@ impl Lowering<'_> {
                 (pack::dense(&weights.weight, y.channels, x.channels, taps), dense_shape(c, x, y).slots(choice.tile))
             }
         };
-        let block = self.draft.weights(&layer.name, [packed, pack::vector(&weights.bias)].concat())?;
+        let block = self.draft.weights(&layer.name, vec![packed, pack::vector(&weights.bias)])?;
         if c.is_pointwise() {
             let memory = vec![("weights", block)];
             return self.pointwise(layer, conv_pointwise::Weights::Static, epilogue, choice.tile, memory);
@@ -302,7 +302,7 @@ impl Lowering<'_> {
 
     fn linear(&mut self, layer: &Layer, weights: &StaticWeights) -> Result<Value, LowerError> {
         let (inputs, outputs) = (layer.input_map.channels, layer.output_map.channels);
-        let packed = [pack::panels(&weights.weight, outputs, inputs), pack::vector(&weights.bias)].concat();
+        let packed = vec![pack::panels(&weights.weight, outputs, inputs), pack::vector(&weights.bias)];
         let block = self.draft.weights(&layer.name, packed)?;
         self.fully_connected(layer, 0, vec![("weights", block)])
     }

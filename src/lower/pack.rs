@@ -1,7 +1,8 @@
 //! Rearranges folded weights into the blocks that the kernels read.
 //!
 //! Matrices are transposed so that the four lanes of a vec4 are neighbouring outputs, and padded with zeros to whole
-//! groups of four on both sides; zeros leave every result as it is. Those that kernels stream through lie in panels.
+//! groups of four on both sides; zeros leave every result as it is. Those that kernels stream through lie in panels. A block is a
+//! list of parts that follow one another.
 
 use crate::graph::DynamicWeights;
 use crate::kernels::in_panels;
@@ -46,7 +47,7 @@ pub fn depthwise(weight: &[f32], channels: usize, taps: usize) -> Vec<f32> {
 }
 
 /// The block of `kernels::controller`: fc0, gate, and the heads of Φ and λ.
-pub fn controller(w: &DynamicWeights) -> Vec<f32> {
+pub fn controller(w: &DynamicWeights) -> Vec<Vec<f32>> {
     let (bins, squeeze, latent) = (w.sizes.bins * w.sizes.bins, w.sizes.squeeze, w.sizes.latent);
     let (inputs, outputs) = (w.inputs, w.sizes.outputs);
     // Columns of fc0 run channel by channel in the file, bin by bin in memory.
@@ -67,16 +68,16 @@ pub fn controller(w: &DynamicWeights) -> Vec<f32> {
             _ => 0.0,
         }
     });
-    [fc0, gate, heads].concat()
+    vec![fc0, gate, heads]
 }
 
 /// The block of `kernels::assemble`: W₀, bias, P, Q and the two offsets.
-pub fn assemble(w: &DynamicWeights) -> Vec<f32> {
+pub fn assemble(w: &DynamicWeights) -> Vec<Vec<f32>> {
     let (inputs, outputs, latent) = (w.inputs, w.sizes.outputs, w.sizes.latent);
     let q = in_panels(padded(latent), padded(inputs), |row, input| {
         if row < latent && input < inputs { w.q[row * inputs + input] } else { 0.0 }
     });
-    [
+    vec![
         panels(&w.w0, outputs, inputs),
         vector(&w.bias),
         panels(&w.p, outputs, latent),
@@ -84,19 +85,22 @@ pub fn assemble(w: &DynamicWeights) -> Vec<f32> {
         vector(&w.q_offset),
         vector(&w.latent_offset),
     ]
-    .concat()
 }
 
 /// The block of `kernels::latent`: Q and the two offsets.
-pub fn latent(w: &DynamicWeights) -> Vec<f32> {
-    [transposed(&w.q, w.sizes.latent, w.inputs), vector(&w.q_offset), vector(&w.latent_offset)].concat()
+pub fn latent(w: &DynamicWeights) -> Vec<Vec<f32>> {
+    vec![transposed(&w.q, w.sizes.latent, w.inputs), vector(&w.q_offset), vector(&w.latent_offset)]
 }
 
 /// The block of the branch entries of `kernels::conv_pointwise` and `kernels::linear`: W₀, bias, P, scaled bias.
-pub fn branch(w: &DynamicWeights) -> Vec<f32> {
+pub fn branch(w: &DynamicWeights) -> Vec<Vec<f32>> {
     let outputs = w.sizes.outputs;
-    [panels(&w.w0, outputs, w.inputs), vector(&w.bias), panels(&w.p, outputs, w.sizes.latent), vector(&w.scaled_bias)]
-        .concat()
+    vec![
+        panels(&w.w0, outputs, w.inputs),
+        vector(&w.bias),
+        panels(&w.p, outputs, w.sizes.latent),
+        vector(&w.scaled_bias),
+    ]
 }
 
 fn padded(channels: usize) -> usize {
