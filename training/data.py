@@ -105,6 +105,25 @@ def augment(images: Tensor, size: int, generator: torch.Generator, light: bool =
     return normalise(crops.clamp_(0, 255))
 
 
+def mix(inputs: Tensor, answers: Tensor, share: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """CutMix (Yun et al., 2019) of a batch with probability ``share``: a rectangle of another picture, and as much of its answer [N,classes]."""
+
+    def draw() -> float:
+        return float(torch.rand(1, generator=generator))
+
+    count, _, height, width = inputs.shape
+    order = torch.randperm(count, generator=generator)
+    if draw() >= share:
+        return inputs, answers
+    side = draw() ** 0.5
+    rows, columns = int(side * height), int(side * width)
+    top, left = int(draw() * (height - rows + 1)), int(draw() * (width - columns + 1))
+    mixed = inputs.clone()
+    mixed[:, :, top : top + rows, left : left + columns] = inputs[order, :, top : top + rows, left : left + columns]
+    given = rows * columns / (height * width)
+    return mixed, (1 - given) * answers + given * answers[order]
+
+
 def photograph(path: Path, size: int) -> Tensor:
     """An ordinary photo as the engine's evaluation sees it: shorter side to ``size`` (Pillow, antialiased), centre crop."""
     with Image.open(path) as picture:

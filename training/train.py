@@ -3,6 +3,9 @@
 Sizes may progress: the first pictures are seen at a small size, where a step is cheap, the last at the final size. From the second
 size on `--rest` first blocks, whose large maps cost most of a step, stay as they are. The learning rate depends on the number of
 pictures seen alone, so that both networks get the same schedule whatever their speed.
+
+Trained networks may teach: their mean answer to the very picture that the learner sees is then a part of the right one (Hinton, Vinyals
+and Dean, *Distilling the Knowledge in a Neural Network*, 2015).
 """
 
 from __future__ import annotations
@@ -20,7 +23,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from data import augment, enlarge, load_cached, photograph, split_held_out
+from data import augment, enlarge, load_cached, mix, photograph, split_held_out
 from imagenet_start import start, start_from_static
 from networks import ABLATIONS, CLASSES, ablated, build, load_parent, logits, top1, true_statistics
 
@@ -39,6 +42,11 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--light-after", type=int, default=500_000, help="pictures after which augmentation is light")
     parser.add_argument("--rest", type=int, default=0, help="leading entries of `features` that rest after the first size")
     parser.add_argument("--still-norms", action="store_true", help="batch norms keep their statistics: faster steps, for small rates")
+    parser.add_argument("--teachers", type=Path, nargs="*", default=[], help="trained networks whose mean answer is learnt, as --parent")
+    parser.add_argument("--taught", type=float, default=0.7, help="the teachers' part of the right answer")
+    parser.add_argument("--cutmix", type=float, default=0.0, help="share of batches with rectangles of other pictures, until --light-after")
+    parser.add_argument("--smoothing", type=float, default=0.1, help="label smoothing")
+    parser.add_argument("--bf16", action="store_true", help="multiply in bfloat16, forward and backward")
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--rate", type=float, default=1e-3)
     parser.add_argument("--decay", type=float, default=0.02)
@@ -126,6 +134,20 @@ def measure(mean: nn.Module, images: Tensor, sample: Tensor | None, held: Tensor
     return result
 
 
+class Teachers:
+    """Trained networks that answer together."""
+
+    def __init__(self, paths: list[Path]) -> None:
+        networks = [load_parent(path)[1].eval().to(memory_format=torch.channels_last) for path in paths]
+        self.networks = [torch.compile(network, dynamic=False) for network in networks]
+
+    @torch.no_grad()
+    def __call__(self, inputs: Tensor) -> Tensor:
+        """Mean probabilities, [N,classes]."""
+        with torch.autocast("cpu", torch.bfloat16):
+            return torch.stack([network(inputs).float().softmax(1) for network in self.networks]).mean(0)
+
+
 def main() -> None:
     options = arguments()
     torch.set_num_threads(options.threads)
@@ -155,6 +177,7 @@ def main() -> None:
                 start_from_static(model, parent, enlarge(images[pick[:512]], options.sizes[0]))
         else:
             start(model, options.tflite, enlarge(images[pick[:512]], options.sizes[0]))
+    teachers = Teachers(options.teachers)
     model = model.to(memory_format=torch.channels_last)
     mean = copy.deepcopy(model)
     optimiser = torch.optim.AdamW(groups(model, options.decay), lr=options.rate, betas=(0.9, 0.99), foreach=True)
@@ -165,7 +188,7 @@ def main() -> None:
         optimiser.load_state_dict(state["optimiser"])
         generator.set_state(state["generator"])
         seen, step = state["seen"], state["step"]
-    log(event="start", seen=seen, options={k: str(v) for k, v in vars(options).items() if not isinstance(v, Path)})
+    log(event="start", seen=seen, options={k: str(v) for k, v in vars(options).items() if "Path(" not in repr(v)})
 
     def checkpoint() -> None:
         save(latest, {"model": model.state_dict(), "mean": mean.state_dict(), "optimiser": optimiser.state_dict(),
@@ -204,8 +227,15 @@ def main() -> None:
         rate = rate_at(seen, options.pictures, options.rate)
         for group in optimiser.param_groups:
             group["lr"] = rate
-        outputs = forward(augment(images[chosen], size, generator, seen >= options.light_after))
-        loss = F.cross_entropy(outputs, labels[chosen], label_smoothing=0.1)
+        light = seen >= options.light_after
+        inputs = augment(images[chosen], size, generator, light)
+        answers = (1 - options.smoothing) * F.one_hot(labels[chosen], len(CLASSES)) + options.smoothing / len(CLASSES)
+        inputs, answers = mix(inputs, answers, 0.0 if light else options.cutmix, generator)
+        if options.teachers:
+            answers = options.taught * teachers(inputs) + (1 - options.taught) * answers
+        with torch.autocast("cpu", torch.bfloat16, enabled=options.bf16):
+            outputs = forward(inputs)
+        loss = F.cross_entropy(outputs.float(), answers)
         optimiser.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 5.0)
