@@ -8,7 +8,7 @@ use js_sys::{Array, Error, Float32Array, Object, Promise, Reflect};
 use wasm_bindgen::prelude::{JsValue, wasm_bindgen};
 use wasm_bindgen_futures::future_to_promise;
 
-use crate::classifier::{self, Classifier, ClassifierError, Probe};
+use crate::classifier::{Classifier, ClassifierError, FoldedModel, Probe};
 use crate::exec::gpu::{Frame, Gpu, GpuChoice, GpuError, Pixels};
 use crate::lower::{LowerError, Options};
 use crate::model::{Model, Precision};
@@ -79,9 +79,10 @@ impl Engine {
         drop(bytes);
         let precision = if half { Precision::F16 } else { Precision::F32 };
         let options = Options { top, precision, insight: true, ..Options::default() };
+        let folded = FoldedModel::new(&model).map_err(|error| thrown(&error))?;
         let classifier = match device {
-            Some(Device(gpu)) => Classifier::on_gpu(&model, gpu, options).await,
-            None => Classifier::new(&model, &classifier::Device::Cpu, options).await,
+            Some(Device(gpu)) => Classifier::on_gpu(&folded, gpu, options).await,
+            None => Classifier::on_cpu(&folded, options),
         };
         let classifier = classifier.map_err(|error| thrown(&error))?;
         let description = describe(&model, &classifier);

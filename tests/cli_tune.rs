@@ -75,6 +75,13 @@ fn what_is_found_is_kept_and_taken_and_nothing_else_is() {
     assert!(!of_two());
     run(&place, &["tune", "--rounds", "3", "--batch", "2"]).succeeded();
     assert!(of_two() && scores(&[], "tuned.npy").0);
+    // Nor does it of other precisions.
+    let of_half = || scores(&["--precision", "f16"], "half.npy").0;
+    assert!(!of_half());
+    let found = run(&place, &["tune", "--rounds", "3", "--precision", "f16", "--json"]).succeeded().json();
+    let wrong =
+        found[0]["shapes"].as_array().unwrap().iter().any(|shape| !shape["wrong"].as_array().unwrap().is_empty());
+    assert!(found[0]["precision"] == "f16" && !wrong && of_half(), "{found:?}");
 
     // Files that are stale, foreign or no tables are ignored with a word, and replaced.
     let text = fs::read_to_string(file).unwrap();

@@ -5,7 +5,7 @@ mod common;
 
 use common::generator;
 use common::suite::gpu;
-use dynaconv::classifier::{Classifier, block_on};
+use dynaconv::classifier::{Classifier, FoldedModel, block_on};
 use dynaconv::exec::gpu::{Gpu, GpuError, GpuExecutor};
 use dynaconv::graph::fold;
 use dynaconv::graph::networks::{Architecture, MobileNetV2};
@@ -104,7 +104,8 @@ fn two_runs_may_be_under_way_and_disturb_neither_the_other() {
 fn batches_of_pictures_under_way_give_what_each_gives_alone() {
     let model = Model::load("assets/models/mobilenet-v2-dcd-cifar10.safetensors").unwrap();
     let options = Options { batch: BATCH, ..Options::default() };
-    let mut classifier = block_on(Classifier::on_gpu(&model, gpu::open(), options)).unwrap();
+    let folded = FoldedModel::new(&model).unwrap();
+    let mut classifier = block_on(Classifier::on_gpu(&folded, gpu::open(), options)).unwrap();
     // The third is larger than what there is memory for at first.
     let picture = |width: u32, height: u32, seed: u32| {
         let levels = (0..3 * width * height).map(|index| (index.wrapping_mul(seed) % 251) as u8);

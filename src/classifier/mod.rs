@@ -4,12 +4,14 @@
 //! executor; [`Classifier::classify`] gives it pictures and reads the best classes back.
 
 mod batch;
+mod folded;
 #[cfg(feature = "gpu")]
 mod pending;
 #[cfg(feature = "gpu")]
 mod probe;
 
 pub use batch::PendingBatch;
+pub use folded::FoldedModel;
 #[cfg(feature = "gpu")]
 pub use pending::{PendingGuesses, PendingInsight, PendingScores};
 #[cfg(feature = "gpu")]
@@ -17,17 +19,15 @@ pub use probe::Probe;
 
 use std::time::Duration;
 
-use web_time::Instant;
-
 use crate::exec::cpu::CpuExecutor;
 #[cfg(feature = "gpu")]
 use crate::exec::gpu::{Gpu, GpuChoice, GpuError, GpuExecutor, Pending};
 #[cfg(feature = "gpu")]
 use crate::exec::{HostTimes, Preparing};
-use crate::graph::{FoldError, GraphError, fold};
+use crate::graph::{FoldError, GraphError};
 use crate::kernels::resize::Resize;
-use crate::lower::{LowerError, Options, lower};
-use crate::model::Model;
+use crate::lower::{LowerError, Options};
+use crate::model::{Description, Model};
 use crate::picture::{Picture, Preprocess};
 use crate::plan::{Limits, Plan, PlanError};
 use crate::profile::{Profile, ProfileError, Profiler, noise};
@@ -153,6 +153,7 @@ impl Classifier {
     /// # Errors
     /// When the model does not fold or lower, or the device that was asked for cannot be had.
     pub async fn new(model: &Model, device: &Device, options: Options) -> Result<Self, ClassifierError> {
+        let model = FoldedModel::new(model)?;
         let mut notice = None;
         #[cfg(feature = "gpu")]
         {
@@ -163,7 +164,7 @@ impl Classifier {
             };
             if let Some(choice) = choice {
                 match Gpu::open(choice).await {
-                    Ok(gpu) => return Self::on_gpu(model, gpu, options).await,
+                    Ok(gpu) => return Self::on_gpu(&model, gpu, options).await,
                     Err(GpuError::NoAdapter) if *device == Device::Best => notice = Some(NO_GPU.to_string()),
                     Err(error) => return Err(error.into()),
                 }
@@ -171,38 +172,40 @@ impl Classifier {
         }
         #[cfg(not(feature = "gpu"))]
         if *device == Device::Best {
-            notice = Some("this build has no GPU support; going on with the CPU".to_string());
+            notice = Some(NO_GPU.to_string());
         }
-        let (plan, loading) = plan(model, options, Limits::default())?;
+        Ok(Self { notice, ..Self::on_cpu(&model, options)? })
+    }
+
+    /// Prepares a model on the CPU.
+    ///
+    /// # Errors
+    /// When the model does not lower.
+    pub fn on_cpu(model: &FoldedModel, options: Options) -> Result<Self, ClassifierError> {
+        let (plan, lower) = model.plan(options, Limits::default())?;
         let executor = Executor::Cpu(Box::new(CpuExecutor::new(plan)?));
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        Ok(Self::with(model, executor, loading, format!("CPU, {cores} core(s)"), false, notice))
+        let loading = Loading { fold: model.folding, lower, ..Loading::default() };
+        Ok(Self::with(model.description(), executor, loading, format!("CPU, {cores} core(s)"), false))
     }
 
     /// Prepares a model on an open GPU.
     ///
     /// # Errors
-    /// When the model does not fold or lower, or the device refuses the plan.
+    /// When the model does not lower, or the device refuses the plan.
     #[cfg(feature = "gpu")]
-    pub async fn on_gpu(model: &Model, gpu: Gpu, options: Options) -> Result<Self, ClassifierError> {
-        let (plan, loading) = plan(model, options, gpu.limits())?;
-        let executor = GpuExecutor::new(&gpu, plan, Some(&model.description().preprocess)).await?;
+    pub async fn on_gpu(model: &FoldedModel, gpu: Gpu, options: Options) -> Result<Self, ClassifierError> {
+        let (plan, lower) = model.plan(options, gpu.limits())?;
+        let description = model.description();
+        let executor = GpuExecutor::new(&gpu, plan, Some(&description.preprocess)).await?;
         let Preparing { pipelines, memory } = executor.preparing();
-        let loading = Loading { pipelines, memory, ..loading };
-        log::info!("{}: {loading:.1?}", model.description().name);
+        let loading = Loading { fold: model.folding, lower, pipelines, memory };
+        log::info!("{}: {loading:.1?}", description.name);
         let (device, software) = (gpu.info().to_string(), gpu.info().software);
-        Ok(Self::with(model, Executor::Gpu(Box::new(executor)), loading, device, software, None))
+        Ok(Self::with(description, Executor::Gpu(Box::new(executor)), loading, device, software))
     }
 
-    fn with(
-        model: &Model,
-        executor: Executor,
-        loading: Loading,
-        device: String,
-        software: bool,
-        notice: Option<String>,
-    ) -> Self {
-        let description = model.description();
+    fn with(description: &Description, executor: Executor, loading: Loading, device: String, software: bool) -> Self {
         Self {
             name: description.name.clone(),
             labels: description.labels.clone(),
@@ -211,7 +214,7 @@ impl Classifier {
             loading,
             device,
             software,
-            notice,
+            notice: None,
         }
     }
 
@@ -355,20 +358,13 @@ impl Classifier {
     }
 }
 
+/// What the user should know where nobody asked for the CPU, but it answers.
 #[cfg(feature = "gpu")]
-const NO_GPU: &str = "no GPU adapter was found; going on with the CPU. On Debian and Ubuntu the package \
+pub const NO_GPU: &str = "no GPU adapter was found; going on with the CPU. On Debian and Ubuntu the package \
                       mesa-vulkan-drivers brings drivers for most GPUs, and a software one";
-
-fn plan(model: &Model, options: Options, limits: Limits) -> Result<(Plan, Loading), ClassifierError> {
-    let name = || model.description().name.clone();
-    let begin = Instant::now();
-    let folded =
-        fold(model.graph(), model.weights()).map_err(|error| ClassifierError::Fold { model: name(), error })?;
-    let fold = begin.elapsed();
-    let plan = lower(&name(), &folded, options, limits);
-    let plan = plan.map_err(|error| ClassifierError::Lower { model: name(), error })?;
-    Ok((plan, Loading { fold, lower: begin.elapsed() - fold, ..Loading::default() }))
-}
+/// What the user should know where nobody asked for the CPU, but it answers.
+#[cfg(not(feature = "gpu"))]
+pub const NO_GPU: &str = "this build has no GPU support; going on with the CPU";
 
 /// The classes of pairs of class and probability, where each is sound.
 ///

@@ -47,11 +47,11 @@ pub struct Report {
 pub struct FirstAnswer {
     /// The file is read and checked, while a GPU is opened.
     pub read_ms: f64,
-    /// All before the first run: the sum of the next four or of the next three and `memory_ms`.
+    /// All before the first run: the sum of `open_ms`, `lower_ms` and the longer of `pipelines_ms` and `memory_ms`.
     pub prepare_ms: f64,
-    /// The file is read and the device is opened, and what is none of the other steps.
+    /// The device is opened, while the file is read and its network folded, and what is none of the other steps.
     open_ms: f64,
-    /// The network is folded.
+    /// The network is folded, while a GPU is opened.
     fold_ms: f64,
     /// It is lowered to a plan.
     lower_ms: f64,
@@ -95,7 +95,7 @@ impl FirstAnswer {
     /// The way's steps: reading, all before the first run, and that took so long.
     pub fn new([read, prepare, run]: [Duration; 3], loading: Loading) -> Self {
         let Loading { fold, lower, pipelines, memory } = loading;
-        let open = prepare.saturating_sub(fold + lower + pipelines.max(memory));
+        let open = prepare.saturating_sub(lower + pipelines.max(memory));
         let [read_ms, prepare_ms, run_ms] = [read, prepare, run].map(milliseconds);
         Self {
             read_ms,

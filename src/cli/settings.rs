@@ -5,7 +5,9 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::{Args, ValueEnum};
-use dynaconv::classifier::{Classifier, Device, block_on};
+#[cfg(feature = "gpu")]
+use dynaconv::classifier::block_on;
+use dynaconv::classifier::{Classifier, Device, FoldedModel, NO_GPU};
 #[cfg(feature = "gpu")]
 use dynaconv::exec::gpu::{Gpu, GpuChoice, GpuError};
 use dynaconv::graph::fold;
@@ -43,12 +45,22 @@ pub struct PlanArguments {
     precision: PrecisionName,
 }
 
+/// A precision's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum PrecisionName {
+pub enum PrecisionName {
     /// 32 bits each
     F32,
     /// 16 bits each: half the memory
     F16,
+}
+
+impl From<PrecisionName> for Precision {
+    fn from(name: PrecisionName) -> Self {
+        match name {
+            PrecisionName::F32 => Self::F32,
+            PrecisionName::F16 => Self::F16,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -64,11 +76,7 @@ enum FormName {
 impl PlanArguments {
     /// What was decided; says so where the model has nothing to choose.
     pub fn options(&self, model: &Model) -> Options {
-        let precision = match self.precision {
-            PrecisionName::F32 => Precision::F32,
-            PrecisionName::F16 => Precision::F16,
-        };
-        Options { form: self.form(model), precision, ..Options::default() }
+        Options { form: self.form(model), precision: self.precision.into(), ..Options::default() }
     }
 
     fn form(&self, model: &Model) -> FormChoice {
@@ -105,55 +113,68 @@ pub struct TunedArguments {
 }
 
 impl DeviceArguments {
-    /// Opens the device while `load` reads the model, then prepares the one for the other, for `batch` pictures a run and the `top`
-    /// best classes of each.
+    /// Opens the device while `load` reads the model and the network is folded, then prepares the one for the other, for `batch`
+    /// pictures a run and the `top` best classes of each.
     pub fn load_and_prepare(
         &self,
         load: impl FnOnce() -> Result<Model> + Send,
         batch: u32,
         top: u32,
     ) -> Result<(Model, Classifier)> {
+        let load = || {
+            let model = load()?;
+            let folded = FoldedModel::new(&model)?;
+            Ok((model, folded))
+        };
         #[cfg(feature = "gpu")]
-        let (model, gpu) = rayon::join(load, || open_gpu(self.device.as_deref()));
+        let (loaded, gpu): (Result<_>, _) = rayon::join(load, || open_gpu(self.device.as_deref()));
         #[cfg(not(feature = "gpu"))]
-        let model = load();
-        let model = model?;
+        let loaded: Result<_> = load();
+        let (model, folded) = loaded?;
         #[cfg(feature = "gpu")]
         if let Some(gpu) = gpu? {
-            let classifier = self.prepare_on(&model, gpu, batch, top)?;
+            let classifier = self.prepare_on(&model, &folded, gpu, batch, top)?;
             return Ok((model, classifier));
         }
-        let classifier = self.prepare_without_gpu(&model, batch, top)?;
+        let classifier = self.prepare_without_gpu(&model, &folded, batch, top)?;
         Ok((model, classifier))
     }
 
     /// Prepares the model on its device, for `batch` pictures a run and the `top` best classes of each.
     pub fn prepare(&self, model: &Model, batch: u32, top: u32) -> Result<Classifier> {
+        let folded = FoldedModel::new(model)?;
         #[cfg(feature = "gpu")]
         if let Some(gpu) = open_gpu(self.device.as_deref())? {
-            return self.prepare_on(model, gpu, batch, top);
+            return self.prepare_on(model, &folded, gpu, batch, top);
         }
-        self.prepare_without_gpu(model, batch, top)
+        self.prepare_without_gpu(model, &folded, batch, top)
     }
 
     #[cfg(feature = "gpu")]
-    fn prepare_on(&self, model: &Model, mut gpu: Gpu, batch: u32, top: u32) -> Result<Classifier> {
+    fn prepare_on(
+        &self,
+        model: &Model,
+        folded: &FoldedModel,
+        mut gpu: Gpu,
+        batch: u32,
+        top: u32,
+    ) -> Result<Classifier> {
         let options = Options { top, ..self.options(model, &gpu, batch) };
         pipeline_file::load(&mut gpu);
-        let classifier = block_on(Classifier::on_gpu(model, gpu, options))?;
+        let classifier = block_on(Classifier::on_gpu(folded, gpu, options))?;
         if let Some(gpu) = classifier.gpu() {
             pipeline_file::store(gpu);
         }
         Ok(classifier)
     }
 
-    fn prepare_without_gpu(&self, model: &Model, batch: u32, top: u32) -> Result<Classifier> {
+    /// Prepares the model on the CPU, and says so where nobody asked for that.
+    fn prepare_without_gpu(&self, model: &Model, folded: &FoldedModel, batch: u32, top: u32) -> Result<Classifier> {
         let options = Options { batch, top, ..self.plan.options(model) };
-        let classifier = block_on(Classifier::new(model, &device(self.device.as_deref())?, options))?;
-        if let Some(notice) = classifier.notice() {
-            failure::note(notice);
+        if device(self.device.as_deref())? == Device::Best {
+            failure::note(NO_GPU);
         }
-        Ok(classifier)
+        Ok(Classifier::on_cpu(folded, options)?)
     }
 
     /// Opens the device, with what is planned for it for `batch` pictures a run; nothing where that is the CPU.

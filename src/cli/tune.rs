@@ -8,12 +8,13 @@ use clap::Args;
 use dynaconv::classifier::block_on;
 use dynaconv::graph::fold;
 use dynaconv::lower::Options;
+use dynaconv::tensor::Precision;
 use dynaconv::tune::{Outcome as Found, Shape, Step, Tuner};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
 use super::network::NetworkArguments;
-use super::settings::open_gpu;
+use super::settings::{PrecisionName, open_gpu};
 use super::show::{duration, printable};
 use super::table::{Side, Table};
 use super::{Outcome, failure, tuned_file};
@@ -22,8 +23,8 @@ use super::{Outcome, failure, tuned_file};
 ///
 /// Every distinct layer of the network is computed in all ways that it has, within the network and in turns, and the results are
 /// compared with each other. The fastest ways are kept in the user's cache folder, with the device, its driver and a hash of
-/// the shaders; whatever runs a network takes them, until one of these changes, for as many pictures a run as they were found
-/// with. --untuned takes the rule's ways again.
+/// the shaders; whatever runs a network takes them, until one of these changes, for as many pictures a run and the precision that
+/// they were found with. --untuned takes the rule's ways again.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
@@ -40,6 +41,9 @@ pub struct Arguments {
     /// Pictures of each run
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1024))]
     batch: u32,
+    /// How maps and weights are stored
+    #[arg(long, value_enum, default_value_t = PrecisionName::F32)]
+    precision: PrecisionName,
     /// Timed runs of each set of ways
     #[arg(long, value_name = "N", default_value_t = 15, value_parser = clap::value_parser!(u32).range(3..=10_000))]
     rounds: u32,
@@ -59,6 +63,7 @@ struct Report<'a> {
     model: &'a str,
     device: String,
     batch: u32,
+    precision: Precision,
     #[serde(flatten)]
     found: &'a Found,
 }
@@ -66,12 +71,13 @@ struct Report<'a> {
 /// Tunes the model.
 pub fn run(arguments: &Arguments) -> Result<Outcome> {
     let Arguments { batch, rounds, seconds, .. } = *arguments;
+    let precision = arguments.precision.into();
     let model = arguments.model.load()?;
     let Some(gpu) = open_gpu(arguments.device.as_deref())? else {
         bail!("the CPU computes each layer in one way, so there is nothing to tune");
     };
     let network = fold(model.graph(), model.weights())?;
-    let options = Options { batch, ..Options::default() };
+    let options = Options { batch, precision, ..Options::default() };
     let tuner = Tuner { rounds, time: Duration::from_secs(seconds.into()) };
     let bar = progress_bar();
     let found = block_on(tuner.tune(&gpu, &network, options, |step| show(&bar, step)))?;
@@ -79,7 +85,7 @@ pub fn run(arguments: &Arguments) -> Result<Outcome> {
     let (model, device) = (&model.description().name[..], gpu.info().to_string());
     let mut out = anstream::stdout().lock();
     if arguments.json {
-        writeln!(out, "{}", serde_json::to_string(&Report { model, device, batch, found: &found })?)?;
+        writeln!(out, "{}", serde_json::to_string(&Report { model, device, batch, precision, found: &found })?)?;
     } else {
         writeln!(out, "{} on {}", printable(model), printable(&device))?;
         print(&found, &mut out)?;

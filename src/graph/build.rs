@@ -7,9 +7,9 @@ use crate::tensor::Map;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("node `{node}` ({op}): {reason}")]
 pub struct GraphError {
-    node: String,
-    op: String,
-    reason: String,
+    pub(super) node: String,
+    pub(super) op: String,
+    pub(super) reason: String,
 }
 
 /// A network being written down.

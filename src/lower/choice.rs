@@ -11,7 +11,7 @@ use super::{Options, latent_shape};
 use crate::graph::{Connection, FoldedNetwork, Layer, LayerOp};
 use crate::kernels::{Tile, conv_depthwise};
 use crate::plan::Limits;
-use crate::tensor::groups;
+use crate::tensor::{Precision, groups};
 
 /// Rows of depthwise tiles that are tried: those that load each row once, and those that do not.
 const ROLLING_ROWS: [u32; 5] = [1, 2, 4, 7, 14];
@@ -63,7 +63,7 @@ pub fn alternatives(network: &FoldedNetwork, options: &Options, limits: &Limits)
         let name = |choice: &Choice| choice.name(layer);
         (ways.len() > 1).then(|| Alternatives {
             node: layer.name.clone(),
-            shape: shape(layer, options.batch),
+            shape: shape(layer, options),
             names: ways.iter().map(name).collect(),
             rule: rule(layer, options.form, limits).name(layer),
             taken: chosen(layer, options, limits).unwrap_or_else(|| rule(layer, options.form, limits)).name(layer),
@@ -86,7 +86,7 @@ pub(super) fn chosen(layer: &Layer, options: &Options, limits: &Limits) -> Optio
         return None;
     }
     let ways = ways(layer, options.form, limits);
-    let named = [layers.get(&layer.name), shapes.get(&shape(layer, options.batch))];
+    let named = [layers.get(&layer.name), shapes.get(&shape(layer, options))];
     named.into_iter().flatten().find_map(|name| ways.iter().find(|way| way.name(layer) == *name)).copied()
 }
 
@@ -180,8 +180,8 @@ impl Choice {
     }
 }
 
-/// Kind and sizes of a layer, for a number of pictures.
-fn shape(layer: &Layer, batch: u32) -> String {
+/// Kind and sizes of a layer, for a number of pictures in a precision.
+fn shape(layer: &Layer, options: &Options) -> String {
     let (x, y) = (layer.input_map, layer.output_map);
     let one = match &layer.op {
         LayerOp::Convolution(c, _) if c.is_pointwise() => {
@@ -197,7 +197,9 @@ fn shape(layer: &Layer, batch: u32) -> String {
         }
         _ => format!("{x} → {y}"),
     };
-    if batch == 1 { one } else { format!("{one}, {batch} pictures") }
+    let pictures = if options.batch == 1 { String::new() } else { format!(", {} pictures", options.batch) };
+    let precision = if options.precision == Precision::F32 { "" } else { ", f16" };
+    one + &pictures + precision
 }
 
 #[cfg(test)]

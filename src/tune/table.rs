@@ -90,7 +90,7 @@ impl Tuned {
 
 /// The hash of the program's version and of all texts that are compiled: FNV-1a, which is the same everywhere and for ever.
 fn shaders() -> String {
-    let texts = Kernel::ALL.into_iter().map(|kernel| wgsl(kernel, Precision::F32));
+    let texts = Precision::ALL.into_iter().flat_map(|precision| Kernel::ALL.map(|kernel| wgsl(kernel, precision)));
     let bytes = std::iter::once(env!("CARGO_PKG_VERSION").to_string()).chain(texts);
     let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
     // No text has a zero, so that what ends one cannot begin the next.

@@ -30,6 +30,9 @@ const STAGES: [(usize, usize, usize, usize); 7] =
 const NORM: Op = Op::BatchNorm { epsilon: 1e-5 };
 const RELU6: Op = Op::Activation(Activation::Relu6);
 
+/// No sensible network comes near; the builder refuses maps long before.
+const MAX_WIDTH: f64 = 64.0;
+
 /// Latent width of the dynamic classifier.
 const CLASSIFIER_LATENT: usize = 32;
 /// Squeeze of the dynamic classifier.
@@ -42,8 +45,7 @@ impl MobileNetV2 {
     }
 
     pub(super) fn build(&self, fc_squeeze: Option<usize>) -> Result<Graph, GraphError> {
-        // A width that is no sensible number would overflow channel counts; the builder refuses what this lets through.
-        let width = if self.width.is_finite() { self.width.clamp(0.0, 64.0) } else { 0.0 };
+        let width = self.checked_width()?;
         let divisor = if width == 0.1 { 4 } else { 8 };
         let channels = |c: usize| make_divisible(c as f64 * width, divisor);
 
@@ -78,6 +80,15 @@ impl MobileNetV2 {
         x = g.add("classifier.1", classifier, &[x])?;
         g.add("softmax", Op::Softmax, &[x])?;
         Ok(g.finish())
+    }
+
+    /// The width, where channel counts can be made of it.
+    fn checked_width(&self) -> Result<f64, GraphError> {
+        if self.width > 0.0 && self.width <= MAX_WIDTH {
+            return Ok(self.width);
+        }
+        let reason = format!("a width of {} is not above 0 and at most {MAX_WIDTH}", self.width);
+        Err(GraphError { node: "features.0.0".into(), op: "MobileNetV2".into(), reason })
     }
 }
 
@@ -228,12 +239,15 @@ mod tests {
     #[test]
     fn senseless_sizes_are_refused() {
         for base in [
-            MobileNetV2 { width: f64::NAN, classes: 0, input_size: 224, stem_stride: 2 },
-            MobileNetV2 { width: 1e300, classes: 10, input_size: 224, stem_stride: 2 },
+            MobileNetV2 { classes: 0, ..MobileNetV2::imagenet(1.0) },
             MobileNetV2 { width: 1.0, classes: 10, input_size: 0, stem_stride: 2 },
             MobileNetV2 { width: 1.0, classes: 10, input_size: 32, stem_stride: 0 },
         ] {
             assert!(base.build(Some(16)).is_err(), "{base:?}");
+        }
+        for width in [f64::NAN, f64::INFINITY, 1e300, 64.1, 0.0, -0.5] {
+            let error = MobileNetV2::imagenet(width).build(None).unwrap_err().to_string();
+            assert!(error.contains(&format!("a width of {width} is not above 0")), "{error}");
         }
     }
 }
