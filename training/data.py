@@ -6,6 +6,7 @@ size. Enlarging is bilinear, which equals Pillow's bilinear resize (align_corner
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -31,11 +32,13 @@ def load(folder: Path) -> tuple[Tensor, Tensor]:
 
 
 def load_cached(folder: Path, cache: Path) -> tuple[Tensor, Tensor]:
-    """Decoding 50,000 files takes half a minute; a restarted training should not pay for it again."""
+    """Decoding 50,000 files takes half a minute; a restarted training should not pay for it again. Processes may start together."""
     if not cache.exists():
         images, labels = load(folder)
         cache.parent.mkdir(parents=True, exist_ok=True)
-        torch.save({"images": images, "labels": labels}, cache)
+        own = cache.with_suffix(f".{os.getpid()}.tmp")
+        torch.save({"images": images, "labels": labels}, own)
+        os.replace(own, cache)
     stored = torch.load(cache)
     return stored["images"], stored["labels"]
 

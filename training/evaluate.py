@@ -42,22 +42,21 @@ def rounded(model: nn.Module) -> nn.Module:
 
 
 def load_network(path: Path) -> tuple[str, nn.Module, int]:
-    """A ``final.pt`` of train.py, the averaged network inside a ``latest.pt``, or a model file of dynaconv and the size it says."""
+    """A ``KIND.pt`` of train.py or a model file of dynaconv, and the input size that it says."""
     if path.suffix == ".safetensors":
         kind, model = load_parent(path)
         with safe_open(path, "pt") as file:
             size = json.loads(file.metadata()["dynaconv"])["preprocess"]["crop"]
         return kind, model.eval().to(memory_format=torch.channels_last), size
     saved = torch.load(path)
-    kind = saved.get("kind", "dcd" if any("fc_phi" in name for name in saved.get("mean", {})) else "static")
-    model = build(kind)
-    model.load_state_dict(saved["state_dict"] if "state_dict" in saved else saved["mean"])
-    return kind, model.eval().to(memory_format=torch.channels_last), saved.get("size", 96)
+    model = build(saved["kind"])
+    model.load_state_dict(saved["state_dict"])
+    return saved["kind"], model.eval().to(memory_format=torch.channels_last), saved["size"]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--weights", type=Path, required=True, help="final.pt of a training run")
+    parser.add_argument("--weights", type=Path, required=True, help="KIND.pt of a training run, or a model file")
     parser.add_argument("--test", type=Path, required=True, help="folder with <class>/*.jpg")
     parser.add_argument("--report", type=Path, help="JSON report to write")
     parser.add_argument("--predictions", type=Path, help="safetensors file: u8 top-1 of every picture, with and without f16")

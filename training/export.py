@@ -13,7 +13,7 @@ ARCHITECTURES = {"dcd": "mobilenetv2_dcd", "static": "mobilenetv2"}
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--weights", type=Path, required=True, help="final.pt of a training run")
+    parser.add_argument("--weights", type=Path, required=True, help="KIND.pt of a training run")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--top1", type=float, default=0.0, help="accuracy in percent, stored in the file")
     parser.add_argument("--legacy", action="store_true", help="the old stream with module. instead of a zip without")

@@ -23,8 +23,8 @@ def build(kind: str, classes: int = len(CLASSES)) -> MobileNetV2:
 
 
 def load_parent(path: Path) -> tuple[str, MobileNetV2]:
-    """A trained network and its kind: the averaged weights of a ``latest.pt``, or a model file of dynaconv."""
-    state = load_file(path) if path.suffix == ".safetensors" else torch.load(path)["mean"]
+    """A trained network and its kind: the ``KIND.pt`` of a training, or a model file of dynaconv."""
+    state = load_file(path) if path.suffix == ".safetensors" else torch.load(path)["state_dict"]
     kind = "dcd" if any("fc_phi" in name for name in state) else "static"
     model = build(kind)
     counters = {name: value for name, value in model.state_dict().items() if name.endswith("num_batches_tracked")}

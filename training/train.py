@@ -5,7 +5,10 @@ size on `--rest` first blocks, whose large maps cost most of a step, stay as the
 pictures seen alone, so that both networks get the same schedule whatever their speed.
 
 Trained networks may teach: their mean answer to the very picture that the learner sees is then a part of the right one (Hinton, Vinyals
-and Dean, *Distilling the Knowledge in a Neural Network*, 2015).
+and Dean, *Distilling the Knowledge in a Neural Network*, 2015). Two networks trained at once see the same pictures and may teach each other
+(Zhang et al., *Deep Mutual Learning*, 2018).
+
+Under `torchrun --nproc-per-node N` every process takes a batch of its own, and all make the same step along the mean gradient.
 """
 
 from __future__ import annotations
@@ -20,21 +23,23 @@ import time
 from pathlib import Path
 
 import torch
+import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from data import augment, enlarge, load_cached, mix, photograph, split_held_out
+from folded import folded
 from imagenet_start import start, start_from_static
 from networks import ABLATIONS, CLASSES, ablated, build, load_parent, logits, top1, true_statistics
 
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--kind", choices=["dcd", "static"], required=True)
+    parser.add_argument("--kind", choices=["dcd", "static"], nargs="+", required=True, help="one network, or both at once")
     parser.add_argument("--cifar", type=Path, required=True, help="folder with train/<class>/*.jpg")
     parser.add_argument("--tflite", type=Path, required=True, help="ImageNet start weights")
-    parser.add_argument("--parent", type=Path, help="trained network to continue instead: a latest.pt or a model file of dynaconv")
-    parser.add_argument("--run", type=Path, required=True, help="folder for checkpoints and log")
+    parser.add_argument("--parent", type=Path, nargs="+", help="trained network to continue instead, one a kind: its .pt or a model file of dynaconv")
+    parser.add_argument("--run", type=Path, required=True, help="folder for checkpoints, log and the trained KIND.pt")
     parser.add_argument("--photo", type=Path, help="a photograph to classify at every evaluation")
     parser.add_argument("--pictures", type=int, default=600_000, help="length of the schedule, in pictures seen")
     parser.add_argument("--sizes", type=int, nargs=3, default=(64, 96, 128), help="input sizes, one after the other")
@@ -44,6 +49,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--still-norms", action="store_true", help="batch norms keep their statistics: faster steps, for small rates")
     parser.add_argument("--teachers", type=Path, nargs="*", default=[], help="trained networks whose mean answer is learnt, as --parent")
     parser.add_argument("--taught", type=float, default=0.7, help="the teachers' part of the right answer")
+    parser.add_argument("--mutual", type=float, default=0.0, help="the other network's part of the right answer, where two are trained")
     parser.add_argument("--cutmix", type=float, default=0.0, help="share of batches with rectangles of other pictures, until --light-after")
     parser.add_argument("--smoothing", type=float, default=0.1, help="label smoothing")
     parser.add_argument("--bf16", action="store_true", help="multiply in bfloat16, forward and backward")
@@ -56,7 +62,10 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--stop-after", type=int, help="end early, the schedule unchanged (for trials)")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=1)
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.mutual and len(options.kind) != 2:
+        parser.error("--mutual needs two networks")
+    return options
 
 
 def rate_at(seen: int, total: int, peak: float, warm: int = 4_000) -> float:
@@ -138,61 +147,117 @@ class Teachers:
     """Trained networks that answer together."""
 
     def __init__(self, paths: list[Path]) -> None:
-        networks = [load_parent(path)[1].eval().to(memory_format=torch.channels_last) for path in paths]
-        self.networks = [torch.compile(network, dynamic=False) for network in networks]
+        self.networks = [load_parent(path)[1].eval().to(memory_format=torch.channels_last) for path in paths]
 
     @torch.no_grad()
     def __call__(self, inputs: Tensor) -> Tensor:
         """Mean probabilities, [N,classes]."""
         with torch.autocast("cpu", torch.bfloat16):
-            return torch.stack([network(inputs).float().softmax(1) for network in self.networks]).mean(0)
+            return torch.stack([folded(network, inputs).float().softmax(1) for network in self.networks]).mean(0)
+
+
+class Learner:
+    """One network in training: its weights, their running average and the optimiser's state."""
+
+    def __init__(self, kind: str, model: nn.Module, options: argparse.Namespace) -> None:
+        self.kind = kind
+        self.model = model.to(memory_format=torch.channels_last)
+        self.mean = copy.deepcopy(self.model)
+        self.optimiser = torch.optim.AdamW(groups(self.model, options.decay), lr=options.rate, betas=(0.9, 0.99), foreach=True)
+        self.forward = lambda inputs: self.model(inputs)
+
+    def state(self) -> dict:
+        return {"model": self.model.state_dict(), "mean": self.mean.state_dict(), "optimiser": self.optimiser.state_dict()}
+
+    def load(self, state: dict) -> None:
+        self.model.load_state_dict(state["model"])
+        self.mean.load_state_dict(state["mean"])
+        self.optimiser.load_state_dict(state["optimiser"])
+
+    def grow(self, size: int, images: Tensor, options: argparse.Namespace) -> None:
+        """Go on at an input of ``size`` pixels; ``images`` give the statistics that blocks at rest keep."""
+        grown = size > options.sizes[0]
+        if grown:
+            true_statistics(self.model, images, size)
+            self.forward = torch.compile(self.model, dynamic=False)
+        self.model.train()
+        if grown:
+            rest(self.model, options.rest)
+        if options.still_norms:
+            still_norms(self.model)
+            self.forward = lambda inputs: folded(self.model, inputs)
+
+
+def agree(learners: list[Learner], stopping: bool) -> bool:
+    """Average the gradients over all processes; whether any of them has been asked to stop."""
+    if not dist.is_initialized():
+        return stopping
+    gradients = [p.grad for learner in learners for p in learner.model.parameters() if p.grad is not None]
+    flat = torch.cat([g.flatten() for g in gradients] + [torch.tensor([float(stopping)])])
+    dist.all_reduce(flat)
+    parts = flat.split([g.numel() for g in gradients] + [1])
+    for gradient, part in zip(gradients, parts):
+        gradient.copy_(part.view_as(gradient) / dist.get_world_size())
+    return bool(parts[-1] > 0)
+
+
+def begin(kind: str, parent: Path | None, images: Tensor, options: argparse.Namespace) -> nn.Module:
+    """A network at the start of its training: from ``parent``, or from the ImageNet weights; ``images`` give statistics."""
+    model = build(kind)
+    if parent is None:
+        start(model, options.tflite, enlarge(images[:512], options.sizes[0]))
+        return model
+    trained, network = load_parent(parent)
+    network = network.to(memory_format=torch.channels_last)
+    if trained == kind and options.still_norms:
+        return network
+    true_statistics(network, images, options.sizes[0])
+    if trained == kind:
+        return network
+    if kind == "static":
+        raise SystemExit(f"{parent} is a dynamic network, which a static one cannot continue")
+    start_from_static(model, network, enlarge(images[:512], options.sizes[0]))
+    return model
 
 
 def main() -> None:
     options = arguments()
     torch.set_num_threads(options.threads)
     torch.manual_seed(options.seed)
+    if "WORLD_SIZE" in os.environ:
+        dist.init_process_group("gloo")
+    rank, processes = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
     options.run.mkdir(parents=True, exist_ok=True)
     log = Log(options.run / "log.jsonl")
     latest = options.run / "latest.pt"
     images, labels = load_cached(options.cifar / "train", options.run.parent / "train-cache.pt")
     kept, held = split_held_out(labels)
     final = options.sizes[-1]
-
-    model = build(options.kind)
-    generator = torch.Generator().manual_seed(options.seed)
-    seen = step = 0
     pick = kept[torch.randperm(len(kept), generator=torch.Generator().manual_seed(0))]
     sample = None if options.still_norms else pick[:1024]
-    if not latest.exists():
-        if options.parent:
-            kind, parent = load_parent(options.parent)
-            parent = parent.to(memory_format=torch.channels_last)
-            true_statistics(parent, images[pick[:4096]], options.sizes[0])
-            if kind == options.kind:
-                model = parent
-            elif kind == "dcd":
-                raise SystemExit(f"{options.parent} is a dynamic network, which a static one cannot continue")
-            else:
-                start_from_static(model, parent, enlarge(images[pick[:512]], options.sizes[0]))
-        else:
-            start(model, options.tflite, enlarge(images[pick[:512]], options.sizes[0]))
-    teachers = Teachers(options.teachers)
-    model = model.to(memory_format=torch.channels_last)
-    mean = copy.deepcopy(model)
-    optimiser = torch.optim.AdamW(groups(model, options.decay), lr=options.rate, betas=(0.9, 0.99), foreach=True)
+
+    seen = step = 0
+    parents = options.parent or [None] * len(options.kind)
+    learners = [Learner(kind, begin(kind, parent, images[pick[:4096]], options), options) for kind, parent in zip(options.kind, parents, strict=True)]
     if latest.exists():
         state = torch.load(latest)
-        model.load_state_dict(state["model"])
-        mean.load_state_dict(state["mean"])
-        optimiser.load_state_dict(state["optimiser"])
-        generator.set_state(state["generator"])
         seen, step = state["seen"], state["step"]
-    log(event="start", seen=seen, options={k: str(v) for k, v in vars(options).items() if "Path(" not in repr(v)})
+        for learner in learners:
+            learner.load(state[learner.kind])
+    teachers = Teachers(options.teachers)
+    generator = torch.Generator().manual_seed((options.seed * 1_000_003 + seen) * processes + rank)
+    if rank == 0:
+        log(event="start", seen=seen, processes=processes, options={k: str(v) for k, v in vars(options).items() if "Path(" not in repr(v)})
 
     def checkpoint() -> None:
-        save(latest, {"model": model.state_dict(), "mean": mean.state_dict(), "optimiser": optimiser.state_dict(),
-                      "generator": generator.get_state(), "seen": seen, "step": step})
+        if rank == 0:
+            save(latest, {"seen": seen, "step": step} | {learner.kind: learner.state() for learner in learners})
+
+    def evaluate(event: str, size: int) -> None:
+        """The processes share the learners between them."""
+        for learner in learners[rank::processes]:
+            results = measure(learner.mean, images, sample, held, labels, size, options.photo)
+            log(event=event, kind=learner.kind, seen=seen, size=size, **results)
 
     stopping = False
 
@@ -201,32 +266,25 @@ def main() -> None:
         stopping = True
 
     signal.signal(signal.SIGTERM, stop)
-    per_epoch = len(kept) // options.batch * options.batch
+    together = options.batch * processes
+    per_epoch = len(kept) // together * together
     order, order_epoch = kept, -1
     saved = logged = time.time()
-    window: list[tuple[float, float]] = []
+    window: list[list[float]] = []
     window_seen = seen
-    size, forward = 0, model
+    size = 0
     while seen < options.pictures and not stopping and not (options.stop_after and seen >= options.stop_after):
         epoch, offset = divmod(seen, per_epoch)
         if epoch != order_epoch:
             shuffle = torch.Generator().manual_seed(1000 * options.seed + epoch)
             order, order_epoch = kept[torch.randperm(len(kept), generator=shuffle)], epoch
+        offset += rank * options.batch
         chosen = order[offset : offset + options.batch]
         if size != size_at(seen, options):
             size = size_at(seen, options)
-            if size > options.sizes[0]:
-                true_statistics(model, images[pick[:1024]], size)  # those of the blocks that rest stay so
-            if size > options.sizes[0] or options.still_norms:
-                forward = torch.compile(model, dynamic=False)
-            model.train()
-            if size > options.sizes[0]:
-                rest(model, options.rest)
-            if options.still_norms:
-                still_norms(model)
+            for learner in learners:
+                learner.grow(size, images[pick[:1024]], options)
         rate = rate_at(seen, options.pictures, options.rate)
-        for group in optimiser.param_groups:
-            group["lr"] = rate
         light = seen >= options.light_after
         inputs = augment(images[chosen], size, generator, light)
         answers = (1 - options.smoothing) * F.one_hot(labels[chosen], len(CLASSES)) + options.smoothing / len(CLASSES)
@@ -234,33 +292,45 @@ def main() -> None:
         if options.teachers:
             answers = options.taught * teachers(inputs) + (1 - options.taught) * answers
         with torch.autocast("cpu", torch.bfloat16, enabled=options.bf16):
-            outputs = forward(inputs)
-        loss = F.cross_entropy(outputs.float(), answers)
-        optimiser.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), 5.0)
-        optimiser.step()
+            outputs = [learner.forward(inputs).float() for learner in learners]
+        opinions = [output.detach().softmax(1) for output in outputs]
+        losses = [
+            F.cross_entropy(output, options.mutual * opinion + (1 - options.mutual) * answers if options.mutual else answers)
+            for output, opinion in zip(outputs, reversed(opinions))
+        ]
+        for learner, loss in zip(learners, losses):
+            learner.optimiser.zero_grad()
+            loss.backward()
+        stopping = agree(learners, stopping)
         step += 1
-        average(mean, model, min(options.ema, (1 + step) / (10 + step)))
-        before, seen = seen, seen + len(chosen)
-        window.append((float(loss.detach()), top1(outputs.detach(), labels[chosen])))
-        if time.time() - logged > 30:
-            losses, hits = zip(*window)
-            log(seen=seen, size=size, rate=round(rate, 5), loss=round(sum(losses) / len(losses), 4),
-                train_top1=round(sum(hits) / len(hits), 4), per_second=round((seen - window_seen) / (time.time() - logged), 1))
+        for learner in learners:
+            for group in learner.optimiser.param_groups:
+                group["lr"] = rate
+            nn.utils.clip_grad_norm_(learner.model.parameters(), 5.0)
+            learner.optimiser.step()
+            average(learner.mean, learner.model, min(options.ema, (1 + step) / (10 + step)))
+        before, seen = seen, seen + together
+        window.append([float(loss.detach()) for loss in losses] + [top1(opinion, labels[chosen]) for opinion in opinions])
+        if time.time() - logged > 30 and rank == 0:
+            averages = torch.tensor(window).mean(0).tolist()
+            for learner, loss, hits in zip(learners, averages, averages[len(learners) :]):
+                log(kind=learner.kind, seen=seen, size=size, rate=round(rate, 5), loss=round(loss, 4), train_top1=round(hits, 4),
+                    per_second=round((seen - window_seen) / (time.time() - logged), 1))
             window, window_seen, logged = [], seen, time.time()
         if seen // options.evaluate_every != before // options.evaluate_every:
-            log(event="evaluate", seen=seen, size=size, **measure(mean, images, sample, held, labels, size, options.photo))
+            evaluate("evaluate", size)
             window, window_seen, logged = [], seen, time.time()
         if time.time() - saved > options.save_seconds:
             checkpoint()
             saved = time.time()
     checkpoint()
     if seen >= options.pictures:
-        if sample is not None:
-            true_statistics(mean, images[pick[:4096]], final)
-        save(options.run / "final.pt", {"kind": options.kind, "state_dict": mean.state_dict(), "seen": seen, "size": final})
-        log(event="finished", seen=seen, **measure(mean, images, sample, held, labels, final, options.photo))
+        for learner in learners[rank::processes]:
+            if sample is not None:
+                true_statistics(learner.mean, images[pick[:4096]], final)
+            state = {"kind": learner.kind, "state_dict": learner.mean.state_dict(), "seen": seen, "size": final}
+            save(options.run / f"{learner.kind}.pt", state)
+        evaluate("finished", final)
 
 
 if __name__ == "__main__":
