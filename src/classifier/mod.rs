@@ -4,6 +4,7 @@
 //! executor; [`Classifier::classify`] gives it pictures and reads the best classes back.
 
 mod batch;
+mod error;
 mod folded;
 #[cfg(feature = "gpu")]
 mod pending;
@@ -11,6 +12,7 @@ mod pending;
 mod probe;
 
 pub use batch::PendingBatch;
+pub use error::ClassifierError;
 pub use folded::FoldedModel;
 #[cfg(feature = "gpu")]
 pub use pending::{PendingGuesses, PendingInsight, PendingScores};
@@ -24,13 +26,12 @@ use crate::exec::cpu::CpuExecutor;
 use crate::exec::gpu::{Gpu, GpuChoice, GpuError, GpuExecutor, Pending};
 #[cfg(feature = "gpu")]
 use crate::exec::{HostTimes, Preparing};
-use crate::graph::{FoldError, GraphError};
 use crate::kernels::resize::Resize;
-use crate::lower::{LowerError, Options};
+use crate::lower::Options;
 use crate::model::{Description, Model};
 use crate::picture::{Picture, Preprocess};
-use crate::plan::{Limits, Plan, PlanError};
-use crate::profile::{Profile, ProfileError, Profiler, noise};
+use crate::plan::{Limits, Plan};
+use crate::profile::{Profile, Profiler, noise};
 use crate::tensor::{Tensor, channels_last_from_nchw, nchw_from_channels_last};
 
 /// Where a model runs.
@@ -44,67 +45,6 @@ pub enum Device {
     /// A GPU, or an error.
     #[cfg(feature = "gpu")]
     Gpu(GpuChoice),
-}
-
-/// Why a model cannot be prepared, or did not answer.
-#[derive(Debug, thiserror::Error)]
-pub enum ClassifierError {
-    /// The probe's network is not valid.
-    #[error(transparent)]
-    Graph(#[from] GraphError),
-    /// The model's weights do not fold.
-    #[error("{model}: {error}")]
-    Fold {
-        /// The model.
-        model: String,
-        /// What is wrong.
-        error: FoldError,
-    },
-    /// The model cannot be lowered to a plan.
-    #[error("{model}: {error}")]
-    Lower {
-        /// The model.
-        model: String,
-        /// What is wrong.
-        error: LowerError,
-    },
-    /// The plan is not valid.
-    #[error(transparent)]
-    Plan(#[from] PlanError),
-    /// The GPU could not be opened, or failed.
-    #[cfg(feature = "gpu")]
-    #[error(transparent)]
-    Gpu(#[from] GpuError),
-    /// There is no profile.
-    #[error(transparent)]
-    Profile(#[from] ProfileError),
-    /// More pictures than the classifier was made for, or none.
-    #[error("{found} pictures in one call, expected 1 to {batch}")]
-    Batch {
-        /// Pictures given.
-        found: usize,
-        /// The classifier's batch.
-        batch: u32,
-    },
-    /// The CPU can only be given pixels.
-    #[error("the CPU needs the picture's pixels as RGBA, with as many bytes as its size says")]
-    Pixels,
-    /// An input tensor of another shape.
-    #[error("the input has shape {found:?}, expected {expected}")]
-    InputShape {
-        /// The shape given.
-        found: Vec<usize>,
-        /// The shape needed.
-        expected: String,
-    },
-    /// The network computed something that is no number.
-    #[error("{model}: the scores of picture {picture} are not finite numbers; the model does not suit this input")]
-    NotFinite {
-        /// The model.
-        model: String,
-        /// Which picture of the call.
-        picture: usize,
-    },
 }
 
 /// One class with its probability.

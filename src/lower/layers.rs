@@ -1,15 +1,11 @@
-//! Chooses the launches of each layer.
+//! Chooses the launches of each layer; those of dynamic ones lie in `dynamic.rs`.
 
 use super::choice::{Choice, chosen, rule};
-use super::draft::{Binding, Draft, DraftDynamic, PoolSums, Value};
-use super::form::{Form, assemble_with_controller};
+use super::draft::{Binding, Draft, PoolSums, Value};
 use super::{LowerError, Options, pack};
-use crate::graph::{
-    Activation, Connection, Convolution, DynamicWeights, FoldedNetwork, Layer, LayerOp, Source, StaticWeights,
-};
+use crate::graph::{Activation, Connection, Convolution, FoldedNetwork, Layer, LayerOp, Source, StaticWeights};
 use crate::kernels::{
-    Epilogue, Nonlinearity, Pooling, Precision, Tile, assemble, controller, conv_dense, conv_depthwise, conv_pointwise,
-    latent, linear, pool, top_k,
+    Epilogue, Nonlinearity, Pooling, Precision, Tile, conv_dense, conv_depthwise, conv_pointwise, linear, pool, top_k,
 };
 use crate::plan::Limits;
 use crate::tensor::{Map, groups};
@@ -52,17 +48,18 @@ pub(super) fn draft(network: &FoldedNetwork, options: &Options, limits: Limits) 
     Ok(Drafted { draft, input: (input, network.input), scores: (scores, map), best, top })
 }
 
-struct Lowering<'a> {
+/// A network on its way to launches.
+pub(super) struct Lowering<'a> {
     network: &'a FoldedNetwork,
     options: &'a Options,
-    draft: Draft,
+    pub draft: Draft,
     input: Value,
     /// The result of each layer so far.
     results: Vec<Value>,
 }
 
 impl Lowering<'_> {
-    fn value_of(&self, source: Source) -> Value {
+    pub fn value_of(&self, source: Source) -> Value {
         match source {
             Source::Picture => self.input,
             Source::Layer(index) => self.results[index],
@@ -70,7 +67,7 @@ impl Lowering<'_> {
     }
 
     /// The way that a layer takes: the rule's, where none was chosen.
-    fn choice(&mut self, layer: &Layer) -> Choice {
+    pub fn choice(&mut self, layer: &Layer) -> Choice {
         match chosen(layer, self.options, &self.draft.limits) {
             Some(choice) => {
                 self.draft.chosen.insert(layer.name.clone(), choice.name(layer));
@@ -131,7 +128,7 @@ impl Lowering<'_> {
         self.launch_convolution(layer, dispatch, slots, epilogue, vec![("weights", block), ("input", input)])
     }
 
-    fn pointwise(
+    pub fn pointwise(
         &mut self,
         layer: &Layer,
         weights: conv_pointwise::Weights,
@@ -169,108 +166,6 @@ impl Lowering<'_> {
         Ok(output)
     }
 
-    fn dynamic_convolution(&mut self, index: usize, layer: &Layer, w: &DynamicWeights) -> Result<Value, LowerError> {
-        let epilogue = self.epilogue(index, layer);
-        let choice = self.choice(layer);
-        match choice.form {
-            Form::Assemble => {
-                let assembled = self.assembled_weights(layer, w)?;
-                let memory = vec![("weights", assembled)];
-                self.pointwise(layer, conv_pointwise::Weights::PerPicture, epilogue, choice.tile, memory)
-            }
-            Form::Branch => {
-                let heads = self.controller(layer, w)?;
-                let latent = self.latent(layer, w, heads, choice.latent)?;
-                let block = self.draft.weights(&layer.name, pack::branch(w))?;
-                let weights = conv_pointwise::Weights::Branch { latent_groups: groups(w.sizes.latent) as u32 };
-                let memory =
-                    vec![("weights", block), ("heads", Binding::Value(heads)), ("latent", Binding::Value(latent))];
-                self.pointwise(layer, weights, epilogue, choice.tile, memory)
-            }
-        }
-    }
-
-    /// W(x) and b(x) of a dynamic convolution: in one launch with its controller where that fits.
-    fn assembled_weights(&mut self, layer: &Layer, w: &DynamicWeights) -> Result<Binding, LowerError> {
-        let shape = assemble::Shape {
-            in_groups: groups(w.inputs) as u32,
-            out_groups: groups(w.sizes.outputs) as u32,
-            latent_groups: groups(w.sizes.latent) as u32,
-        };
-        let (control, sums) = self.controller_shape(layer, w)?;
-        let fused = assemble_with_controller(control, &self.draft.limits);
-        let heads = if fused.is_some() { self.heads(layer, w, control)? } else { self.controller(layer, w)? };
-        let assembled = Binding::Value(self.draft.map(&layer.name, shape.assembled_vec4s().into())?);
-        let (dispatch, block) = match fused {
-            Some(dispatch) => (dispatch, [pack::controller(w), pack::assemble(w)].concat()),
-            None => (assemble::dispatch(shape), pack::assemble(w)),
-        };
-        let block = self.draft.weights(&layer.name, block)?;
-        let partials = Binding::Value(sums.value);
-        let memory =
-            [("partials", partials), ("weights", block), ("heads", Binding::Value(heads)), ("assembled", assembled)];
-        self.draft.launch(&layer.name, dispatch, &memory);
-        Ok(assembled)
-    }
-
-    /// M(x) and λ(x) of a dynamic layer.
-    fn controller(&mut self, layer: &Layer, w: &DynamicWeights) -> Result<Value, LowerError> {
-        let (shape, sums) = self.controller_shape(layer, w)?;
-        let block = self.draft.weights(&layer.name, pack::controller(w))?;
-        let heads = self.heads(layer, w, shape)?;
-        let memory = [("partials", Binding::Value(sums.value)), ("weights", block), ("heads", Binding::Value(heads))];
-        self.draft.launch(&layer.name, controller::dispatch(shape, self.draft.limits.software), &memory);
-        Ok(heads)
-    }
-
-    /// The sizes of a dynamic layer's controller, with the sums that it begins with.
-    fn controller_shape(
-        &mut self,
-        layer: &Layer,
-        w: &DynamicWeights,
-    ) -> Result<(controller::Shape, PoolSums), LowerError> {
-        let pooling = pooling(w.sizes.bins);
-        let sums = self.sums_of(layer, pooling)?;
-        let shape = controller::Shape {
-            height: layer.input_map.height as u32,
-            width: layer.input_map.width as u32,
-            in_groups: groups(w.inputs) as u32,
-            slots: sums.slots,
-            pooling,
-            squeeze_groups: groups(w.sizes.squeeze) as u32,
-            latent_groups: groups(w.sizes.latent) as u32,
-            out_groups: groups(w.sizes.outputs) as u32,
-        };
-        Ok((shape, sums))
-    }
-
-    /// Room for M(x) and λ(x) of a dynamic layer.
-    fn heads(&mut self, layer: &Layer, w: &DynamicWeights, shape: controller::Shape) -> Result<Value, LowerError> {
-        let heads = self.draft.table(&layer.name, shape.head_groups().into())?;
-        self.draft.dynamic.push(DraftDynamic {
-            node: layer.name.clone(),
-            inputs: w.inputs,
-            outputs: w.sizes.outputs,
-            latent: w.sizes.latent,
-            heads,
-        });
-        Ok(heads)
-    }
-
-    fn latent(&mut self, layer: &Layer, w: &DynamicWeights, heads: Value, tile: Tile) -> Result<Value, LowerError> {
-        let shape = latent_shape(layer, w);
-        let block = self.draft.weights(&layer.name, pack::latent(w))?;
-        let latent = self.draft.map(&layer.name, u64::from(shape.pixels) * u64::from(shape.latent_groups))?;
-        let memory = [
-            ("input", Binding::Value(self.value_of(layer.input))),
-            ("weights", block),
-            ("heads", Binding::Value(heads)),
-            ("latent", Binding::Value(latent)),
-        ];
-        self.draft.launch(&layer.name, latent::dispatch(shape, tile), &memory);
-        Ok(latent)
-    }
-
     fn average_pool(&mut self, layer: &Layer, pooling: Pooling) -> Result<Value, LowerError> {
         let sums = self.sums_of(layer, pooling)?;
         let output = self.draft.map(&layer.name, vec4s(layer.output_map))?;
@@ -281,7 +176,7 @@ impl Lowering<'_> {
     }
 
     /// The pool sums of a layer's input: its producer's epilogue made them, or one more launch does.
-    fn sums_of(&mut self, layer: &Layer, pooling: Pooling) -> Result<PoolSums, LowerError> {
+    pub fn sums_of(&mut self, layer: &Layer, pooling: Pooling) -> Result<PoolSums, LowerError> {
         let value = self.value_of(layer.input);
         let map = layer.input_map;
         // Sums are f32 in every precision: a vector is its own sum only where it is f32 too.
@@ -307,16 +202,7 @@ impl Lowering<'_> {
         self.fully_connected(layer, 0, vec![("weights", block)])
     }
 
-    fn dynamic_linear(&mut self, layer: &Layer, w: &DynamicWeights) -> Result<Value, LowerError> {
-        let heads = self.controller(layer, w)?;
-        let tile = self.choice(layer).latent;
-        let latent = self.latent(layer, w, heads, tile)?;
-        let block = self.draft.weights(&layer.name, pack::branch(w))?;
-        let memory = vec![("weights", block), ("heads", Binding::Value(heads)), ("latent", Binding::Value(latent))];
-        self.fully_connected(layer, groups(w.sizes.latent) as u32, memory)
-    }
-
-    fn fully_connected(
+    pub fn fully_connected(
         &mut self,
         layer: &Layer,
         latent_groups: u32,
@@ -346,7 +232,7 @@ impl Lowering<'_> {
         Ok(output)
     }
 
-    fn epilogue(&self, index: usize, layer: &Layer) -> Epilogue {
+    pub fn epilogue(&self, index: usize, layer: &Layer) -> Epilogue {
         Epilogue {
             nonlinearity: nonlinearity(layer.activation),
             residual: layer.residual.is_some(),
@@ -370,7 +256,7 @@ fn vec4s(map: Map) -> u64 {
 }
 
 /// The graph has checked that there are one or two bins.
-fn pooling(bins: usize) -> Pooling {
+pub(super) fn pooling(bins: usize) -> Pooling {
     if bins == 1 { Pooling::Global } else { Pooling::TwoByTwo }
 }
 
@@ -380,16 +266,6 @@ fn nonlinearity(activation: Activation) -> Nonlinearity {
         Activation::Relu => Nonlinearity::Relu,
         Activation::Relu6 => Nonlinearity::Relu6,
         Activation::Gate => Nonlinearity::Gate,
-    }
-}
-
-pub(super) fn latent_shape(layer: &Layer, w: &DynamicWeights) -> latent::Shape {
-    let latent_groups = groups(w.sizes.latent) as u32;
-    latent::Shape {
-        pixels: layer.input_map.pixels() as u32,
-        in_groups: groups(w.inputs) as u32,
-        latent_groups,
-        head_groups: 4 * latent_groups * latent_groups + groups(w.sizes.outputs) as u32,
     }
 }
 

@@ -4,6 +4,7 @@
 
 mod choice;
 mod draft;
+mod dynamic;
 mod form;
 mod layers;
 mod pack;
@@ -16,7 +17,7 @@ pub use form::{Form, FormChoice, choose_form, form_of, multiply_adds, multiply_a
 use crate::graph::FoldedNetwork;
 use crate::kernels::Precision;
 use crate::plan::{Limits, Plan, PlanError};
-use layers::latent_shape;
+use dynamic::latent_shape;
 
 /// What the user may decide about a plan.
 #[derive(Clone, Debug, PartialEq, Eq)]

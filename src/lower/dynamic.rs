@@ -1,0 +1,138 @@
+//! Chooses the launches of dynamic layers.
+
+use super::draft::{Binding, DraftDynamic, PoolSums, Value};
+use super::form::{Form, assemble_with_controller};
+use super::layers::{Lowering, pooling};
+use super::{LowerError, pack};
+use crate::graph::{DynamicWeights, Layer};
+use crate::kernels::{Tile, assemble, controller, conv_pointwise, latent};
+use crate::tensor::groups;
+
+impl Lowering<'_> {
+    pub fn dynamic_convolution(
+        &mut self,
+        index: usize,
+        layer: &Layer,
+        w: &DynamicWeights,
+    ) -> Result<Value, LowerError> {
+        let epilogue = self.epilogue(index, layer);
+        let choice = self.choice(layer);
+        match choice.form {
+            Form::Assemble => {
+                let assembled = self.assembled_weights(layer, w)?;
+                let memory = vec![("weights", assembled)];
+                self.pointwise(layer, conv_pointwise::Weights::PerPicture, epilogue, choice.tile, memory)
+            }
+            Form::Branch => {
+                let heads = self.controller(layer, w)?;
+                let latent = self.latent(layer, w, heads, choice.latent)?;
+                let block = self.draft.weights(&layer.name, pack::branch(w))?;
+                let weights = conv_pointwise::Weights::Branch { latent_groups: groups(w.sizes.latent) as u32 };
+                let memory =
+                    vec![("weights", block), ("heads", Binding::Value(heads)), ("latent", Binding::Value(latent))];
+                self.pointwise(layer, weights, epilogue, choice.tile, memory)
+            }
+        }
+    }
+
+    /// W(x) and b(x) of a dynamic convolution: in one launch with its controller where that fits.
+    fn assembled_weights(&mut self, layer: &Layer, w: &DynamicWeights) -> Result<Binding, LowerError> {
+        let shape = assemble::Shape {
+            in_groups: groups(w.inputs) as u32,
+            out_groups: groups(w.sizes.outputs) as u32,
+            latent_groups: groups(w.sizes.latent) as u32,
+        };
+        let (control, sums) = self.controller_shape(layer, w)?;
+        let fused = assemble_with_controller(control, &self.draft.limits);
+        let heads = if fused.is_some() { self.heads(layer, w, control)? } else { self.controller(layer, w)? };
+        let assembled = Binding::Value(self.draft.map(&layer.name, shape.assembled_vec4s().into())?);
+        let (dispatch, block) = match fused {
+            Some(dispatch) => (dispatch, [pack::controller(w), pack::assemble(w)].concat()),
+            None => (assemble::dispatch(shape), pack::assemble(w)),
+        };
+        let block = self.draft.weights(&layer.name, block)?;
+        let partials = Binding::Value(sums.value);
+        let memory =
+            [("partials", partials), ("weights", block), ("heads", Binding::Value(heads)), ("assembled", assembled)];
+        self.draft.launch(&layer.name, dispatch, &memory);
+        Ok(assembled)
+    }
+
+    /// M(x) and λ(x) of a dynamic layer.
+    fn controller(&mut self, layer: &Layer, w: &DynamicWeights) -> Result<Value, LowerError> {
+        let (shape, sums) = self.controller_shape(layer, w)?;
+        let block = self.draft.weights(&layer.name, pack::controller(w))?;
+        let heads = self.heads(layer, w, shape)?;
+        let memory = [("partials", Binding::Value(sums.value)), ("weights", block), ("heads", Binding::Value(heads))];
+        self.draft.launch(&layer.name, controller::dispatch(shape, self.draft.limits.software), &memory);
+        Ok(heads)
+    }
+
+    /// The sizes of a dynamic layer's controller, with the sums that it begins with.
+    fn controller_shape(
+        &mut self,
+        layer: &Layer,
+        w: &DynamicWeights,
+    ) -> Result<(controller::Shape, PoolSums), LowerError> {
+        let pooling = pooling(w.sizes.bins);
+        let sums = self.sums_of(layer, pooling)?;
+        let shape = controller::Shape {
+            height: layer.input_map.height as u32,
+            width: layer.input_map.width as u32,
+            in_groups: groups(w.inputs) as u32,
+            slots: sums.slots,
+            pooling,
+            squeeze_groups: groups(w.sizes.squeeze) as u32,
+            latent_groups: groups(w.sizes.latent) as u32,
+            out_groups: groups(w.sizes.outputs) as u32,
+        };
+        Ok((shape, sums))
+    }
+
+    /// Room for M(x) and λ(x) of a dynamic layer.
+    fn heads(&mut self, layer: &Layer, w: &DynamicWeights, shape: controller::Shape) -> Result<Value, LowerError> {
+        let heads = self.draft.table(&layer.name, shape.head_groups().into())?;
+        self.draft.dynamic.push(DraftDynamic {
+            node: layer.name.clone(),
+            inputs: w.inputs,
+            outputs: w.sizes.outputs,
+            latent: w.sizes.latent,
+            heads,
+        });
+        Ok(heads)
+    }
+
+    fn latent(&mut self, layer: &Layer, w: &DynamicWeights, heads: Value, tile: Tile) -> Result<Value, LowerError> {
+        let shape = latent_shape(layer, w);
+        let block = self.draft.weights(&layer.name, pack::latent(w))?;
+        let latent = self.draft.map(&layer.name, u64::from(shape.pixels) * u64::from(shape.latent_groups))?;
+        let memory = [
+            ("input", Binding::Value(self.value_of(layer.input))),
+            ("weights", block),
+            ("heads", Binding::Value(heads)),
+            ("latent", Binding::Value(latent)),
+        ];
+        self.draft.launch(&layer.name, latent::dispatch(shape, tile), &memory);
+        Ok(latent)
+    }
+
+    pub fn dynamic_linear(&mut self, layer: &Layer, w: &DynamicWeights) -> Result<Value, LowerError> {
+        let heads = self.controller(layer, w)?;
+        let tile = self.choice(layer).latent;
+        let latent = self.latent(layer, w, heads, tile)?;
+        let block = self.draft.weights(&layer.name, pack::branch(w))?;
+        let memory = vec![("weights", block), ("heads", Binding::Value(heads)), ("latent", Binding::Value(latent))];
+        self.fully_connected(layer, groups(w.sizes.latent) as u32, memory)
+    }
+}
+
+/// The sizes of the branch's middle.
+pub(super) fn latent_shape(layer: &Layer, w: &DynamicWeights) -> latent::Shape {
+    let latent_groups = groups(w.sizes.latent) as u32;
+    latent::Shape {
+        pixels: layer.input_map.pixels() as u32,
+        in_groups: groups(w.inputs) as u32,
+        latent_groups,
+        head_groups: 4 * latent_groups * latent_groups + groups(w.sizes.outputs) as u32,
+    }
+}
