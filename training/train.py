@@ -65,6 +65,8 @@ def arguments() -> argparse.Namespace:
     options = parser.parse_args()
     if options.mutual and len(options.kind) != 2:
         parser.error("--mutual needs two networks")
+    if options.parent and len(options.parent) != len(options.kind):
+        parser.error("--parent needs one network for each --kind")
     return options
 
 
@@ -238,7 +240,7 @@ def main() -> None:
 
     seen = step = 0
     parents = options.parent or [None] * len(options.kind)
-    learners = [Learner(kind, begin(kind, parent, images[pick[:4096]], options), options) for kind, parent in zip(options.kind, parents, strict=True)]
+    learners = [Learner(kind, begin(kind, parent, images[pick[:4096]], options), options) for kind, parent in zip(options.kind, parents)]
     if latest.exists():
         state = torch.load(latest)
         seen, step = state["seen"], state["step"]

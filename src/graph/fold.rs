@@ -307,6 +307,7 @@ fn folded_static(node: &Node, weight: &[f32], bias: Option<&[f32]>, chain: &Chai
 /// Multiplies row r of a row-major matrix with `scale[r]`.
 fn scaled_rows(values: &[f32], scale: &[f64]) -> Vec<f32> {
     let columns = (values.len() / scale.len()).max(1);
+    debug_assert_eq!(values.len(), columns * scale.len(), "a scale for each row");
     let mut scaled = Vec::with_capacity(values.len());
     for (row, s) in values.chunks_exact(columns).zip(scale) {
         scaled.extend(row.iter().map(|v| (f64::from(*v) * s) as f32));

@@ -190,6 +190,35 @@ describe("the package", { timeout: 600_000 }, () => {
     assert.ok([prepare, network, readback].every((part) => part >= 0) && total >= prepare + network);
   });
 
+  test("draws video that takes the device along when it is copied", async () => {
+    // Looks like a graphics card, whose copies of video are tried.
+    const early = () => {
+      for (const name of ["vendor", "architecture", "device", "description"]) {
+        Object.defineProperty(GPUAdapterInfo.prototype, name, { get: () => "card" });
+      }
+      Object.defineProperty(GPUAdapterInfo.prototype, "isFallbackAdapter", { get: () => false });
+      const request = GPUAdapter.prototype.requestDevice;
+      GPUAdapter.prototype.requestDevice = async function (...values) {
+        return (globalThis.device = await request.apply(this, values));
+      };
+      globalThis.copies = [];
+      const copy = GPUQueue.prototype.copyExternalImageToTexture;
+      GPUQueue.prototype.copyExternalImageToTexture = function (from, ...values) {
+        copies.push(Object.prototype.toString.call(from.source).slice(8, -1));
+        if (copies.at(-1) !== "VideoFrame") return copy.call(this, from, ...values);
+        device.destroy();
+      };
+    };
+    const { answers, copies } = await inPage(async () => {
+      const classifier = await Classifier.load(MODEL, { device: "gpu" });
+      const frame = new VideoFrame(await bitmap("pictures/cat.jpg"), { timestamp: 0 });
+      const answers = [await classifier.classify(frame), await classifier.classify(frame)];
+      return { answers, copies };
+    }, undefined, { early });
+    for (const answer of answers) assertSame(answer, native("assets/pictures/cat.jpg"));
+    assert.deepEqual(copies, ["VideoFrame", "OffscreenCanvas", "OffscreenCanvas"]);
+  });
+
   test("survives ten lost devices, between calls and under them", async () => {
     const found = await inPage(async () => {
       const classifier = await Classifier.load(MODEL, { device: "gpu" });

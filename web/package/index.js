@@ -19,8 +19,10 @@ async function ready() {
   }
 }
 
-// What some browsers can draw on a canvas but not copy to a GPU: Chromium without a graphics card has no copy of video.
+// What some browsers can draw on a canvas but not copy to a GPU.
 const DRAWABLE = new Set(["HTMLImageElement", "HTMLVideoElement", "VideoFrame"]);
+// Chromium without a graphics card refuses to copy these, or loses the device over it.
+const VIDEO = ["HTMLVideoElement", "VideoFrame"];
 
 /** Lets so many calls be under way at once; further ones wait for their turn. */
 class Lane {
@@ -61,11 +63,12 @@ export class Classifier {
   #seen = false;
 
   // What is drawn before it is copied, and where.
-  #drawn = new Set();
+  #drawn;
   #board = null;
 
   constructor(engine, gpu, info) {
     [this.#engine, this.#gpu, this.#info] = [engine, gpu, info];
+    this.#drawn = new Set(gpu?.software ? VIDEO : []);
   }
 
   static async load(source, { onProgress, topK = 5, device = "auto", precision = "f32", cache = true } = {}) {
@@ -140,7 +143,7 @@ export class Classifier {
       }
       if (!this.#drawn.has(type)) {
         try {
-          return this.#engine.classify(picture, ...size);
+          return this.#copied(picture, size, type);
         } catch (error) {
           if (!DRAWABLE.has(type) || /SecurityError/.test(error.message)) throw error;
           this.#drawn.add(type);
@@ -151,6 +154,15 @@ export class Classifier {
     } catch (error) {
       throw typed(error, "bad-input");
     }
+  }
+
+  /** Starts on a picture as it is. A copy of video that takes the device along is not tried again. */
+  #copied(picture, size, type) {
+    const answer = this.#engine.classify(picture, ...size);
+    answer.catch((error) => {
+      if (error.kind === "device-lost" && VIDEO.includes(type)) this.#drawn.add(type);
+    });
+    return answer;
   }
 
   run(input) {
