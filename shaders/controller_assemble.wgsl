@@ -1,6 +1,7 @@
 // The controller of a dynamic pointwise convolution and the assembly of its weights in one launch.
 //
-// An invocation makes the weights of one input group and TILE_GROUPS output groups at a time.
+// An invocation makes the weights of one input group and TILE_GROUPS output groups at a time. The product on the narrower side is
+// made for a few groups at a time, so that it takes little memory.
 
 #import controller_assemble
 
@@ -12,42 +13,55 @@ struct Invocation {
 
 // M·Q of some input groups, vec4 of inputs; one invocation makes four latent channels of a group.
 fn multiply_q(invocation: Invocation, inputs: vec2<u32>) {
-    for (var item = invocation.index; item < params.latent_groups * inputs.y; item += WORKGROUP_X) {
+    let groups = params.latent_groups;
+    for (var item = invocation.index; item < groups * inputs.y; item += WORKGROUP_X) {
         let group = item % inputs.y;
-        let k = inputs.x + group;
         let first = 4u * (item / inputs.y);
+        let step = q_place(inputs.x + group).y;
+        var q_at = q_place(inputs.x + group).x;
+        var m = first * groups;
         var sums = mat4x4<f32>();
-        for (var j = 0u; j < params.latent_groups; j++) {
-            let q = weight_rows(q_place(4u * j, k), panel_step(params.in_groups, k));
-            let m = first * params.latent_groups + j;
+        for (var j = 0u; j < groups; j++) {
+            let q = weight_rows(q_at, step);
             sums[0] += q * own_heads[m];
-            sums[1] += q * own_heads[m + params.latent_groups];
-            sums[2] += q * own_heads[m + 2u * params.latent_groups];
-            sums[3] += q * own_heads[m + 3u * params.latent_groups];
+            sums[1] += q * own_heads[m + groups];
+            sums[2] += q * own_heads[m + 2u * groups];
+            sums[3] += q * own_heads[m + 3u * groups];
+            q_at += 4u * step;
+            m += 1u;
         }
+        let product = product_place(group);
         for (var l = 0u; l < 4u; l++) {
-            vectors[product_at(first + l, group)] = sums[l];
+            vectors[product.x + (first + l) * product.y] = sums[l];
         }
     }
 }
 
 // P·M of some output groups, vec4 of outputs; one invocation makes four latent channels of a group.
 fn multiply_p(invocation: Invocation, outputs: vec2<u32>) {
-    for (var item = invocation.index; item < params.latent_groups * outputs.y; item += WORKGROUP_X) {
+    let groups = params.latent_groups;
+    let latent = latent_width();
+    for (var item = invocation.index; item < groups * outputs.y; item += WORKGROUP_X) {
         let group = item % outputs.y;
-        let n = outputs.x + group;
-        let j = item / outputs.y;
+        let step = p_place(outputs.x + group).y;
+        var p_at = p_place(outputs.x + group).x;
+        var m_at = item / outputs.y;
+        let product = product_place(group);
+        var out = product.x + 4u * m_at * product.y;
         var sums = mat4x4<f32>();
-        for (var l = 0u; l < latent_width(); l++) {
-            let p = from_stored(weights[p_place(l, n)]);
-            let m = own_heads[l * params.latent_groups + j];
+        for (var l = 0u; l < latent; l++) {
+            let p = from_stored(weights[p_at]);
+            let m = own_heads[m_at];
             sums[0] += p * m.x;
             sums[1] += p * m.y;
             sums[2] += p * m.z;
             sums[3] += p * m.w;
+            p_at += step;
+            m_at += groups;
         }
         for (var c = 0u; c < 4u; c++) {
-            vectors[product_at(4u * j + c, group)] = sums[c];
+            vectors[out] = sums[c];
+            out += product.y;
         }
     }
 }
@@ -55,27 +69,55 @@ fn multiply_p(invocation: Invocation, outputs: vec2<u32>) {
 #repeat side = columns rows
 fn make_$side(part: u32, picture: u32, invocation: Invocation, inputs: vec2<u32>, outputs: vec2<u32>) {
     let chunk_first = select(outputs.x, inputs.x, by_columns());
+    let latent = latent_width();
     let tiles = (outputs.y + TILE_GROUPS - 1u) / TILE_GROUPS;
     for (var item = invocation.index; item < inputs.y * tiles; item += WORKGROUP_X) {
         let k = inputs.x + item % inputs.y;
         let first = TILE_GROUPS * (item / inputs.y);
+        let left_step = $side_left_place(k, chunk_first).y;
+        var left_at = $side_left_place(k, chunk_first).x;
 #repeat g = 0..TILE_GROUPS
         let index_$g = min(first + $gu, outputs.y - 1u);
+        let right_step_$g = $side_right_place(outputs.x + index_$g, chunk_first).y;
+        var right_at_$g = $side_right_place(outputs.x + index_$g, chunk_first).x;
         var sums_$g = mat4x4<f32>();
 #end
-        for (var l = 0u; l < latent_width(); l++) {
-            let left = $side_left(l, k, chunk_first);
+        for (var l = 0u; l < latent; l++) {
+            let left = $side_left(left_at);
+            left_at += left_step;
 #repeat g = 0..TILE_GROUPS
-            let right_$g = $side_right(l, outputs.x + index_$g, chunk_first);
+            let right_$g = $side_right(right_at_$g);
+            right_at_$g += right_step_$g;
             sums_$g += mat4x4<f32>(right_$g * left.x, right_$g * left.y, right_$g * left.z, right_$g * left.w);
 #end
         }
 #repeat g = 0..TILE_GROUPS
         if first + $gu < outputs.y {
-            let lambda = own_heads[lambda_at(part, outputs.x + index_$g)];
-            store_weights(picture, k, outputs.x + index_$g, lambda, sums_$g);
+            let n = outputs.x + index_$g;
+            let place = w_place(k, n);
+            store_weights(w_at() + place.x, assembled_at(picture) + place.x, place.y, own_heads[lambda_at(part, n)], sums_$g);
         }
 #end
     }
 }
 #end
+
+fn assemble_columns(part: u32, picture: u32, invocation: Invocation, outputs: vec2<u32>) {
+    for (var first = 0u; first < params.in_groups; first += chunk()) {
+        let inputs = vec2<u32>(first, min(chunk(), params.in_groups - first));
+        multiply_q(invocation, inputs);
+        workgroupBarrier();
+        make_columns(part, picture, invocation, inputs, outputs);
+        workgroupBarrier();
+    }
+}
+
+fn assemble_rows(part: u32, picture: u32, invocation: Invocation, inputs: vec2<u32>) {
+    for (var first = 0u; first < params.out_groups; first += chunk()) {
+        let outputs = vec2<u32>(first, min(chunk(), params.out_groups - first));
+        multiply_p(invocation, outputs);
+        workgroupBarrier();
+        make_rows(part, picture, invocation, inputs, outputs);
+        workgroupBarrier();
+    }
+}

@@ -2,7 +2,8 @@
 //
 // An invocation makes the weights of one input group and eight output groups at a time. The first eight invocations of a
 // subgroup load one output group's factor each and hand it round. Results are stored by loops, so that loads and stores are one
-// piece of code for all of them: compilers take long over each.
+// piece of code for all of them: compilers take long over each. The whole product on the narrower side is made at once: where a
+// barrier lies in a loop, some compilers keep all variables of the loop in memory.
 
 #import controller_assemble
 
@@ -13,63 +14,79 @@ struct Invocation {
     @builtin(subgroup_invocation_id) lane: u32,
 }
 
-// M·Q of some input groups, vec4 of inputs. Each of eight invocations loads a row of M.
-fn multiply_q(invocation: Invocation, inputs: vec2<u32>) {
-    for (var first = 0u; first < latent_width(); first += 8u) {
-        let row = min(first + invocation.lane % 8u, latent_width() - 1u) * params.latent_groups;
-        for (var base = 0u; base < inputs.y; base += WORKGROUP_X) {
-            let k = inputs.x + min(base + invocation.index, inputs.y - 1u);
+// M·Q, vec4 of inputs. Each of eight invocations loads a row of M.
+fn multiply_q(invocation: Invocation) {
+    let inputs = params.in_groups;
+    let groups = params.latent_groups;
+    let latent = latent_width();
+    for (var first = 0u; first < latent; first += 8u) {
+        let row = min(first + invocation.lane % 8u, latent - 1u) * groups;
+        for (var base = 0u; base < inputs; base += WORKGROUP_X) {
+            let k = min(base + invocation.index, inputs - 1u);
+            let step = q_place(k).y;
+            var q_at = q_place(k).x;
 #repeat l = 0..8
             var sum_$l = vec4<f32>(0.0);
 #end
-            for (var j = 0u; j < params.latent_groups; j++) {
-                let q = weight_rows(q_place(4u * j, k), panel_step(params.in_groups, k));
+            for (var j = 0u; j < groups; j++) {
+                let q = weight_rows(q_at, step);
+                q_at += 4u * step;
                 let own = own_heads[row + j];
 #repeat l = 0..8
                 sum_$l += q * subgroupBroadcast(own, $lu);
 #end
             }
-            if base + invocation.index < inputs.y {
-                for (var offset = 0u; offset < min(8u, latent_width() - first); offset++) {
+            if base + invocation.index < inputs {
+                let product = product_place(k);
+                for (var offset = 0u; offset < min(8u, latent - first); offset++) {
                     var sum = sum_0;
 #repeat l = 1..8
                     sum = select(sum, sum_$l, offset == $lu);
 #end
-                    vectors[product_at(first + offset, k - inputs.x)] = sum;
+                    vectors[product.x + (first + offset) * product.y] = sum;
                 }
             }
         }
     }
 }
 
-// P·M of some output groups, vec4 of outputs. Each of four invocations loads four columns of M.
-fn multiply_p(invocation: Invocation, outputs: vec2<u32>) {
-    for (var first = 0u; first < params.latent_groups; first += 4u) {
-        let columns = min(first + invocation.lane % 4u, params.latent_groups - 1u);
-        for (var base = 0u; base < outputs.y; base += WORKGROUP_X) {
-            let n = outputs.x + min(base + invocation.index, outputs.y - 1u);
+// P·M, vec4 of outputs. Each of four invocations loads four columns of M.
+fn multiply_p(invocation: Invocation) {
+    let outputs = params.out_groups;
+    let groups = params.latent_groups;
+    let latent = latent_width();
+    for (var first = 0u; first < groups; first += 4u) {
+        let columns = min(first + invocation.lane % 4u, groups - 1u);
+        for (var base = 0u; base < outputs; base += WORKGROUP_X) {
+            let n = min(base + invocation.index, outputs - 1u);
+            let step = p_place(n).y;
+            var p_at = p_place(n).x;
+            var m_at = columns;
 #repeat j = 0..4
             var sums_$j = mat4x4<f32>();
 #end
-            for (var l = 0u; l < latent_width(); l++) {
-                let p = from_stored(weights[p_place(l, n)]);
-                let own = own_heads[l * params.latent_groups + columns];
+            for (var l = 0u; l < latent; l++) {
+                let p = from_stored(weights[p_at]);
+                p_at += step;
+                let own = own_heads[m_at];
+                m_at += groups;
 #repeat j = 0..4
                 let m_$j = subgroupBroadcast(own, $ju);
                 sums_$j += mat4x4<f32>(p * m_$j.x, p * m_$j.y, p * m_$j.z, p * m_$j.w);
 #end
             }
-            if base + invocation.index < outputs.y {
-                for (var offset = 0u; offset < min(4u, params.latent_groups - first); offset++) {
+            if base + invocation.index < outputs {
+                let product = product_place(n);
+                for (var offset = 0u; offset < min(4u, groups - first); offset++) {
                     var sums = sums_0;
 #repeat j = 1..4
                     if offset == $ju { sums = sums_$j; }
 #end
-                    let at = product_at(4u * (first + offset), n - outputs.x);
+                    let at = product.x + 4u * (first + offset) * product.y;
                     vectors[at] = sums[0];
-                    vectors[at + chunk()] = sums[1];
-                    vectors[at + 2u * chunk()] = sums[2];
-                    vectors[at + 3u * chunk()] = sums[3];
+                    vectors[at + product.y] = sums[1];
+                    vectors[at + 2u * product.y] = sums[2];
+                    vectors[at + 3u * product.y] = sums[3];
                 }
             }
         }
@@ -78,34 +95,63 @@ fn multiply_p(invocation: Invocation, outputs: vec2<u32>) {
 
 #repeat side = columns rows
 fn make_$side(part: u32, picture: u32, invocation: Invocation, inputs: vec2<u32>, outputs: vec2<u32>) {
-    let chunk_first = select(outputs.x, inputs.x, by_columns());
+    let latent = latent_width();
     for (var first = 0u; first < outputs.y; first += TILE_GROUPS) {
         // A group past the last stands for the last one.
-        let loaded = min(first + invocation.lane % TILE_GROUPS, outputs.y - 1u);
+        let loaded = outputs.x + min(first + invocation.lane % TILE_GROUPS, outputs.y - 1u);
+        let right_place = $side_right_place(loaded, 0u);
+        let lambda = lambda_at(part, outputs.x + first);
         for (var base = 0u; base < inputs.y; base += WORKGROUP_X) {
             let k = inputs.x + min(base + invocation.index, inputs.y - 1u);
+            let left_step = $side_left_place(k, 0u).y;
+            var left_at = $side_left_place(k, 0u).x;
+            var right_at = right_place.x;
 #repeat g = 0..TILE_GROUPS
             var sums_$g = mat4x4<f32>();
 #end
-            for (var l = 0u; l < latent_width(); l++) {
-                let left = $side_left(l, k, chunk_first);
-                let own_right = $side_right(l, outputs.x + loaded, chunk_first);
+            // Four at a time: sums stay in registers between them.
+            for (var l = 0u; l < latent; l += 4u) {
+#repeat c = 0..4
+                let left_$c = $side_left(left_at);
+                let own_right_$c = $side_right(right_at);
+                left_at += left_step;
+                right_at += right_place.y;
+#end
+#repeat c = 0..4
 #repeat g = 0..TILE_GROUPS
-                let right_$g = subgroupBroadcast(own_right, $gu);
-                sums_$g += mat4x4<f32>(right_$g * left.x, right_$g * left.y, right_$g * left.z, right_$g * left.w);
+                let right_$c_$g = subgroupBroadcast(own_right_$c, $gu);
+                sums_$g += mat4x4<f32>(
+                    right_$c_$g * left_$c.x, right_$c_$g * left_$c.y, right_$c_$g * left_$c.z, right_$c_$g * left_$c.w,
+                );
+#end
 #end
             }
             if base + invocation.index < inputs.y {
+                // The tile's groups are neighbours in one panel.
+                let place = w_place(k, outputs.x + first);
+                let static_at = w_at() + place.x;
+                let at = assembled_at(picture) + place.x;
                 for (var offset = 0u; offset < min(TILE_GROUPS, outputs.y - first); offset++) {
-                    let n = outputs.x + first + offset;
                     var sums = sums_0;
 #repeat g = 1..TILE_GROUPS
                     if offset == $gu { sums = sums_$g; }
 #end
-                    store_weights(picture, k, n, own_heads[lambda_at(part, n)], sums);
+                    store_weights(static_at + offset, at + offset, place.y, own_heads[lambda + offset], sums);
                 }
             }
         }
     }
 }
 #end
+
+fn assemble_columns(part: u32, picture: u32, invocation: Invocation, outputs: vec2<u32>) {
+    multiply_q(invocation);
+    workgroupBarrier();
+    make_columns(part, picture, invocation, vec2<u32>(0u, params.in_groups), outputs);
+}
+
+fn assemble_rows(part: u32, picture: u32, invocation: Invocation, inputs: vec2<u32>) {
+    multiply_p(invocation);
+    workgroupBarrier();
+    make_rows(part, picture, invocation, inputs, vec2<u32>(0u, params.out_groups));
+}

@@ -1,6 +1,6 @@
 // The controller of a dynamic pointwise convolution and the assembly of its weights in one launch, in the layout that
 // `conv_pointwise` reads: W(x) = λ ⊙ W₀ + P·M·Q and b(x) = bias + P·(M·q_offset + latent_offset). What the kernels share; each
-// brings its `Invocation`, the products `multiply_q` and `multiply_p` for some groups, and `make_rows` and `make_columns` for W. The
+// brings its `Invocation` and `assemble_columns` and `assemble_rows`, which make the workgroup's part of W once M and λ are there. The
 // workgroup's place is no part of `Invocation`: beside the lane's, compilers take it for one that differs from lane to lane.
 //
 // weights   the controller's, then those of `assemble`:
@@ -10,8 +10,9 @@
 // assembled [picture] W [4·in_groups][out_groups], then b [out_groups]; all matrices in panels
 //
 // A workgroup makes `groups_per_workgroup` groups of the wider side, so that what all of them make again is small: y, M, and the
-// product on the narrower side, which is M·Q for `columns` and P·M for `rows`. It makes a few groups of that side at a time, so that
-// the product takes little memory.
+// product on the narrower side, which is M·Q for `columns` and P·M for `rows`.
+//
+// Compilers move nothing out of loops here, and some read a parameter lane by lane: loops have places in variables.
 
 #import storage
 #import panels
@@ -46,9 +47,9 @@ fn bias_at() -> u32 { return w_at() + 4u * params.in_groups * params.out_groups;
 fn p_at() -> u32 { return bias_at() + params.out_groups; }
 fn q_at() -> u32 { return p_at() + latent_width() * params.out_groups; }
 fn q_offset_at() -> u32 { return q_at() + latent_width() * params.in_groups; }
-// Where P and Q have latent channel l of a group.
-fn p_place(l: u32, n: u32) -> u32 { return p_at() + panel_place(latent_width(), n) + l * panel_step(params.out_groups, n); }
-fn q_place(l: u32, k: u32) -> u32 { return q_at() + panel_place(latent_width(), k) + l * panel_step(params.in_groups, k); }
+// Where P and Q have the first latent channel of a group, and how far the channels are apart.
+fn p_place(n: u32) -> vec2<u32> { return vec2<u32>(p_at() + panel_place(latent_width(), n), panel_step(params.out_groups, n)); }
+fn q_place(k: u32) -> vec2<u32> { return vec2<u32>(q_at() + panel_place(latent_width(), k), panel_step(params.in_groups, k)); }
 fn assembled_at(picture: u32) -> u32 { return picture * (4u * params.in_groups + 1u) * params.out_groups; }
 
 fn by_columns() -> bool { return params.in_groups < params.out_groups; }
@@ -86,8 +87,8 @@ fn chunk() -> u32 {
     return select(most, most / 8u * 8u, most >= 8u);
 }
 
-// Where the product has latent channel l of a group, counted from the chunk's first.
-fn product_at(l: u32, group: u32) -> u32 { return params.latent_groups + l * chunk() + group; }
+// Where the product has the first latent channel of a group, counted from the chunk's first, and how far the channels are apart.
+fn product_place(group: u32) -> vec2<u32> { return vec2<u32>(params.latent_groups + group, chunk()); }
 
 fn multiply_offsets(lane: u32) {
     for (var group = lane; group < params.latent_groups; group += WORKGROUP_X) {
@@ -111,8 +112,9 @@ fn make_bias(part: u32, picture: u32, lane: u32) {
     for (var index = lane; index < outputs.y; index += WORKGROUP_X) {
         let n = outputs.x + index;
         var total = from_stored(weights[bias_at() + n]);
+        let p = p_place(n);
         for (var group = 0u; group < params.latent_groups; group++) {
-            total += weight_rows(p_place(4u * group, n), panel_step(params.out_groups, n)) * vectors[group];
+            total += weight_rows(p.x + 4u * group * p.y, p.y) * vectors[group];
         }
         assembled[assembled_at(picture) + bias_at() - w_at() + n] = to_stored(total);
     }
@@ -121,24 +123,31 @@ fn make_bias(part: u32, picture: u32, lane: u32) {
 // Where λ of output group n lies among the workgroup's heads.
 fn lambda_at(part: u32, n: u32) -> u32 { return matrix_groups() + n - outputs_of(part).x; }
 
-// Stores what group k of the inputs, which is four rows of W, has at output n.
-fn store_weights(picture: u32, k: u32, n: u32, lambda: vec4<f32>, sums: mat4x4<f32>) {
+// Where W has group k of the inputs, which is four rows, at output n, and how far the rows are apart.
+fn w_place(k: u32, n: u32) -> vec2<u32> {
     let step = panel_step(params.out_groups, n);
-    let at = panel_place(4u * params.in_groups, n) + 4u * k * step;
-    let rows = weight_rows(w_at() + at, step);
-    let out = assembled_at(picture) + at;
-    assembled[out] = to_stored(lambda * rows[0] + sums[0]);
-    assembled[out + step] = to_stored(lambda * rows[1] + sums[1]);
-    assembled[out + 2u * step] = to_stored(lambda * rows[2] + sums[2]);
-    assembled[out + 3u * step] = to_stored(lambda * rows[3] + sums[3]);
+    return vec2<u32>(panel_place(4u * params.in_groups, n) + 4u * k * step, step);
 }
 
-// The two factors of the low-rank part at latent channel l: vec4 of inputs of group k, vec4 of outputs of group n. One of them is
-// the product of the chunk whose first group is `first`.
-fn columns_left(l: u32, k: u32, first: u32) -> vec4<f32> { return vectors[product_at(l, k - first)]; }
-fn columns_right(l: u32, n: u32, first: u32) -> vec4<f32> { return from_stored(weights[p_place(l, n)]); }
-fn rows_left(l: u32, k: u32, first: u32) -> vec4<f32> { return from_stored(weights[q_place(l, k)]); }
-fn rows_right(l: u32, n: u32, first: u32) -> vec4<f32> { return vectors[product_at(l, n - first)]; }
+// Stores four rows of W at one output: those of W₀ begin at `static_at`, those of W(x) at `at`.
+fn store_weights(static_at: u32, at: u32, step: u32, lambda: vec4<f32>, sums: mat4x4<f32>) {
+    let rows = weight_rows(static_at, step);
+    assembled[at] = to_stored(lambda * rows[0] + sums[0]);
+    assembled[at + step] = to_stored(lambda * rows[1] + sums[1]);
+    assembled[at + 2u * step] = to_stored(lambda * rows[2] + sums[2]);
+    assembled[at + 3u * step] = to_stored(lambda * rows[3] + sums[3]);
+}
+
+// The two factors of the low-rank part: vec4 of inputs of group k, vec4 of outputs of group n. One of them is the product of the
+// chunk whose first group is `first`. Each has the place of its first latent channel and how far the channels are apart.
+fn columns_left_place(k: u32, first: u32) -> vec2<u32> { return product_place(k - first); }
+fn columns_right_place(n: u32, first: u32) -> vec2<u32> { return p_place(n); }
+fn rows_left_place(k: u32, first: u32) -> vec2<u32> { return q_place(k); }
+fn rows_right_place(n: u32, first: u32) -> vec2<u32> { return product_place(n - first); }
+fn columns_left(at: u32) -> vec4<f32> { return vectors[at]; }
+fn columns_right(at: u32) -> vec4<f32> { return from_stored(weights[at]); }
+fn rows_left(at: u32) -> vec4<f32> { return from_stored(weights[at]); }
+fn rows_right(at: u32) -> vec4<f32> { return vectors[at]; }
 
 // For fewer inputs than outputs.
 @compute @workgroup_size(WORKGROUP_X)
@@ -147,14 +156,7 @@ fn columns(@builtin(workgroup_id) workgroup: vec3<u32>, invocation: Invocation) 
     let picture = workgroup.z;
     control(part, picture, invocation.index);
     multiply_offsets(invocation.index);
-    let outputs = outputs_of(part);
-    for (var first = 0u; first < params.in_groups; first += chunk()) {
-        let inputs = vec2<u32>(first, min(chunk(), params.in_groups - first));
-        multiply_q(invocation, inputs);
-        workgroupBarrier();
-        make_columns(part, picture, invocation, inputs, outputs);
-        workgroupBarrier();
-    }
+    assemble_columns(part, picture, invocation, outputs_of(part));
     make_bias(part, picture, invocation.index);
 }
 
@@ -165,13 +167,6 @@ fn rows(@builtin(workgroup_id) workgroup: vec3<u32>, invocation: Invocation) {
     let picture = workgroup.z;
     control(part, picture, invocation.index);
     multiply_offsets(invocation.index);
-    let inputs = inputs_of(part);
-    for (var first = 0u; first < params.out_groups; first += chunk()) {
-        let outputs = vec2<u32>(first, min(chunk(), params.out_groups - first));
-        multiply_p(invocation, outputs);
-        workgroupBarrier();
-        make_rows(part, picture, invocation, inputs, outputs);
-        workgroupBarrier();
-    }
+    assemble_rows(part, picture, invocation, inputs_of(part));
     if part == 0u { make_bias(part, picture, invocation.index); }
 }

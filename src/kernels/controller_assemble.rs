@@ -58,8 +58,8 @@ const LANES: u32 = 64;
 /// Vectors of a workgroup's memory: enough for the layers that are worth it, so that they share their pipelines.
 const VECTORS: u32 = 592;
 
-/// The same on software, some of which pays for each word, when it compiles and whenever it runs; and the groups of the narrower side
-/// that its few invocations make at a time.
+/// The same on software without subgroups, some of which pays for each word, when it compiles and whenever it runs; and the groups of
+/// the narrower side that its few invocations make at a time.
 const SOFTWARE_VECTORS: u32 = 200;
 const SOFTWARE_CHUNK: u32 = 8;
 
@@ -92,7 +92,8 @@ pub fn dispatch(shape: controller::Shape, tile: Tile, software: bool) -> Dispatc
     };
     let own_outputs = if columns { groups_per_workgroup } else { out_groups };
     let hidden = shape.pooled_groups().max(squeeze_groups) + squeeze_groups;
-    let (vectors, chunk) = if software { (SOFTWARE_VECTORS, SOFTWARE_CHUNK) } else { (VECTORS, narrow) };
+    let in_chunks = software && kernel == Kernel::ControllerAssemble;
+    let (vectors, chunk) = if in_chunks { (SOFTWARE_VECTORS, SOFTWARE_CHUNK) } else { (VECTORS, narrow) };
     let product = (4 * narrow.min(chunk) + 1) * latent_groups;
     let [control, assemble] = [controller::cost(shape), assemble::cost(assembly)];
     Dispatch {
