@@ -22,16 +22,6 @@ fn locate(invocation: Invocation) -> bool {
     return true;
 }
 
-// Adds an input channel of the tile's columns times its weights, of which this invocation has those of one group.
-fn add_channel(own: vec4<f32>, x: vec4<f32>) {
-#repeat g = 0..TILE_GROUPS
-    let weights_$g = subgroupBroadcast(own, $gu);
-#repeat p = 0..TILE_PIXELS
-    sums_$p[$g] += weights_$g * x[$p];
-#end
-#end
-}
-
 fn accumulate() {
     var at = group_at(lane % TILE_GROUPS);
     for (var n = 0u; n < params.kernel * params.kernel * params.in_groups; n++) {
@@ -40,11 +30,17 @@ fn accumulate() {
         let x_$p = load($pu, tap / params.kernel, tap % params.kernel, n % params.in_groups);
 #end
 #repeat c = x y z w
-        let weights_$c = from_stored(weights[at]);
+        let own_$c = from_stored(weights[at]);
         at += params.out_groups;
 #end
+        // A sum takes all four channels at once: there are more sums than registers.
+#repeat g = 0..TILE_GROUPS
 #repeat c = x y z w
-        add_channel(weights_$c, vec4<f32>(x_0.$c, x_1.$c, x_2.$c, x_3.$c));
+        let weights_$g_$c = subgroupBroadcast(own_$c, $gu);
+#end
+#repeat p = 0..TILE_PIXELS
+        sums_$p[$g] = sums_$p[$g] + weights_$g_x * x_$p.x + weights_$g_y * x_$p.y + weights_$g_z * x_$p.z + weights_$g_w * x_$p.w;
+#end
 #end
     }
 }

@@ -37,21 +37,6 @@ var<private> compressed_$p: array<vec4<f32>, 16>;
 var<private> group_a: u32;
 var<private> group_b: u32;
 
-// Adds an input channel of the pixels times its row of Q.
-fn compress(row: u32, x: vec4<f32>) {
-    let own_a = from_stored(weights[row + group_a]);
-    var own_b = own_a;
-    if LATENT_GROUPS > 8u { own_b = from_stored(weights[row + group_b]); }
-#repeat g = 0..16
-    if $gu < LATENT_GROUPS {
-        let q = subgroupBroadcast(select(own_a, own_b, $gu >= 8u), $gu % 8u);
-#repeat p = 0..TILE_PIXELS
-        compressed_$p[$g] += q * x[$p];
-#end
-    }
-#end
-}
-
 // A row of M times what is compressed, of each pixel.
 fn mix(row: u32) -> vec4<f32> {
     let own_a = heads[row + group_a];
@@ -93,15 +78,32 @@ fn latent_map(
 #end
     }
 #end
-    for (var k = 0u; k < params.in_groups; k++) {
+    let groups = params.in_groups;
 #repeat p = 0..TILE_PIXELS
-        let x_$p = from_stored(input[pixel_$p * params.in_groups + k]);
+    let place_$p = pixel_$p * groups;
 #end
-        let row = 4u * k * LATENT_GROUPS;
-        compress(row, vec4<f32>(x_0.x, x_1.x, x_2.x, x_3.x));
-        compress(row + LATENT_GROUPS, vec4<f32>(x_0.y, x_1.y, x_2.y, x_3.y));
-        compress(row + 2u * LATENT_GROUPS, vec4<f32>(x_0.z, x_1.z, x_2.z, x_3.z));
-        compress(row + 3u * LATENT_GROUPS, vec4<f32>(x_0.w, x_1.w, x_2.w, x_3.w));
+    var row = 0u;
+    for (var k = 0u; k < groups; k++) {
+#repeat p = 0..TILE_PIXELS
+        let x_$p = from_stored(input[place_$p + k]);
+#end
+#repeat c = x y z w
+        let own_a_$c = from_stored(weights[row + group_a]);
+        var own_b_$c = own_a_$c;
+        if LATENT_GROUPS > 8u { own_b_$c = from_stored(weights[row + group_b]); }
+        row += LATENT_GROUPS;
+#end
+        // A sum takes all four channels at once: there are more sums than registers.
+#repeat g = 0..16
+        if $gu < LATENT_GROUPS {
+#repeat c = x y z w
+            let q_$c = subgroupBroadcast(select(own_a_$c, own_b_$c, $gu >= 8u), $gu % 8u);
+#end
+#repeat p = 0..TILE_PIXELS
+            compressed_$p[$g] = compressed_$p[$g] + q_x * x_$p.x + q_y * x_$p.y + q_z * x_$p.z + q_w * x_$p.w;
+#end
+        }
+#end
     }
 
     for (var group = 0u; group < LATENT_GROUPS; group++) {
