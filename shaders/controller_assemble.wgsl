@@ -11,6 +11,8 @@ struct Invocation {
     @builtin(local_invocation_index) index: u32,
 }
 
+fn wait_for_all() { workgroupBarrier(); }
+
 // M·Q of some input groups, vec4 of inputs; one invocation makes four latent channels of a group.
 fn multiply_q(invocation: Invocation, inputs: vec2<u32>) {
     let groups = params.latent_groups;
@@ -106,9 +108,9 @@ fn assemble_columns(part: u32, picture: u32, invocation: Invocation, outputs: ve
     for (var first = 0u; first < params.in_groups; first += chunk()) {
         let inputs = vec2<u32>(first, min(chunk(), params.in_groups - first));
         multiply_q(invocation, inputs);
-        workgroupBarrier();
+        wait_for_all();
         make_columns(part, picture, invocation, inputs, outputs);
-        workgroupBarrier();
+        wait_for_all();
     }
 }
 
@@ -116,8 +118,8 @@ fn assemble_rows(part: u32, picture: u32, invocation: Invocation, inputs: vec2<u
     for (var first = 0u; first < params.out_groups; first += chunk()) {
         let outputs = vec2<u32>(first, min(chunk(), params.out_groups - first));
         multiply_p(invocation, outputs);
-        workgroupBarrier();
+        wait_for_all();
         make_rows(part, picture, invocation, inputs, outputs);
-        workgroupBarrier();
+        wait_for_all();
     }
 }

@@ -2,8 +2,8 @@
 //
 // An invocation makes the weights of one input group and eight output groups at a time. The first eight invocations of a
 // subgroup load one output group's factor each and hand it round. Results are stored by loops, so that loads and stores are one
-// piece of code for all of them: compilers take long over each. The whole product on the narrower side is made at once: where a
-// barrier lies in a loop, some compilers keep all variables of the loop in memory.
+// piece of code for all of them: compilers take long over each. A workgroup is one subgroup, as in `controller_subgroup`, and makes the
+// whole product on the narrower side at once.
 
 #import controller_assemble
 
@@ -13,6 +13,8 @@ struct Invocation {
     @builtin(local_invocation_index) index: u32,
     @builtin(subgroup_invocation_id) lane: u32,
 }
+
+fn wait_for_all() { subgroupBarrier(); }
 
 // M·Q, vec4 of inputs. Each of eight invocations loads a row of M.
 fn multiply_q(invocation: Invocation) {
@@ -146,12 +148,12 @@ fn make_$side(part: u32, picture: u32, invocation: Invocation, inputs: vec2<u32>
 
 fn assemble_columns(part: u32, picture: u32, invocation: Invocation, outputs: vec2<u32>) {
     multiply_q(invocation);
-    workgroupBarrier();
+    wait_for_all();
     make_columns(part, picture, invocation, vec2<u32>(0u, params.in_groups), outputs);
 }
 
 fn assemble_rows(part: u32, picture: u32, invocation: Invocation, inputs: vec2<u32>) {
     multiply_p(invocation);
-    workgroupBarrier();
+    wait_for_all();
     make_rows(part, picture, invocation, inputs, vec2<u32>(0u, params.out_groups));
 }

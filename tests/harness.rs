@@ -123,12 +123,29 @@ mod shader_faults {
     }
 
     #[test]
+    fn controller_subgroup() {
+        must_be_caught(
+            Kernel::ControllerSubgroup,
+            dynamic::controller_subgroup,
+            &[
+                ("column of the other result", "controller", "let index = indices[i];", "let index = indices.x;"),
+                (
+                    "every workgroup makes the first heads",
+                    "controller",
+                    "part * params.heads_per_workgroup + index",
+                    "index",
+                ),
+            ],
+        );
+    }
+
+    #[test]
     fn controller_assemble() {
         must_be_caught(
             Kernel::ControllerAssemble,
             dynamic::controller_assemble,
             &[
-                ("M transposed", "columns", "let m = first * params.latent_groups + j;", "let m = first + j;"),
+                ("M transposed", "columns", "var m = first * groups;", "var m = first;"),
                 ("offset forgotten", "rows", "vectors[group] = total;", ""),
                 (
                     "bias forgotten",
@@ -136,15 +153,15 @@ mod shader_faults {
                     "var total = from_stored(weights[bias_at() + n]);",
                     "var total = vec4<f32>(0.0);",
                 ),
-                (
-                    "λ of another output",
-                    "columns",
-                    "own_heads[lambda_at(part, outputs.x + index_1)]",
-                    "own_heads[matrix_groups()]",
-                ),
+                ("λ of another output", "columns", "own_heads[lambda_at(part, n)]", "own_heads[matrix_groups()]"),
                 ("heads of the first part alone", "columns", "part == 0u ||", "part == 0u &&"),
                 ("one input group too few", "columns", "item < inputs.y * tiles;", "item + 1u < inputs.y * tiles;"),
-                ("product of the first chunk", "rows", "let n = outputs.x + group;", "let n = group;"),
+                (
+                    "product of the first chunk",
+                    "rows",
+                    "var p_at = p_place(outputs.x + group).x;",
+                    "var p_at = p_place(group).x;",
+                ),
                 (
                     "inputs of the first part",
                     "rows",
@@ -161,15 +178,11 @@ mod shader_faults {
             (
                 "factor of a neighbour",
                 "columns",
-                "subgroupBroadcast(own_right, 2u)",
-                "subgroupBroadcast(own_right, 1u)",
+                "subgroupBroadcast(own_right_3, 2u)",
+                "subgroupBroadcast(own_right_3, 1u)",
             ),
-            (
-                "λ of the first output",
-                "columns",
-                "own_heads[lambda_at(part, n)]",
-                "own_heads[lambda_at(part, outputs.x)]",
-            ),
+            ("λ of the first output", "columns", "own_heads[lambda + offset]", "own_heads[lambda]"),
+            ("latent channel forgotten", "rows", "let left_2 = rows_left(left_at);", "let left_2 = vec4<f32>(0.0);"),
             ("outputs past the end", "columns", "min(TILE_GROUPS, outputs.y - first)", "TILE_GROUPS"),
             ("row of M forgotten", "columns", "sum = select(sum, sum_3, offset == 3u);", ""),
             ("columns of M forgotten", "rows", "if offset == 1u { sums = sums_1; }", ""),
@@ -211,7 +224,7 @@ mod shader_faults {
     #[test]
     fn conv_dense_subgroup() {
         let faults = [
-            ("weights of a neighbour", "plain", "subgroupBroadcast(own, 1u)", "subgroupBroadcast(own, 0u)"),
+            ("weights of a neighbour", "plain", "subgroupBroadcast(own_y, 1u)", "subgroupBroadcast(own_y, 0u)"),
             ("rows past the end", "plain", "if row >= params.out_height { return; }", ""),
         ];
         must_be_caught(Kernel::ConvDenseSubgroup, convolution::dense_subgroup, &faults);
@@ -276,7 +289,7 @@ mod shader_faults {
     #[test]
     fn conv_pointwise_subgroup() {
         let faults = [
-            ("weights of a neighbour", "plain", "subgroupBroadcast(own, 1u)", "subgroupBroadcast(own, 0u)"),
+            ("weights of a neighbour", "plain", "subgroupBroadcast(own_y, 1u)", "subgroupBroadcast(own_y, 0u)"),
             ("last group forgotten", "branch", "if has_group(7u) { output", "if false { output"),
             ("half a slot", "plain_pooled", "exchanged(sums[1], sums[1 + 4], 4u)", "sums[1]"),
             (

@@ -5,7 +5,7 @@ mod common;
 use common::cases;
 use common::suite::{BATCH, Case, failures, plan};
 use dynaconv::exec::cpu::CpuExecutor;
-use dynaconv::kernels::{Kernel, Precision};
+use dynaconv::kernels::{Kernel, Precision, Subgroups};
 
 /// Runs a kernel's cases in each precision that it has.
 fn check(kernel: Kernel) {
@@ -26,8 +26,14 @@ fn check_stored_as(kernel: Kernel, precision: Precision) {
     {
         use common::suite::gpu;
         let gpu = gpu::open();
-        // No plan for a device without subgroups has a kernel that needs them.
-        if gpu.limits().subgroup.is_some() || !kernel.spec().subgroups {
+        // No plan has a kernel that needs subgroups which the device lacks.
+        let limits = gpu.limits();
+        let suits = match kernel.spec().subgroups {
+            Subgroups::None => true,
+            Subgroups::OfEight => limits.subgroup.is_some(),
+            Subgroups::Whole => limits.whole_subgroups && limits.subgroup == Some(8),
+        };
+        if suits {
             let executor = gpu::executor(&gpu, plan.clone(), &dynaconv::kernels::wgsl);
             runtimes.push(("GPU", Box::new(executor)));
         }
@@ -80,6 +86,11 @@ fn controller() {
 #[test]
 fn controller_assemble() {
     check(Kernel::ControllerAssemble);
+}
+
+#[test]
+fn controller_subgroup() {
+    check(Kernel::ControllerSubgroup);
 }
 
 #[test]

@@ -6,14 +6,14 @@ use std::collections::BTreeSet;
 
 use common::cases;
 use dynaconv::kernels::resize::Resize;
-use dynaconv::kernels::{Access, Dispatch, Kernel, Precision, wgsl};
+use dynaconv::kernels::{Access, Dispatch, Kernel, Precision, Subgroups, wgsl};
 use dynaconv::picture::{Filter, Preprocess};
 use naga::back::{PipelineConstants, glsl, hlsl, msl, pipeline_constants::process_overrides, spv};
 use naga::proc::BoundsCheckPolicies;
 use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 use naga::{AddressSpace, GlobalVariable, Module, ShaderStage, StorageAccess, TypeInner};
 
-/// A kernel's module, parsed and validated with no optional capability but the subgroups that its specification names.
+/// A kernel's module, parsed and validated with no optional capability but what its specification says of subgroups.
 fn parse(kernel: Kernel, precision: Precision) -> (Module, ModuleInfo) {
     let text = wgsl(kernel, precision);
     let module =
@@ -23,7 +23,11 @@ fn parse(kernel: Kernel, precision: Precision) -> (Module, ModuleInfo) {
 }
 
 fn validate(module: &Module, kernel: Kernel) -> ModuleInfo {
-    let subgroups = if kernel.spec().subgroups { Capabilities::SUBGROUP } else { Capabilities::empty() };
+    let subgroups = match kernel.spec().subgroups {
+        Subgroups::None => Capabilities::empty(),
+        Subgroups::OfEight => Capabilities::SUBGROUP,
+        Subgroups::Whole => Capabilities::SUBGROUP | Capabilities::SUBGROUP_BARRIER,
+    };
     // Packing halves into words is no option in WebGPU, only in what naga serves beside it.
     let capabilities = subgroups | Capabilities::SHADER_FLOAT16_IN_FLOAT32;
     let mut validator = Validator::new(ValidationFlags::all(), capabilities);
@@ -124,8 +128,9 @@ fn workgroups_and_their_memory_are_those_of_the_spec() {
         for (entry, _) in spec.entries {
             let overrides = spec.overrides.iter().zip([2, 3, 5, 7, 11, 13]).map(|(name, prime)| (*name, prime));
             // A subgroup is known to be a part of a row of invocations alone.
-            let overrides =
-                overrides.map(|(name, n)| (name, if spec.subgroups && name == "WORKGROUP_Y" { 1 } else { n }));
+            let overrides = overrides.map(|(name, n)| {
+                (name, if spec.subgroups != Subgroups::None && name == "WORKGROUP_Y" { 1 } else { n })
+            });
             let dispatch = Dispatch {
                 kernel,
                 entry,
@@ -226,7 +231,7 @@ fn every_pipeline_compiles_for_every_backend() {
             // One in a few is enough here: the GPU suite compiles them all.
             for dispatch in of_entry.step_by(3) {
                 let (module, info) = resolve(&module, &info, dispatch);
-                let texts = backends(&module, &info, entry, kernel.spec().subgroups);
+                let texts = backends(&module, &info, entry, kernel.spec().subgroups != Subgroups::None);
                 assert!(texts.iter().all(|text| !text.is_empty()), "{kernel:?} {entry}");
             }
         }

@@ -8,9 +8,9 @@
 // heads    [picture] M [4·latent_groups][latent_groups] (row-major), then λ [out_groups]
 //
 // Every workgroup makes y for its picture and then the heads that it needs. Each kernel brings its bindings and `Params`,
-// `heads_of`, how many those are, `head_at`, which they are, and `keep_head`. Compilers write a function out wherever it is
-// called, so the pool and the three products are turns of one loop; and no size is a constant, so that one pipeline serves
-// all layers.
+// `wait_for_all`, the barrier of its workgroups, `heads_of`, how many heads those are, `head_at`, which they are, and `keep_head`.
+// Compilers write a function out wherever it is called, so the pool and the three products are turns of one loop; and no size is a
+// constant, so that one pipeline serves all layers.
 
 override WORKGROUP_X: u32 = 128u;
 // At least max(pooled_groups, squeeze_groups) + squeeze_groups.
@@ -108,10 +108,10 @@ fn control(part: u32, picture: u32, lane: u32) {
             }
             if shares > 1u {
                 // Those of the results before have been read.
-                workgroupBarrier();
+                wait_for_all();
                 sums_x[lane] = total_x;
                 sums_y[lane] = total_y;
-                workgroupBarrier();
+                wait_for_all();
                 total_x = vec4<f32>(0.0);
                 total_y = vec4<f32>(0.0);
                 for (var share = lane - own_share * width; share < shares * width; share += width) {
@@ -133,7 +133,7 @@ fn control(part: u32, picture: u32, lane: u32) {
                 }
             }
         }
-        workgroupBarrier();
+        wait_for_all();
         if turn != POOL { matrix_at += 4u * terms * columns; }
     }
 }

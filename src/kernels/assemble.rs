@@ -6,7 +6,7 @@ use rayon::prelude::*;
 use super::multiply::{multiply, multiply_rows};
 use super::panels::PANEL_GROUPS;
 use super::scalar::sum;
-use super::{Access, Arguments, Cost, Dispatch, Kernel, Precision, Scalar, Spec, vec4_bytes};
+use super::{Access, Arguments, Cost, Dispatch, Kernel, Precision, Scalar, Spec, Subgroups, vec4_bytes};
 
 /// The kernel's specification.
 pub const SPEC: Spec = Spec {
@@ -19,7 +19,7 @@ pub const SPEC: Spec = Spec {
     overrides: &["WORKGROUP_X", "MOST_LATENT"],
     workgroup: &["WORKGROUP_X"],
     workgroup_memory: &[(16, &["MOST_LATENT"])],
-    subgroups: false,
+    subgroups: Subgroups::None,
 };
 
 #[repr(C)]

@@ -5,21 +5,29 @@ use rayon::prelude::*;
 
 use super::multiply::multiply;
 use super::pool::{bin_pixels, means_of};
-use super::{Access, Arguments, Cost, Dispatch, Kernel, Pooling, Precision, Scalar, Spec, vec4_bytes};
+use super::{Access, Arguments, Cost, Dispatch, Kernel, Pooling, Precision, Scalar, Spec, Subgroups, Tile, vec4_bytes};
 
-/// The kernel's specification.
-pub const SPEC: Spec = Spec {
-    stem: "controller",
-    source: include_str!("../../shaders/controller.wgsl"),
-    params_bytes: size_of::<Params>(),
-    bindings: &[("partials", Access::Read), ("weights", Access::Read), ("heads", Access::Write)],
-    entries: &[("controller", &["partials", "weights", "heads"])],
-    stored: &["weights"],
-    overrides: &["WORKGROUP_X", "VECTORS"],
-    workgroup: &["WORKGROUP_X"],
-    workgroup_memory: &[(16, &["VECTORS"]), (16, &["WORKGROUP_X"]), (16, &["WORKGROUP_X"])],
-    subgroups: false,
-};
+/// The specification of the kernel whose workgroups wait for all their invocations.
+pub const SPEC: Spec = spec("controller", include_str!("../../shaders/controller.wgsl"), Subgroups::None);
+
+/// The specification of the kernel whose workgroups are subgroups.
+pub const SUBGROUP_SPEC: Spec =
+    spec("controller_subgroup", include_str!("../../shaders/controller_subgroup.wgsl"), Subgroups::Whole);
+
+const fn spec(stem: &'static str, source: &'static str, subgroups: Subgroups) -> Spec {
+    Spec {
+        stem,
+        source,
+        params_bytes: size_of::<Params>(),
+        bindings: &[("partials", Access::Read), ("weights", Access::Read), ("heads", Access::Write)],
+        entries: &[("controller", &["partials", "weights", "heads"])],
+        stored: &["weights"],
+        overrides: &["WORKGROUP_X", "VECTORS"],
+        workgroup: &["WORKGROUP_X"],
+        workgroup_memory: &[(16, &["VECTORS"]), (16, &["WORKGROUP_X"]), (16, &["WORKGROUP_X"])],
+        subgroups,
+    }
+}
 
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
@@ -84,14 +92,18 @@ pub(super) const SOFTWARE_LANES: u32 = 8;
 /// invocations that makes 8 KiB.
 const VECTORS: u32 = 384;
 
-/// The launch of a controller.
+/// The launch of a controller, in workgroups that suit a device with this tile.
 ///
 /// Every workgroup makes the hidden vector again, so more of them pay only where the heads are the larger part. Software gets
 /// two, one for each of at least two cores.
-pub fn dispatch(shape: Shape, software: bool) -> Dispatch {
+pub fn dispatch(shape: Shape, tile: Tile, software: bool) -> Dispatch {
     let Shape { height, width, slots, pooling, squeeze_groups, latent_groups, out_groups, .. } = shape;
     let pooled_groups = shape.pooled_groups();
-    let lanes = if software { SOFTWARE_LANES } else { LANES };
+    let (kernel, lanes) = match tile {
+        Tile::Subgroup(size) => (Kernel::ControllerSubgroup, size),
+        _ if software => (Kernel::Controller, SOFTWARE_LANES),
+        _ => (Kernel::Controller, LANES),
+    };
     let workgroups = if software { 2 } else { (shape.head_groups() / (2 * LANES)).clamp(1, 8) };
     let heads_per_workgroup = shape.head_groups().div_ceil(workgroups);
     let params = Params {
@@ -105,7 +117,7 @@ pub fn dispatch(shape: Shape, software: bool) -> Dispatch {
         unused: 0,
     };
     Dispatch {
-        kernel: Kernel::Controller,
+        kernel,
         entry: "controller",
         precision: Precision::F32,
         overrides: vec![

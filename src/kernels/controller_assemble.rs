@@ -4,17 +4,22 @@
 use bytemuck::{Pod, Zeroable};
 
 use super::{
-    Access, Arguments, Cost, Dispatch, Kernel, Precision, Scalar, Spec, Tile, assemble, controller, vec4_bytes,
+    Access, Arguments, Cost, Dispatch, Kernel, Precision, Scalar, Spec, Subgroups, Tile, assemble, controller,
+    vec4_bytes,
 };
 
 /// The specification of the kernel whose invocations load what they need.
-pub const SPEC: Spec = spec("controller_assemble", include_str!("../../shaders/controller_assemble.wgsl"), false);
+pub const SPEC: Spec =
+    spec("controller_assemble", include_str!("../../shaders/controller_assemble.wgsl"), Subgroups::None);
 
 /// The specification of the kernel whose subgroups load factors together.
-pub const SUBGROUP_SPEC: Spec =
-    spec("controller_assemble_subgroup", include_str!("../../shaders/controller_assemble_subgroup.wgsl"), true);
+pub const SUBGROUP_SPEC: Spec = spec(
+    "controller_assemble_subgroup",
+    include_str!("../../shaders/controller_assemble_subgroup.wgsl"),
+    Subgroups::Whole,
+);
 
-const fn spec(stem: &'static str, source: &'static str, subgroups: bool) -> Spec {
+const fn spec(stem: &'static str, source: &'static str, subgroups: Subgroups) -> Spec {
     Spec {
         stem,
         source,

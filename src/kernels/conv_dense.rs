@@ -7,20 +7,22 @@ use super::axis::Axis;
 use super::conv_depthwise::sum_tiles;
 use super::multiply::multiply_rows;
 use super::{
-    Access, Arguments, Cost, Dispatch, Epilogue, Kernel, Nonlinearity, Precision, Scalar, Spec, Tile, tile, vec4_bytes,
+    Access, Arguments, Cost, Dispatch, Epilogue, Kernel, Nonlinearity, Precision, Scalar, Spec, Subgroups, Tile, tile,
+    vec4_bytes,
 };
 
 /// The specification of small tiles.
-pub const SPEC: Spec = spec("conv_dense", include_str!("../../shaders/conv_dense.wgsl"), false);
+pub const SPEC: Spec = spec("conv_dense", include_str!("../../shaders/conv_dense.wgsl"), Subgroups::None);
 
 /// The specification of large tiles.
-pub const WIDE_SPEC: Spec = spec("conv_dense_wide", include_str!("../../shaders/conv_dense_wide.wgsl"), false);
+pub const WIDE_SPEC: Spec =
+    spec("conv_dense_wide", include_str!("../../shaders/conv_dense_wide.wgsl"), Subgroups::None);
 
 /// The specification of tiles whose weights a subgroup loads together.
 pub const SUBGROUP_SPEC: Spec =
-    spec("conv_dense_subgroup", include_str!("../../shaders/conv_dense_subgroup.wgsl"), true);
+    spec("conv_dense_subgroup", include_str!("../../shaders/conv_dense_subgroup.wgsl"), Subgroups::OfEight);
 
-const fn spec(stem: &'static str, source: &'static str, subgroups: bool) -> Spec {
+const fn spec(stem: &'static str, source: &'static str, subgroups: Subgroups) -> Spec {
     Spec {
         stem,
         source,

@@ -7,8 +7,8 @@ use super::axis::Axis;
 use super::epilogue::add_to_bins;
 use super::vectors::{Loops, widest};
 use super::{
-    Access, Arguments, Cost, Dispatch, Epilogue, Kernel, Nonlinearity, Precision, Scalar, Spec, split_workgroup,
-    vec4_bytes,
+    Access, Arguments, Cost, Dispatch, Epilogue, Kernel, Nonlinearity, Precision, Scalar, Spec, Subgroups,
+    split_workgroup, vec4_bytes,
 };
 
 /// The kernel's specification.
@@ -32,7 +32,7 @@ pub const SPEC: Spec = Spec {
     overrides: &["ACTIVATION", "POOL_BINS", "KERNEL", "STRIDE", "WORKGROUP_X", "WORKGROUP_Y"],
     workgroup: &["WORKGROUP_X", "WORKGROUP_Y"],
     workgroup_memory: &[],
-    subgroups: false,
+    subgroups: Subgroups::None,
 };
 
 const TILE_COLUMNS: u32 = 4;

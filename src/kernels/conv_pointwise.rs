@@ -6,7 +6,8 @@ use rayon::prelude::*;
 use super::epilogue::{self, add_to_bins};
 use super::multiply::multiply;
 use super::{
-    Access, Arguments, Cost, Dispatch, Epilogue, Kernel, Nonlinearity, Precision, Scalar, Spec, Tile, tile, vec4_bytes,
+    Access, Arguments, Cost, Dispatch, Epilogue, Kernel, Nonlinearity, Precision, Scalar, Spec, Subgroups, Tile, tile,
+    vec4_bytes,
 };
 
 /// The specification of small tiles.
@@ -17,7 +18,7 @@ pub const WIDE_SPEC: Spec = spec("conv_pointwise_wide", include_str!("../../shad
 
 /// The specification of tiles whose weights a subgroup loads together.
 pub const SUBGROUP_SPEC: Spec = Spec {
-    subgroups: true,
+    subgroups: Subgroups::OfEight,
     ..spec("conv_pointwise_subgroup", include_str!("../../shaders/conv_pointwise_subgroup.wgsl"))
 };
 
@@ -61,7 +62,7 @@ const fn spec(stem: &'static str, source: &'static str) -> Spec {
         overrides: &["ACTIVATION", "POOL_BINS", "WORKGROUP_X", "WORKGROUP_Y"],
         workgroup: &["WORKGROUP_X", "WORKGROUP_Y"],
         workgroup_memory: &[],
-        subgroups: false,
+        subgroups: Subgroups::None,
     }
 }
 

@@ -4,7 +4,7 @@ use bytemuck::{Pod, Zeroable};
 use rayon::prelude::*;
 
 use super::multiply::multiply_rows;
-use super::{Access, Arguments, Cost, Dispatch, Kernel, Precision, Scalar, Spec, Tile, vec4_bytes};
+use super::{Access, Arguments, Cost, Dispatch, Kernel, Precision, Scalar, Spec, Subgroups, Tile, vec4_bytes};
 
 /// The specification of the kernel that shares sums in workgroup memory.
 pub const SPEC: Spec = Spec {
@@ -17,7 +17,7 @@ pub const SPEC: Spec = Spec {
     overrides: &["LATENT_GROUPS", "TILE"],
     workgroup: &["LATENT_GROUPS", "TILE"],
     workgroup_memory: &[(16, &["LATENT_GROUPS", "TILE"])],
-    subgroups: false,
+    subgroups: Subgroups::None,
 };
 
 /// The specification of the kernel whose subgroups load weights together.
@@ -31,7 +31,7 @@ pub const SUBGROUP_SPEC: Spec = Spec {
     overrides: &["LATENT_GROUPS", "WORKGROUP_X"],
     workgroup: &["WORKGROUP_X"],
     workgroup_memory: &[],
-    subgroups: true,
+    subgroups: Subgroups::OfEight,
 };
 
 /// The specification of the kernel whose invocations make all groups of a few pixels.
@@ -45,7 +45,7 @@ pub const WIDE_SPEC: Spec = Spec {
     overrides: &["WORKGROUP_X"],
     workgroup: &["WORKGROUP_X"],
     workgroup_memory: &[],
-    subgroups: false,
+    subgroups: Subgroups::None,
 };
 
 const BINDINGS: &[(&str, Access)] =

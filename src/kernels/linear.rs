@@ -6,7 +6,7 @@ use rayon::prelude::*;
 use super::epilogue;
 use super::multiply::multiply;
 use super::panels::PANEL_GROUPS;
-use super::{Access, Arguments, Cost, Dispatch, Kernel, Nonlinearity, Precision, Scalar, Spec, vec4_bytes};
+use super::{Access, Arguments, Cost, Dispatch, Kernel, Nonlinearity, Precision, Scalar, Spec, Subgroups, vec4_bytes};
 
 /// The kernel's specification.
 pub const SPEC: Spec = Spec {
@@ -28,7 +28,7 @@ pub const SPEC: Spec = Spec {
     overrides: &["ACTIVATION", "GROUPS", "SPLITS"],
     workgroup: &["GROUPS", "SPLITS"],
     workgroup_memory: &[(16, &["GROUPS", "SPLITS"])],
-    subgroups: false,
+    subgroups: Subgroups::None,
 };
 
 const GROUPS: u32 = 8;

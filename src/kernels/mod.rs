@@ -52,6 +52,8 @@ pub enum Kernel {
     ControllerAssemble,
     /// `shaders/controller_assemble_subgroup.wgsl`
     ControllerAssembleSubgroup,
+    /// `shaders/controller_subgroup.wgsl`
+    ControllerSubgroup,
     /// `shaders/conv_dense.wgsl`
     ConvDense,
     /// `shaders/conv_dense_subgroup.wgsl`
@@ -90,11 +92,12 @@ pub enum Kernel {
 
 impl Kernel {
     /// Every kernel.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::Assemble,
         Self::Controller,
         Self::ControllerAssemble,
         Self::ControllerAssembleSubgroup,
+        Self::ControllerSubgroup,
         Self::ConvDense,
         Self::ConvDenseSubgroup,
         Self::ConvDenseWide,
@@ -121,6 +124,7 @@ impl Kernel {
             Self::Controller => &controller::SPEC,
             Self::ControllerAssemble => &controller_assemble::SPEC,
             Self::ControllerAssembleSubgroup => &controller_assemble::SUBGROUP_SPEC,
+            Self::ControllerSubgroup => &controller::SUBGROUP_SPEC,
             Self::ConvDense => &conv_dense::SPEC,
             Self::ConvDenseSubgroup => &conv_dense::SUBGROUP_SPEC,
             Self::ConvDenseWide => &conv_dense::WIDE_SPEC,
@@ -140,6 +144,17 @@ impl Kernel {
             Self::TopK => &top_k::SPEC,
         }
     }
+}
+
+/// What a kernel needs of subgroups.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Subgroups {
+    /// Nothing.
+    None,
+    /// At least eight invocations each.
+    OfEight,
+    /// The same, and that a workgroup is one of them, which waits for itself alone: on software, whose lanes go in step.
+    Whole,
 }
 
 /// What the host must know of a WGSL file.
@@ -163,8 +178,8 @@ pub struct Spec {
     pub workgroup: &'static [&'static str],
     /// Arrays in workgroup memory: bytes of an element, and the overrides whose product is their length.
     pub workgroup_memory: &'static [(u32, &'static [&'static str])],
-    /// Whether it needs subgroups of at least eight invocations.
-    pub subgroups: bool,
+    /// What it needs of subgroups.
+    pub subgroups: Subgroups,
 }
 
 /// How a kernel uses a storage buffer.

@@ -4,7 +4,7 @@ use bytemuck::{Pod, Zeroable};
 
 use super::conv_depthwise::sum_tiles;
 use super::epilogue::add;
-use super::{Access, Arguments, Cost, Dispatch, Kernel, Pooling, Precision, Scalar, Spec, vec4_bytes};
+use super::{Access, Arguments, Cost, Dispatch, Kernel, Pooling, Precision, Scalar, Spec, Subgroups, vec4_bytes};
 
 /// The kernel's specification.
 pub const SPEC: Spec = Spec {
@@ -22,7 +22,7 @@ pub const SPEC: Spec = Spec {
     overrides: &["POOL_BINS", "WORKGROUP_X"],
     workgroup: &["WORKGROUP_X"],
     workgroup_memory: &[],
-    subgroups: false,
+    subgroups: Subgroups::None,
 };
 
 #[repr(C)]

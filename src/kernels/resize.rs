@@ -5,7 +5,7 @@
 use bytemuck::{Pod, Zeroable};
 use rayon::prelude::*;
 
-use super::{Access, Arguments, Cost, Dispatch, Kernel, Precision, Scalar, Spec};
+use super::{Access, Arguments, Cost, Dispatch, Kernel, Precision, Scalar, Spec, Subgroups};
 use crate::picture::{Filter, Picture, Preprocess, Window};
 
 /// The kernel's specification.
@@ -24,7 +24,7 @@ pub const SPEC: Spec = Spec {
     overrides: &["FILTER_RADIUS", "WORKGROUP_X", "WORKGROUP_Y"],
     workgroup: &["WORKGROUP_X", "WORKGROUP_Y"],
     workgroup_memory: &[],
-    subgroups: false,
+    subgroups: Subgroups::None,
 };
 
 const WORKGROUP: [u32; 2] = [8, 8];

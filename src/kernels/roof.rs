@@ -5,7 +5,7 @@
 use bytemuck::{Pod, Zeroable};
 
 use super::scalar::sum;
-use super::{Access, Arguments, Cost, Dispatch, Kernel, Precision, Scalar, Spec, vec4_bytes, wgsl};
+use super::{Access, Arguments, Cost, Dispatch, Kernel, Precision, Scalar, Spec, Subgroups, vec4_bytes, wgsl};
 
 /// The kernel's specification.
 pub const SPEC: Spec = Spec {
@@ -18,7 +18,7 @@ pub const SPEC: Spec = Spec {
     overrides: &["WORKGROUP_X"],
     workgroup: &["WORKGROUP_X"],
     workgroup_memory: &[],
-    subgroups: false,
+    subgroups: Subgroups::None,
 };
 
 /// Invocations of a workgroup.

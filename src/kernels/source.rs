@@ -8,12 +8,13 @@
 use super::{Kernel, Precision};
 
 /// The files that kernels may import, by name. `storage` is one of two.
-const SHARED: [(&str, &str); 12] = [
+const SHARED: [(&str, &str); 13] = [
     ("activation", include_str!("../../shaders/shared/activation.wgsl")),
     ("controller", include_str!("../../shaders/shared/controller.wgsl")),
     ("controller_assemble", include_str!("../../shaders/shared/controller_assemble.wgsl")),
     ("dense", include_str!("../../shaders/shared/dense.wgsl")),
     ("dense_plain", include_str!("../../shaders/shared/dense_plain.wgsl")),
+    ("head_share", include_str!("../../shaders/shared/head_share.wgsl")),
     ("own_slot", include_str!("../../shaders/shared/own_slot.wgsl")),
     ("panels", include_str!("../../shaders/shared/panels.wgsl")),
     ("pointwise", include_str!("../../shaders/shared/pointwise.wgsl")),

@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use bytemuck::{Pod, Zeroable};
 
 use super::scalar::sum;
-use super::{Access, Arguments, Cost, Dispatch, Kernel, Precision, Scalar, Spec};
+use super::{Access, Arguments, Cost, Dispatch, Kernel, Precision, Scalar, Spec, Subgroups};
 
 /// The kernel's specification.
 pub const SPEC: Spec = Spec {
@@ -18,7 +18,7 @@ pub const SPEC: Spec = Spec {
     overrides: &["WORKGROUP_X"],
     workgroup: &["WORKGROUP_X"],
     workgroup_memory: &[(4, &["WORKGROUP_X"]), (4, &["WORKGROUP_X"])],
-    subgroups: false,
+    subgroups: Subgroups::None,
 };
 
 #[repr(C)]

@@ -62,7 +62,7 @@ pub fn run_twin<S: Scalar>(dispatch: &Dispatch, arguments: Arguments<'_, S>) {
     );
     match dispatch.kernel {
         Kernel::Assemble => super::assemble::twin(dispatch, arguments),
-        Kernel::Controller => super::controller::twin(dispatch, arguments),
+        Kernel::Controller | Kernel::ControllerSubgroup => super::controller::twin(dispatch, arguments),
         Kernel::ControllerAssemble | Kernel::ControllerAssembleSubgroup => {
             super::controller_assemble::twin(dispatch, arguments);
         }

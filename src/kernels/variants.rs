@@ -1,6 +1,6 @@
 //! Other launches that compute the same from the same memory, to be tried against the one that ships.
 
-use super::{Dispatch, Kernel};
+use super::{Dispatch, Kernel, Subgroups};
 
 /// Sides of workgroups that are tried.
 const SIDES: [u32; 9] = [1, 2, 4, 8, 16, 32, 64, 128, 256];
@@ -23,11 +23,11 @@ impl Dispatch {
     pub fn variants(&self) -> Vec<Variant> {
         let axes = ["WORKGROUP_X", "WORKGROUP_Y"].map(|name| self.override_value(name));
         // What a subgroup shares hangs on rows of its size: they may only be put side by side.
-        let in_rows = self.kernel.spec().subgroups;
+        let subgroups = self.kernel.spec().subgroups;
         let mut variants: Vec<Variant> = match axes {
             // What shares a tile lies along x.
-            _ if self.kernel == Kernel::ConvPointwiseSplit => self.shipped(),
-            [Some(x), y] if in_rows => {
+            _ if self.kernel == Kernel::ConvPointwiseSplit || subgroups == Subgroups::Whole => self.shipped(),
+            [Some(x), y] if subgroups == Subgroups::OfEight => {
                 let own = [x, y.unwrap_or(1)];
                 let sizes = SIDES.iter().filter(|side| side.is_multiple_of(x)).map(|side| [*side, own[1]]);
                 sizes.map(|size| self.with_workgroup(own, size)).collect()
@@ -68,14 +68,8 @@ impl Dispatch {
             }
         }
         // The workgroups of these kernels go through their work in steps of their own size.
-        let in_steps = matches!(
-            self.kernel,
-            Kernel::Assemble
-                | Kernel::Controller
-                | Kernel::ControllerAssemble
-                | Kernel::ControllerAssembleSubgroup
-                | Kernel::TopK
-        );
+        let in_steps =
+            matches!(self.kernel, Kernel::Assemble | Kernel::Controller | Kernel::ControllerAssemble | Kernel::TopK);
         if !in_steps && [x, y] != [old_x, old_y] {
             let [across, down] = self.workgroups;
             dispatch.workgroups = [(across * old_x).div_ceil(x), (down * old_y).div_ceil(y)];

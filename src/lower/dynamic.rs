@@ -3,6 +3,7 @@
 use super::draft::{Binding, DraftDynamic, PoolSums, Value};
 use super::form::{Form, assemble_with_controller};
 use super::layers::{Lowering, pooling};
+use super::tile::controller_tile;
 use super::{LowerError, pack};
 use crate::graph::{DynamicWeights, Layer};
 use crate::kernels::{Tile, assemble, controller, conv_pointwise, latent};
@@ -64,7 +65,9 @@ impl Lowering<'_> {
         let block = self.draft.weights(&layer.name, pack::controller(w))?;
         let heads = self.heads(layer, w, shape)?;
         let memory = [("partials", Binding::Value(sums.value)), ("weights", block), ("heads", Binding::Value(heads))];
-        self.draft.launch(&layer.name, controller::dispatch(shape, self.draft.limits.software), &memory);
+        let limits = &self.draft.limits;
+        let dispatch = controller::dispatch(shape, controller_tile(limits), limits.software);
+        self.draft.launch(&layer.name, dispatch, &memory);
         Ok(heads)
     }
 

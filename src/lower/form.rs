@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::tile::convolution_tile;
+use super::tile::{controller_tile, convolution_tile};
 use crate::graph::{Dynamic, Graph, Node, Op, dynamic_cost};
 use crate::kernels::{Dispatch, Tile, controller, controller_assemble};
 use crate::plan::Limits;
@@ -56,7 +56,7 @@ pub fn choose_form(choice: FormChoice, sizes: &Dynamic, inputs: usize, pixels: u
 /// The launch that runs a layer's controller and assembles its weights; nothing where a workgroup's memory cannot hold what it
 /// needs.
 pub(super) fn assemble_with_controller(shape: controller::Shape, limits: &Limits) -> Option<Dispatch> {
-    let dispatch = controller_assemble::dispatch(shape, convolution_tile(limits), limits.software);
+    let dispatch = controller_assemble::dispatch(shape, controller_tile(limits), limits.software);
     (dispatch.workgroup_bytes() <= limits.workgroup_bytes).then_some(dispatch)
 }
 

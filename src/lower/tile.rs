@@ -15,6 +15,14 @@ pub const fn convolution_tile(limits: &Limits) -> Tile {
     }
 }
 
+/// The tile of controllers and of what assembles weights: as of convolutions, but in subgroups only where each is a whole workgroup.
+pub const fn controller_tile(limits: &Limits) -> Tile {
+    match convolution_tile(limits) {
+        Tile::Subgroup(_) if !limits.whole_subgroups => Tile::Wide,
+        tile => tile,
+    }
+}
+
 /// Workgroups of 64 invocations that a map must give small tiles; below it their input channels are split. Of what hardware
 /// has, even small chips hold some dozens at a time; on none was this measured.
 const FEW_WORKGROUPS: u32 = 32;
@@ -62,5 +70,9 @@ mod tests {
         assert_eq!(tile(Some(32), false), Tile::Small);
         assert_eq!(tile(None, true), Tile::Wide);
         assert_eq!(tile(Some(8), true), Tile::Subgroup(8));
+        let tile = |whole_subgroups| {
+            controller_tile(&Limits { subgroup: Some(8), software: true, whole_subgroups, ..Limits::default() })
+        };
+        assert_eq!([tile(true), tile(false)], [Tile::Subgroup(8), Tile::Wide]);
     }
 }

@@ -19,6 +19,8 @@ pub struct Limits {
     pub storage_alignment: u32,
     /// The most invocations of a subgroup, where shaders may use subgroups and each has at least eight invocations.
     pub subgroup: Option<u32>,
+    /// Whether all subgroups have so many, go in step and can wait for themselves, so that a workgroup of as many need not.
+    pub whole_subgroups: bool,
     /// Whether the device computes on a CPU. It allows no less, but other kernels suit it.
     pub software: bool,
 }
@@ -34,6 +36,7 @@ impl Default for Limits {
             workgroup_bytes: 16352,
             storage_alignment: 256,
             subgroup: None,
+            whole_subgroups: false,
             software: false,
         }
     }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::{DynamicLayer, Memory, Output, Pass, Plan, View};
-use crate::kernels::{Access, Precision};
+use crate::kernels::{Access, Precision, Subgroups};
 
 /// What is wrong with a plan.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -104,8 +104,12 @@ impl Plan {
     fn check_launch(&self, pass: &Pass) -> Result<(), String> {
         let (dispatch, spec, limits) = (&pass.dispatch, pass.dispatch.kernel.spec(), &self.limits);
         let bindings = spec.bindings_of(dispatch.entry).ok_or("the kernel has no such entry point")?.count();
-        if spec.subgroups && limits.subgroup.is_none() {
+        if spec.subgroups != Subgroups::None && limits.subgroup.is_none() {
             return Err("needs subgroups of at least eight invocations, which the device lacks".into());
+        }
+        let is_subgroup = limits.whole_subgroups && dispatch.override_value("WORKGROUP_X") == limits.subgroup;
+        if spec.subgroups == Subgroups::Whole && !is_subgroup {
+            return Err("needs workgroups that are subgroups, which these are not on the device".into());
         }
         if bindings != pass.bindings.len() {
             return Err(format!("binds {} buffers, the entry point has {bindings}", pass.bindings.len()));

@@ -10,6 +10,7 @@ use crate::plan::Limits;
 /// What is used where it is there: subgroups by plans, timestamps and the roof of half floats by the profiler, the pipeline
 /// cache at load.
 const OPTIONAL_FEATURES: wgpu::Features = wgpu::Features::SUBGROUP
+    .union(wgpu::Features::SUBGROUP_BARRIER)
     .union(wgpu::Features::TIMESTAMP_QUERY)
     .union(wgpu::Features::TIMESTAMP_QUERY_INSIDE_ENCODERS)
     .union(wgpu::Features::TIMESTAMP_QUERY_INSIDE_PASSES)
@@ -133,8 +134,7 @@ impl Gpu {
         }));
         let lost = Arc::clone(&failure);
         device.set_device_lost_callback(move |_, message| keep(&lost, GpuError::Lost(message)));
-        let has_subgroups = device.features().contains(wgpu::Features::SUBGROUP);
-        let limits = limits_of(&device.limits(), has_subgroups.then(|| adapter.get_info()), info.software);
+        let limits = limits_of(&device.limits(), device.features(), &adapter.get_info(), info.software);
         Ok(Self { device, queue, info, limits, failure, pipelines: None })
     }
 
@@ -223,8 +223,8 @@ fn info_of(adapter: &wgpu::Adapter) -> GpuInfo {
     GpuInfo { name: info.name, api: api.into(), kind: kind.into(), driver, software, features }
 }
 
-/// The limits of a device; `subgroups` is what its adapter says of them, where shaders may use them.
-fn limits_of(limits: &wgpu::Limits, subgroups: Option<wgpu::AdapterInfo>, software: bool) -> Limits {
+fn limits_of(limits: &wgpu::Limits, features: wgpu::Features, info: &wgpu::AdapterInfo, software: bool) -> Limits {
+    let (least, most) = (info.subgroup_min_size, info.subgroup_max_size);
     Limits {
         storage_binding_bytes: limits.max_storage_buffer_binding_size,
         buffer_bytes: limits.max_buffer_size,
@@ -234,7 +234,8 @@ fn limits_of(limits: &wgpu::Limits, subgroups: Option<wgpu::AdapterInfo>, softwa
         workgroup_bytes: limits.max_compute_workgroup_storage_size,
         // Plans keep WebGPU's default alignment everywhere, so that one plan serves every device.
         storage_alignment: limits.min_storage_buffer_offset_alignment.max(256),
-        subgroup: subgroups.filter(|info| info.subgroup_min_size >= 8).map(|info| info.subgroup_max_size),
+        subgroup: (features.contains(wgpu::Features::SUBGROUP) && least >= 8).then_some(most),
+        whole_subgroups: software && features.contains(wgpu::Features::SUBGROUP_BARRIER) && least == most,
         software,
     }
 }

@@ -112,30 +112,39 @@ impl Assembly {
     }
 }
 
-/// Squeezes that fill their groups and that do not, both pools, and heads enough for several workgroups.
 pub fn controller() -> Vec<Case> {
+    controller_in(Tile::Small)
+}
+
+/// In workgroups of eight, which are subgroups on lavapipe.
+pub fn controller_subgroup() -> Vec<Case> {
+    controller_in(Tile::Subgroup(8))
+}
+
+/// Squeezes that fill their groups and that do not, both pools, and heads enough for several workgroups.
+fn controller_in(tile: Tile) -> Vec<Case> {
     let mut sampler = Sampler::new("controller");
     let mut cases = Vec::new();
     for squeeze in [4, 9, 16, 100] {
         for pooling in [Pooling::Global, Pooling::TwoByTwo] {
             for latent in [sampler.one_of(&LATENTS), 4] {
-                cases.push(controller_case(&mut sampler, squeeze, pooling, latent));
+                cases.push(controller_case(&mut sampler, tile, squeeze, pooling, latent));
             }
         }
     }
-    cases.push(controller_case(&mut sampler, 4, Pooling::TwoByTwo, 64));
-    cases.push(controller_case(&mut sampler, 4, Pooling::Global, 63));
+    cases.push(controller_case(&mut sampler, tile, 4, Pooling::TwoByTwo, 64));
+    cases.push(controller_case(&mut sampler, tile, 4, Pooling::Global, 63));
     assert!(cases.iter().filter(|case| case.dispatch.workgroups[0] > 1).count() >= 2, "several workgroups of heads");
     cases
 }
 
-fn controller_case(sampler: &mut Sampler, squeeze: usize, pooling: Pooling, latent: usize) -> Case {
+fn controller_case(sampler: &mut Sampler, tile: Tile, squeeze: usize, pooling: Pooling, latent: usize) -> Case {
     let sizes = (sampler.one_of(&CHANNELS), sampler.one_of(&CHANNELS));
     let control = Control::random(sampler, "controller", sizes, squeeze, pooling, latent);
     // Only hardware gets several workgroups of heads, and those only for wide latents.
     let software = latent < 40 && sampler.one_of(&[false, true]);
     Case {
-        dispatch: controller::dispatch(control.shape, software),
+        dispatch: controller::dispatch(control.shape, tile, software),
         outputs: vec![control.output()],
         inputs: vec![("partials", control.sums), ("weights", control.block)],
         name: control.name,
@@ -228,7 +237,7 @@ pub fn controller_assemble() -> Vec<Case> {
     controller_assemble_in(Tile::Small)
 }
 
-/// In workgroups of eight, which any subgroup of eight or more computes.
+/// In workgroups of eight, likewise.
 pub fn controller_assemble_subgroup() -> Vec<Case> {
     controller_assemble_in(Tile::Subgroup(8))
 }

@@ -31,6 +31,7 @@ pub fn of(kernel: Kernel) -> Vec<Case> {
         Kernel::Controller => dynamic::controller(),
         Kernel::ControllerAssemble => dynamic::controller_assemble(),
         Kernel::ControllerAssembleSubgroup => dynamic::controller_assemble_subgroup(),
+        Kernel::ControllerSubgroup => dynamic::controller_subgroup(),
         Kernel::ConvDense => convolution::dense(),
         Kernel::ConvDenseSubgroup => convolution::dense_subgroup(),
         Kernel::ConvDenseWide => convolution::dense_wide(),
