@@ -93,7 +93,7 @@ fn plans_are_those_in_git() {
     let dynamic = folded(&dynamic_network());
     let auto = plan_of("mobilenet_v2_dcd", &dynamic, FormChoice::Auto);
     insta::assert_snapshot!("mobilenet_v2_dcd_auto", &auto);
-    let software = Limits { subgroup: Some(8), software: true, ..Limits::default() };
+    let software = Limits { subgroup: Some(8), software: true, whole_subgroups: true, ..Limits::default() };
     let on_software = lower("mobilenet_v2_dcd", &dynamic, Options::default(), software).expect("it lowers");
     insta::assert_snapshot!("mobilenet_v2_dcd_software", &on_software);
     insta::assert_snapshot!("mobilenet_v2_dcd_assemble", plan_of("mobilenet_v2_dcd", &dynamic, ASSEMBLE));
@@ -156,8 +156,13 @@ fn written(plan: &Plan, pass: usize) -> usize {
 #[test]
 fn validation_refuses_every_broken_rule() {
     type Fault = (&'static str, fn(&mut Plan));
-    let faults: [Fault; 24] = [
+    let faults: [Fault; 25] = [
         ("needs subgroups", |p| p.passes[0].dispatch.kernel = Kernel::ConvDenseSubgroup),
+        ("needs workgroups that are subgroups", |p| {
+            p.limits.subgroup = Some(8);
+            let fused = p.passes.iter_mut().find(|pass| pass.dispatch.kernel == Kernel::ControllerAssemble);
+            fused.expect("a dynamic layer").dispatch.kernel = Kernel::ControllerAssembleSubgroup;
+        }),
         ("no such entry point", |p| p.passes[0].dispatch.entry = "nonsense"),
         ("binds 2 buffers", |p| p.passes[0].bindings.truncate(2)),
         ("the device allows 2", |p| p.limits.storage_buffers = 2),
