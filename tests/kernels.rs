@@ -5,7 +5,7 @@ mod common;
 use common::cases;
 use common::suite::{BATCH, Case, failures, plan};
 use dynaconv::exec::cpu::CpuExecutor;
-use dynaconv::kernels::{Kernel, Precision, Subgroups};
+use dynaconv::kernels::{Kernel, Precision};
 
 /// Runs a kernel's cases in each precision that it has.
 fn check(kernel: Kernel) {
@@ -25,6 +25,7 @@ fn check_stored_as(kernel: Kernel, precision: Precision) {
     #[cfg(feature = "gpu")]
     {
         use common::suite::gpu;
+        use dynaconv::kernels::Subgroups;
         let gpu = gpu::open();
         // No plan has a kernel that needs subgroups which the device lacks.
         let limits = gpu.limits();
