@@ -111,7 +111,7 @@ fn make_$side(part: u32, picture: u32, invocation: Invocation, inputs: vec2<u32>
 #repeat g = 0..TILE_GROUPS
             var sums_$g = mat4x4<f32>();
 #end
-            // Four at a time: sums stay in registers between them.
+            // Four a turn: there are more sums than registers.
             for (var l = 0u; l < latent; l += 4u) {
 #repeat c = 0..4
                 let left_$c = $side_left(left_at);

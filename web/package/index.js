@@ -156,7 +156,7 @@ export class Classifier {
     }
   }
 
-  /** Starts on a picture as it is. A copy of video that takes the device along is not tried again. */
+  /** Starts on a picture as it is; gives a promise of its pairs. A copy of video that takes the device along is not tried again. */
   #copied(picture, size, type) {
     const answer = this.#engine.classify(picture, ...size);
     answer.catch((error) => {
