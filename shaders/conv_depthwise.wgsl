@@ -55,11 +55,16 @@ fn load_bias(group: u32) {
 }
 
 fn store(picture: u32, row: u32, column: u32, group: u32, sum: vec4<f32>) {
-    if column >= params.out_width { return; }
     let value = activate(sum + bias);
+    let inside = column < params.out_width;
     let pixel = (picture * params.out_height + row) * params.out_width + column;
-    output[pixel * params.groups + group] = to_stored(value);
-    bin_sums += in_bins(value, bins_of(row, column, params.out_height, params.out_width));
+    if inside { output[pixel * params.groups + group] = to_stored(value); }
+    let counted = select(vec4<f32>(0.0), value, inside);
+    if POOL_BINS == 1u {
+        bin_sums[0] += counted;
+    } else {
+        bin_sums += in_bins(counted, bins_of(row, column, params.out_height, params.out_width));
+    }
 }
 
 fn tiles_across() -> u32 {
