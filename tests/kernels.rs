@@ -120,6 +120,21 @@ fn conv_depthwise() {
 }
 
 #[test]
+fn conv_expand_depthwise() {
+    check(Kernel::ConvExpandDepthwise);
+}
+
+#[test]
+fn conv_expand_depthwise_subgroup() {
+    check(Kernel::ConvExpandDepthwiseSubgroup);
+}
+
+#[test]
+fn conv_expand_depthwise_wide() {
+    check(Kernel::ConvExpandDepthwiseWide);
+}
+
+#[test]
 fn conv_pointwise() {
     check(Kernel::ConvPointwise);
 }

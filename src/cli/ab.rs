@@ -175,12 +175,23 @@ impl Subject<'_> {
         let whole = arguments.variant.iter().any(|name| size(name).is_none());
         let timed = |candidate: Candidate| {
             let launches = match whole {
-                true => launches_of(&candidate.plan, &self.pass().node, arguments.kernel.as_deref()),
+                true => self.launches_in(&candidate.plan, arguments.kernel.as_deref()),
                 false => vec![self.launch],
             };
             Candidate { launches, ..candidate }
         };
         Ok([timed(first), timed(second)])
+    }
+
+    /// The launches of the layer, and of the one before where some ways compute both; where a kernel is named, those of its family.
+    fn launches_in(&self, plan: &Plan, kernel: Option<&str>) -> Vec<usize> {
+        let expansion = self.ways.as_ref().and_then(|ways| ways.expansion.as_ref());
+        let wanted = |pass: &Pass| {
+            (pass.node == self.pass().node || Some(&pass.node) == expansion)
+                && kernel.is_none_or(|kernel| family(kernel) == family(stem(pass.dispatch.kernel)))
+        };
+        let passes = plan.passes.iter().enumerate().filter(|(_, pass)| wanted(pass));
+        passes.map(|(index, _)| index).collect()
     }
 
     /// The plan that ships, its launch with workgroups of another size where that is wanted.
@@ -220,13 +231,6 @@ impl Subject<'_> {
         let ways = self.ways.iter().flat_map(|ways| ways.names.iter());
         ways.chain(sizes.iter().map(|size| &size.name)).map(String::as_str).collect::<Vec<_>>().join(", ")
     }
-}
-
-/// The launches of a layer; where a kernel is named, those of its family.
-fn launches_of(plan: &Plan, layer: &str, kernel: Option<&str>) -> Vec<usize> {
-    let wanted = |pass: &Pass| kernel.is_none_or(|kernel| family(kernel) == family(stem(pass.dispatch.kernel)));
-    let passes = plan.passes.iter().enumerate().filter(|(_, pass)| pass.node == layer && wanted(pass));
-    passes.map(|(index, _)| index).collect()
 }
 
 fn stem(kernel: Kernel) -> &'static str {

@@ -9,6 +9,7 @@ pub mod controller;
 pub mod controller_assemble;
 pub mod conv_dense;
 pub mod conv_depthwise;
+pub mod conv_expand_depthwise;
 pub mod conv_pointwise;
 mod epilogue;
 pub mod latent;
@@ -62,6 +63,12 @@ pub enum Kernel {
     ConvDenseWide,
     /// `shaders/conv_depthwise.wgsl`
     ConvDepthwise,
+    /// `shaders/conv_expand_depthwise.wgsl`
+    ConvExpandDepthwise,
+    /// `shaders/conv_expand_depthwise_subgroup.wgsl`
+    ConvExpandDepthwiseSubgroup,
+    /// `shaders/conv_expand_depthwise_wide.wgsl`
+    ConvExpandDepthwiseWide,
     /// `shaders/conv_pointwise.wgsl`
     ConvPointwise,
     /// `shaders/conv_pointwise_split.wgsl`
@@ -92,7 +99,7 @@ pub enum Kernel {
 
 impl Kernel {
     /// Every kernel.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 25] = [
         Self::Assemble,
         Self::Controller,
         Self::ControllerAssemble,
@@ -102,6 +109,9 @@ impl Kernel {
         Self::ConvDenseSubgroup,
         Self::ConvDenseWide,
         Self::ConvDepthwise,
+        Self::ConvExpandDepthwise,
+        Self::ConvExpandDepthwiseSubgroup,
+        Self::ConvExpandDepthwiseWide,
         Self::ConvPointwise,
         Self::ConvPointwiseSplit,
         Self::ConvPointwiseSubgroup,
@@ -129,6 +139,9 @@ impl Kernel {
             Self::ConvDenseSubgroup => &conv_dense::SUBGROUP_SPEC,
             Self::ConvDenseWide => &conv_dense::WIDE_SPEC,
             Self::ConvDepthwise => &conv_depthwise::SPEC,
+            Self::ConvExpandDepthwise => &conv_expand_depthwise::SPEC,
+            Self::ConvExpandDepthwiseSubgroup => &conv_expand_depthwise::SUBGROUP_SPEC,
+            Self::ConvExpandDepthwiseWide => &conv_expand_depthwise::WIDE_SPEC,
             Self::ConvPointwise => &conv_pointwise::SPEC,
             Self::ConvPointwiseSplit => &conv_pointwise::SPLIT_SPEC,
             Self::ConvPointwiseSubgroup => &conv_pointwise::SUBGROUP_SPEC,

@@ -8,12 +8,14 @@
 use super::{Kernel, Precision};
 
 /// The files that kernels may import, by name. `storage` is one of two.
-const SHARED: [(&str, &str); 13] = [
+const SHARED: [(&str, &str); 15] = [
     ("activation", include_str!("../../shaders/shared/activation.wgsl")),
     ("controller", include_str!("../../shaders/shared/controller.wgsl")),
     ("controller_assemble", include_str!("../../shaders/shared/controller_assemble.wgsl")),
     ("dense", include_str!("../../shaders/shared/dense.wgsl")),
     ("dense_plain", include_str!("../../shaders/shared/dense_plain.wgsl")),
+    ("expand_depthwise", include_str!("../../shaders/shared/expand_depthwise.wgsl")),
+    ("expand_depthwise_plain", include_str!("../../shaders/shared/expand_depthwise_plain.wgsl")),
     ("head_share", include_str!("../../shaders/shared/head_share.wgsl")),
     ("own_slot", include_str!("../../shaders/shared/own_slot.wgsl")),
     ("panels", include_str!("../../shaders/shared/panels.wgsl")),

@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::form::{Form, FormChoice, choose_form};
-use super::tile::{convolution_tile, depthwise_rows, pointwise_tile};
+use super::tile::{convolution_tile, depthwise_rows, expansion_tile, pointwise_tile};
 use super::{Options, latent_shape};
-use crate::graph::{Connection, FoldedNetwork, Layer, LayerOp};
-use crate::kernels::{Tile, conv_depthwise};
+use crate::graph::{Connection, FoldedNetwork, Layer, LayerOp, Source};
+use crate::kernels::{Tile, conv_depthwise, conv_expand_depthwise};
 use crate::plan::Limits;
 use crate::tensor::{Precision, groups};
 
@@ -34,6 +34,9 @@ pub struct Alternatives {
     pub node: String,
     /// Kind and sizes of the layer: layers that share them are distinct by their values alone.
     pub shape: String,
+    /// The node of the layer before, where some ways, the last ones, compute it too: those called `expand-…`, of a depthwise
+    /// convolution.
+    pub expansion: Option<String>,
     /// The names of all ways, such as `wide`, `rolling-4` or `branch-subgroup-latent`.
     pub names: Vec<String>,
     /// The name of the way that the rule takes, one of `names`.
@@ -54,118 +57,228 @@ pub(super) struct Choice {
     /// Of a depthwise convolution: whether each row is loaded once, and a tile's rows.
     pub rolling: bool,
     pub rows: u32,
+    /// Of a depthwise convolution: the tile in which it is computed together with its expansion, where it is.
+    pub expand: Option<Tile>,
 }
 
 /// For each layer that may be computed in several ways, in the order of the network, what these are on a device of these limits.
 pub fn alternatives(network: &FoldedNetwork, options: &Options, limits: &Limits) -> Vec<Alternatives> {
-    let of_layer = |layer: &Layer| {
-        let ways = ways(layer, options.form, limits);
+    let layers = Layers { network, options, limits };
+    let of_layer = |(index, layer): (usize, &Layer)| {
+        let ways = layers.ways(index);
         let name = |choice: &Choice| choice.name(layer);
         (ways.len() > 1).then(|| Alternatives {
             node: layer.name.clone(),
-            shape: shape(layer, options),
+            shape: layers.shape(index),
+            expansion: layers.expansion(index).map(|(before, _)| network.layers[before].name.clone()),
             names: ways.iter().map(name).collect(),
-            rule: rule(layer, options.form, limits).name(layer),
-            taken: chosen(layer, options, limits).unwrap_or_else(|| rule(layer, options.form, limits)).name(layer),
+            rule: layers.rule(index).name(layer),
+            taken: layers.taken(index).name(layer),
         })
     };
-    network.layers.iter().filter_map(of_layer).collect()
+    network.layers.iter().enumerate().filter_map(of_layer).collect()
 }
 
 /// The form of each dynamic convolution, by node.
 pub fn forms(network: &FoldedNetwork, options: &Options, limits: &Limits) -> BTreeMap<String, Form> {
-    let dynamic = network.layers.iter().filter(|layer| matches!(layer.op, LayerOp::DynamicConvolution(_)));
-    let form = |layer: &Layer| chosen(layer, options, limits).unwrap_or_else(|| rule(layer, options.form, limits)).form;
-    dynamic.map(|layer| (layer.name.clone(), form(layer))).collect()
+    let layers = Layers { network, options, limits };
+    let all = network.layers.iter().enumerate();
+    let dynamic = all.filter(|(_, layer)| matches!(layer.op, LayerOp::DynamicConvolution(_)));
+    dynamic.map(|(index, layer)| (layer.name.clone(), layers.taken(index).form)).collect()
 }
 
-/// The way that was chosen for a layer, or else for its shape.
-pub(super) fn chosen(layer: &Layer, options: &Options, limits: &Limits) -> Option<Choice> {
-    let Choices { layers, shapes } = &options.choices;
-    if layers.is_empty() && shapes.is_empty() {
-        return None;
+/// The layers of a network on a device, by their places in the network.
+#[derive(Clone, Copy)]
+pub(super) struct Layers<'a> {
+    pub network: &'a FoldedNetwork,
+    pub options: &'a Options,
+    pub limits: &'a Limits,
+}
+
+impl Layers<'_> {
+    fn layer(&self, index: usize) -> &Layer {
+        &self.network.layers[index]
     }
-    let ways = ways(layer, options.form, limits);
-    let named = [layers.get(&layer.name), shapes.get(&shape(layer, options))];
-    named.into_iter().flatten().find_map(|name| ways.iter().find(|way| way.name(layer) == *name)).copied()
+
+    /// The way that a layer takes.
+    pub fn taken(&self, index: usize) -> Choice {
+        self.chosen(index).unwrap_or_else(|| self.rule(index))
+    }
+
+    /// The way that was chosen for a layer, or else for its shape.
+    pub fn chosen(&self, index: usize) -> Option<Choice> {
+        let Choices { layers, shapes } = &self.options.choices;
+        if layers.is_empty() && shapes.is_empty() {
+            return None;
+        }
+        let layer = self.layer(index);
+        let ways = self.ways(index);
+        let named = [layers.get(&layer.name), shapes.get(&self.shape(index))];
+        named.into_iter().flatten().find_map(|name| ways.iter().find(|way| way.name(layer) == *name)).copied()
+    }
+
+    /// The way that follows from sizes and device alone.
+    pub fn rule(&self, index: usize) -> Choice {
+        let expand = self.expansion(index).and_then(|(_, in_groups)| expansion_tile(self.limits, in_groups));
+        Choice { expand, ..self.rule_alone(index) }
+    }
+
+    /// The same, with nothing but the layer itself in a launch.
+    fn rule_alone(&self, index: usize) -> Choice {
+        let (layer, limits) = (self.layer(index), self.limits);
+        let (rolling, rows) = match &layer.op {
+            LayerOp::Convolution(c, _) => {
+                (conv_depthwise::can_roll(c.kernel, c.stride), depthwise_rows(limits, layer.output_map.height as u32))
+            }
+            _ => (false, 1),
+        };
+        let form = match &layer.op {
+            LayerOp::DynamicConvolution(w) => {
+                choose_form(self.options.form, &w.sizes, w.inputs, layer.input_map.pixels(), limits)
+            }
+            _ => Form::Branch,
+        };
+        let latent = convolution_tile(limits);
+        let tile = if is_pointwise(layer) {
+            let (pixels, [inputs, outputs]) =
+                (layer.input_map.pixels(), [layer.input_map, layer.output_map].map(|map| groups(map.channels)));
+            pointwise_tile(limits, pixels as u32, inputs as u32, outputs as u32)
+        } else {
+            latent
+        };
+        Choice { form, tile, latent, rolling, rows, expand: None }
+    }
+
+    /// The place of the layer that can be computed in one launch with this depthwise convolution, and its input groups: a pointwise
+    /// convolution that nothing else reads, where its weights are there as a matrix before it runs.
+    pub fn expansion(&self, index: usize) -> Option<(usize, u32)> {
+        let before = self.expansion_of_any_form(index)?;
+        let expansion = self.layer(before);
+        let is_dynamic = matches!(expansion.op, LayerOp::DynamicConvolution(_));
+        let is_matrix = !is_dynamic || self.taken(before).form == Form::Assemble;
+        is_matrix.then(|| (before, groups(expansion.input_map.channels) as u32))
+    }
+
+    fn expansion_of_any_form(&self, index: usize) -> Option<usize> {
+        let layer = self.layer(index);
+        let (LayerOp::Convolution(c, _), Source::Layer(before)) = (&layer.op, layer.input) else { return None };
+        let expansion = self.layer(before);
+        let reads = |layer: &&Layer| [Some(layer.input), layer.residual].contains(&Some(Source::Layer(before)));
+        let fits = c.connection == Connection::Depthwise
+            && conv_expand_depthwise::can_expand(c.kernel, c.stride)
+            && layer.residual.is_none()
+            && is_pointwise(expansion)
+            && expansion.residual.is_none()
+            && expansion.activation == layer.activation
+            && self.network.layers.iter().filter(reads).count() == 1;
+        fits.then_some(before)
+    }
+
+    /// The depthwise convolution of which this layer is such an expansion.
+    fn expander_of_any_form(&self, index: usize) -> Option<usize> {
+        let reader = self.network.layers.iter().position(|layer| layer.input == Source::Layer(index))?;
+        (self.expansion_of_any_form(reader) == Some(index)).then_some(reader)
+    }
+
+    /// Whether the depthwise convolution that reads this layer computes it too.
+    pub fn is_expanded_later(&self, index: usize) -> bool {
+        self.expander_of_any_form(index).is_some_and(|reader| self.taken(reader).expand.is_some())
+    }
+
+    /// All ways of a layer, the rule's among them. Those that compute its expansion too come last.
+    fn ways(&self, index: usize) -> Vec<Choice> {
+        let layer = self.layer(index);
+        let own = self.rule_alone(index);
+        let subgroup = self.limits.subgroup.map(Tile::Subgroup);
+        let tiles = || [Tile::Small, Tile::Wide].into_iter().chain(subgroup);
+        let pointwise_tiles = || tiles().chain([Tile::Workgroup, Tile::Split]);
+        let mut ways: Vec<Choice> = match &layer.op {
+            LayerOp::Convolution(c, _) if c.connection == Connection::Depthwise => {
+                let most = layer.output_map.height as u32;
+                let rows = |rolling: bool, rows: &[u32]| -> Vec<Choice> {
+                    rows.iter().map(|rows| Choice { rolling, rows: (*rows).min(most), ..own }).collect()
+                };
+                let rolling = if conv_depthwise::can_roll(c.kernel, c.stride) { &ROLLING_ROWS[..] } else { &[] };
+                let expanding = if self.expansion(index).is_some() { tiles().map(Some).collect() } else { Vec::new() };
+                let expanding = expanding.into_iter().map(|expand| Choice { expand, ..own }).collect();
+                [rows(true, rolling), rows(false, &PLAIN_ROWS), expanding].concat()
+            }
+            LayerOp::Convolution(c, _) if c.is_pointwise() => {
+                pointwise_tiles().map(|tile| Choice { tile, ..own }).collect()
+            }
+            LayerOp::Convolution(..) => tiles().map(|tile| Choice { tile, ..own }).collect(),
+            LayerOp::DynamicConvolution(w) => {
+                let assembled = pointwise_tiles().map(|tile| Choice { form: Form::Assemble, tile, ..own });
+                let suits = |tile: &Tile| latent_shape(layer, w).suits(*tile);
+                let latents = || tiles().filter(suits);
+                let branches = pointwise_tiles()
+                    .flat_map(|tile| latents().map(move |latent| Choice { form: Form::Branch, tile, latent, ..own }));
+                let form = self.options.form;
+                let wanted = |way: &Choice| form == FormChoice::Auto || form == FormChoice::Always(way.form);
+                assembled.chain(branches).filter(wanted).collect()
+            }
+            _ => Vec::new(),
+        };
+        // Tiles taller than the map are one and the same.
+        let mut seen = Vec::new();
+        ways.retain(|way| {
+            let name = way.name(layer);
+            let new = !seen.contains(&name);
+            seen.push(name);
+            new
+        });
+        ways
+    }
+
+    /// Kind and sizes of a layer, and of the one that may be in one launch with it, for a number of pictures in a precision.
+    fn shape(&self, index: usize) -> String {
+        let Options { batch, precision, .. } = self.options;
+        let name = |index: usize| kind_and_sizes(self.layer(index));
+        [
+            name(index),
+            self.expansion_of_any_form(index).map(|before| format!(" after {}", name(before))).unwrap_or_default(),
+            self.expander_of_any_form(index).map(|after| format!(" before {}", name(after))).unwrap_or_default(),
+            if *batch == 1 { String::new() } else { format!(", {batch} pictures") },
+            if *precision == Precision::F32 { String::new() } else { ", f16".into() },
+        ]
+        .concat()
+    }
 }
 
-/// The way that follows from sizes and device alone.
-pub(super) fn rule(layer: &Layer, form: FormChoice, limits: &Limits) -> Choice {
-    let (rolling, rows) = match &layer.op {
-        LayerOp::Convolution(c, _) => {
-            (conv_depthwise::can_roll(c.kernel, c.stride), depthwise_rows(limits, layer.output_map.height as u32))
+fn kind_and_sizes(layer: &Layer) -> String {
+    let (x, y) = (layer.input_map, layer.output_map);
+    match &layer.op {
+        LayerOp::Convolution(c, _) if c.is_pointwise() => {
+            format!("pointwise {}×{} {} → {}", x.height, x.width, x.channels, y.channels)
         }
-        _ => (false, 1),
-    };
-    let form = match &layer.op {
-        LayerOp::DynamicConvolution(w) => choose_form(form, &w.sizes, w.inputs, layer.input_map.pixels(), limits),
-        _ => Form::Branch,
-    };
-    let pointwise = match &layer.op {
+        LayerOp::Convolution(c, _) => {
+            let kind = if c.connection == Connection::Depthwise { "depthwise" } else { "dense" };
+            format!("{kind} {0}×{0} by {1}, {2} → {3}", c.kernel, c.stride, x, y)
+        }
+        LayerOp::DynamicConvolution(w) => {
+            let (outputs, latent) = (y.channels, w.sizes.latent);
+            format!("dynamic {}×{} {} → {outputs}, latent {latent}", x.height, x.width, x.channels)
+        }
+        _ => format!("{x} → {y}"),
+    }
+}
+
+fn is_pointwise(layer: &Layer) -> bool {
+    match &layer.op {
         LayerOp::Convolution(c, _) => c.is_pointwise(),
         op => matches!(op, LayerOp::DynamicConvolution(_)),
-    };
-    let latent = convolution_tile(limits);
-    let tile = if pointwise {
-        let (pixels, [inputs, outputs]) =
-            (layer.input_map.pixels(), [layer.input_map, layer.output_map].map(|map| groups(map.channels)));
-        pointwise_tile(limits, pixels as u32, inputs as u32, outputs as u32)
-    } else {
-        latent
-    };
-    Choice { form, tile, latent, rolling, rows }
-}
-
-/// All ways of a layer, the rule's among them.
-fn ways(layer: &Layer, form: FormChoice, limits: &Limits) -> Vec<Choice> {
-    let own = rule(layer, form, limits);
-    let subgroup = limits.subgroup.map(Tile::Subgroup);
-    let tiles = || [Tile::Small, Tile::Wide].into_iter().chain(subgroup);
-    let pointwise_tiles = || tiles().chain([Tile::Workgroup, Tile::Split]);
-    let mut ways: Vec<Choice> = match &layer.op {
-        LayerOp::Convolution(c, _) if c.connection == Connection::Depthwise => {
-            let most = layer.output_map.height as u32;
-            let rows = |rolling: bool, rows: &[u32]| -> Vec<Choice> {
-                rows.iter().map(|rows| Choice { rolling, rows: (*rows).min(most), ..own }).collect()
-            };
-            let rolling = if conv_depthwise::can_roll(c.kernel, c.stride) { &ROLLING_ROWS[..] } else { &[] };
-            [rows(true, rolling), rows(false, &PLAIN_ROWS)].concat()
-        }
-        LayerOp::Convolution(c, _) if c.is_pointwise() => {
-            pointwise_tiles().map(|tile| Choice { tile, ..own }).collect()
-        }
-        LayerOp::Convolution(..) => tiles().map(|tile| Choice { tile, ..own }).collect(),
-        LayerOp::DynamicConvolution(w) => {
-            let assembled = pointwise_tiles().map(|tile| Choice { form: Form::Assemble, tile, ..own });
-            let suits = |tile: &Tile| latent_shape(layer, w).suits(*tile);
-            let latents = || tiles().filter(suits);
-            let branches = pointwise_tiles()
-                .flat_map(|tile| latents().map(move |latent| Choice { form: Form::Branch, tile, latent, ..own }));
-            let wanted = |way: &Choice| form == FormChoice::Auto || form == FormChoice::Always(way.form);
-            assembled.chain(branches).filter(wanted).collect()
-        }
-        _ => Vec::new(),
-    };
-    // Tiles taller than the map are one and the same.
-    let mut seen = Vec::new();
-    ways.retain(|way| {
-        let name = way.name(layer);
-        let new = !seen.contains(&name);
-        seen.push(name);
-        new
-    });
-    ways
+    }
 }
 
 impl Choice {
     /// What tells it from the other ways of its layer.
     pub fn name(&self, layer: &Layer) -> String {
-        let Self { form, tile, latent, rolling, rows } = self;
+        let Self { form, tile, latent, rolling, rows, expand } = self;
         match &layer.op {
-            LayerOp::Convolution(c, _) if c.connection == Connection::Depthwise => {
-                format!("{}-{rows}", if *rolling { "rolling" } else { "plain" })
-            }
+            LayerOp::Convolution(c, _) if c.connection == Connection::Depthwise => match expand {
+                Some(tile) => format!("expand-{}", tile.name()),
+                None => format!("{}-{rows}", if *rolling { "rolling" } else { "plain" }),
+            },
             LayerOp::DynamicConvolution(_) if *form == Form::Assemble => format!("assemble-{}", tile.name()),
             LayerOp::DynamicConvolution(w) => {
                 let latent = match latent {
@@ -180,34 +293,12 @@ impl Choice {
     }
 }
 
-/// Kind and sizes of a layer, for a number of pictures in a precision.
-fn shape(layer: &Layer, options: &Options) -> String {
-    let (x, y) = (layer.input_map, layer.output_map);
-    let one = match &layer.op {
-        LayerOp::Convolution(c, _) if c.is_pointwise() => {
-            format!("pointwise {}×{} {} → {}", x.height, x.width, x.channels, y.channels)
-        }
-        LayerOp::Convolution(c, _) => {
-            let kind = if c.connection == Connection::Depthwise { "depthwise" } else { "dense" };
-            format!("{kind} {0}×{0} by {1}, {2} → {3}", c.kernel, c.stride, x, y)
-        }
-        LayerOp::DynamicConvolution(w) => {
-            let (outputs, latent) = (y.channels, w.sizes.latent);
-            format!("dynamic {}×{} {} → {outputs}, latent {latent}", x.height, x.width, x.channels)
-        }
-        _ => format!("{x} → {y}"),
-    };
-    let pictures = if options.batch == 1 { String::new() } else { format!(", {} pictures", options.batch) };
-    let precision = if options.precision == Precision::F32 { "" } else { ", f16" };
-    one + &pictures + precision
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::graph::networks::{Architecture, MobileNetV2};
     use crate::graph::{Weights, fold};
-    use crate::kernels::Dispatch;
+    use crate::kernels::{Dispatch, Kernel};
     use crate::lower::lower;
     use crate::plan::Plan;
     use crate::tensor::Tensor;
@@ -262,7 +353,7 @@ mod tests {
         let (network, limits) = (network(), fast());
         let plan = |choices: Choices| lower("n", &network, Options { choices, ..Options::default() }, limits).unwrap();
         let rule = plan(Choices::default());
-        let layer = "features.4.conv.0";
+        let layer = "features.5.conv.0";
         let of_layer = |name: &str| Choices { layers: [(layer.into(), name.into())].into(), ..Choices::default() };
         assert_eq!(plan(of_layer("no such way")), rule);
         let wide = plan(of_layer("branch-wide-latent"));
@@ -280,6 +371,44 @@ mod tests {
         // What is chosen for the layer itself comes first.
         let both = Choices { layers: of_layer("assemble-small").layers, ..plan_choices(&wide.chosen) };
         assert_eq!(plan(both).chosen[layer], "assemble-small");
+    }
+
+    #[test]
+    fn a_depthwise_convolution_by_two_may_compute_its_expansion() {
+        let network = network();
+        let plan = |limits: Limits, ways: &[(&str, &str)]| {
+            let layers = ways.iter().map(|(layer, way)| (layer.to_string(), way.to_string())).collect();
+            let choices = Choices { layers, ..Choices::default() };
+            lower("n", &network, Options { choices, ..Options::default() }, limits).unwrap()
+        };
+        let kernels = |plan: &Plan| -> Vec<Kernel> {
+            let of_block =
+                plan.passes.iter().filter(|pass| ["features.2.conv.0", "features.2.conv.3"].contains(&&pass.node[..]));
+            of_block.map(|pass| pass.dispatch.kernel).collect()
+        };
+        let (expansion, depthwise) = ("features.2.conv.0", "features.2.conv.3");
+        let whole = Limits { whole_subgroups: true, ..fast() };
+        let assembly = Kernel::ControllerAssembleSubgroup;
+        assert_eq!(kernels(&plan(whole, &[])), [assembly, Kernel::ConvExpandDepthwiseSubgroup]);
+        let wide = [(expansion, "assemble-small"), (depthwise, "expand-wide")];
+        assert_eq!(kernels(&plan(whole, &wide)), [assembly, Kernel::ConvExpandDepthwiseWide]);
+        let apart = [(depthwise, "rolling-2")];
+        assert_eq!(kernels(&plan(whole, &apart)), [assembly, Kernel::ConvPointwiseSubgroup, Kernel::ConvDepthwise]);
+        // A branch has no matrix of weights, whatever is chosen for what reads it.
+        let branch = [(expansion, "branch-wide-latent"), (depthwise, "expand-wide")];
+        assert!(kernels(&plan(whole, &branch)).ends_with(&[Kernel::ConvPointwiseWide, Kernel::ConvDepthwise]));
+        // Hardware was not measured.
+        let hardware = kernels(&plan(Limits::default(), &[]));
+        assert!(hardware.ends_with(&[Kernel::ConvPointwise, Kernel::ConvDepthwise]), "{hardware:?}");
+
+        let found = alternatives(&network, &Options::default(), &fast());
+        let of = |node: &str| found.iter().find(|layer| layer.node == node).unwrap();
+        assert_eq!(of(depthwise).expansion.as_deref(), Some(expansion));
+        assert!(of(depthwise).names.ends_with(&["expand-small", "expand-wide", "expand-subgroup"].map(String::from)));
+        assert!(of(depthwise).shape.contains(" after ") && of(expansion).shape.contains(" before "));
+        // By one it never does, and many input channels take longer.
+        assert_eq!(of("features.3.conv.3").expansion, None);
+        assert_eq!(of("features.14.conv.3").rule.split('-').next(), Some("rolling"));
     }
 
     fn plan_choices(chosen: &BTreeMap<String, String>) -> Choices {

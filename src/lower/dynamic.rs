@@ -17,12 +17,11 @@ impl Lowering<'_> {
         w: &DynamicWeights,
     ) -> Result<Value, LowerError> {
         let epilogue = self.epilogue(index, layer);
-        let choice = self.choice(layer);
+        let choice = self.choice(index);
         match choice.form {
             Form::Assemble => {
                 let assembled = self.assembled_weights(layer, w)?;
-                let memory = vec![("weights", assembled)];
-                self.pointwise(layer, conv_pointwise::Weights::PerPicture, epilogue, choice.tile, memory)
+                self.pointwise_of_matrix(index, layer, assembled, true, epilogue, choice.tile)
             }
             Form::Branch => {
                 let heads = self.controller(layer, w)?;
@@ -119,9 +118,9 @@ impl Lowering<'_> {
         Ok(latent)
     }
 
-    pub fn dynamic_linear(&mut self, layer: &Layer, w: &DynamicWeights) -> Result<Value, LowerError> {
+    pub fn dynamic_linear(&mut self, index: usize, layer: &Layer, w: &DynamicWeights) -> Result<Value, LowerError> {
         let heads = self.controller(layer, w)?;
-        let tile = self.choice(layer).latent;
+        let tile = self.choice(index).latent;
         let latent = self.latent(layer, w, heads, tile)?;
         let block = self.draft.weights(&layer.name, pack::branch(w))?;
         let memory = vec![("weights", block), ("heads", Binding::Value(heads)), ("latent", Binding::Value(latent))];

@@ -1,11 +1,14 @@
 //! Chooses the launches of each layer; those of dynamic ones lie in `dynamic.rs`.
 
-use super::choice::{Choice, chosen, rule};
+use std::collections::HashMap;
+
+use super::choice::{Choice, Layers};
 use super::draft::{Binding, Draft, PoolSums, Value};
 use super::{LowerError, Options, pack};
 use crate::graph::{Activation, Connection, Convolution, FoldedNetwork, Layer, LayerOp, Source, StaticWeights};
 use crate::kernels::{
-    Epilogue, Nonlinearity, Pooling, Precision, Tile, conv_dense, conv_depthwise, conv_pointwise, linear, pool, top_k,
+    Epilogue, Nonlinearity, Pooling, Precision, Tile, conv_dense, conv_depthwise, conv_expand_depthwise,
+    conv_pointwise, linear, pool, top_k,
 };
 use crate::plan::Limits;
 use crate::tensor::{Map, groups};
@@ -22,7 +25,7 @@ pub(super) struct Drafted {
 pub(super) fn draft(network: &FoldedNetwork, options: &Options, limits: Limits) -> Result<Drafted, LowerError> {
     let mut draft = Draft::new(options.batch, options.precision, limits);
     let input = draft.map("input", vec4s(network.input))?;
-    let mut lowering = Lowering { network, options, draft, input, results: Vec::new() };
+    let mut lowering = Lowering { network, options, draft, input, results: Vec::new(), expansions: HashMap::new() };
     for (index, layer) in network.layers.iter().enumerate() {
         let is_last = index + 1 == network.layers.len();
         let result = if is_last && layer.op == LayerOp::Softmax {
@@ -54,8 +57,18 @@ pub(super) struct Lowering<'a> {
     options: &'a Options,
     pub draft: Draft,
     input: Value,
-    /// The result of each layer so far.
+    /// The result of each layer so far; of an expansion that is computed with the layer after it, what it reads.
     results: Vec<Value>,
+    /// The weights of such expansions, by layer.
+    expansions: HashMap<usize, Expansion>,
+}
+
+/// An expansion's weights.
+#[derive(Clone, Copy)]
+struct Expansion {
+    weights: Binding,
+    /// Whether each picture has its own.
+    per_picture: bool,
 }
 
 impl Lowering<'_> {
@@ -66,14 +79,19 @@ impl Lowering<'_> {
         }
     }
 
+    fn layers(&self) -> Layers<'_> {
+        Layers { network: self.network, options: self.options, limits: &self.draft.limits }
+    }
+
     /// The way that a layer takes: the rule's, where none was chosen.
-    pub fn choice(&mut self, layer: &Layer) -> Choice {
-        match chosen(layer, self.options, &self.draft.limits) {
+    pub fn choice(&mut self, index: usize) -> Choice {
+        let layer = &self.network.layers[index];
+        match self.layers().chosen(index) {
             Some(choice) => {
                 self.draft.chosen.insert(layer.name.clone(), choice.name(layer));
                 choice
             }
-            None => rule(layer, self.options.form, &self.draft.limits),
+            None => self.layers().rule(index),
         }
     }
 
@@ -85,7 +103,7 @@ impl Lowering<'_> {
             LayerOp::DynamicConvolution(weights) => self.dynamic_convolution(index, layer, weights),
             LayerOp::AveragePool { bins } => self.average_pool(layer, pooling(*bins)),
             LayerOp::Linear(weights) => self.linear(layer, weights),
-            LayerOp::DynamicLinear(weights) => self.dynamic_linear(layer, weights),
+            LayerOp::DynamicLinear(weights) => self.dynamic_linear(index, layer, weights),
             LayerOp::Softmax => self.softmax(layer),
         }
     }
@@ -99,7 +117,7 @@ impl Lowering<'_> {
     ) -> Result<Value, LowerError> {
         let (x, y) = (layer.input_map, layer.output_map);
         let taps = c.kernel * c.kernel;
-        let choice = self.choice(layer);
+        let choice = self.choice(index);
         let mut epilogue = self.epilogue(index, layer);
         let (packed, slots) = match c.connection {
             Connection::Depthwise => {
@@ -112,20 +130,59 @@ impl Lowering<'_> {
         };
         let block = self.draft.weights(&layer.name, vec![packed, pack::vector(&weights.bias)])?;
         if c.is_pointwise() {
-            let memory = vec![("weights", block)];
-            return self.pointwise(layer, conv_pointwise::Weights::Static, epilogue, choice.tile, memory);
+            return self.pointwise_of_matrix(index, layer, block, false, epilogue, choice.tile);
         }
         if layer.residual.is_some() {
             let reason = "a sum can only follow a pointwise convolution of stride 1";
             return Err(LowerError::Unsupported { node: layer.name.clone(), reason });
         }
         epilogue.residual = false;
+        if let (Some(tile), Some((before, in_groups))) = (choice.expand, self.layers().expansion(index)) {
+            let shape = expansion_shape(c, x, y, in_groups, choice);
+            let expansion = self.expansions.get(&before).copied();
+            let reason = "its expansion lies after it";
+            let expansion = expansion.ok_or_else(|| LowerError::Unsupported { node: layer.name.clone(), reason })?;
+            return self.expand_depthwise(layer, shape, expansion, block, epilogue, tile);
+        }
         let dispatch = match c.connection {
             Connection::Depthwise => conv_depthwise::dispatch(depthwise_shape(c, x, y, choice), epilogue),
             Connection::Dense => conv_dense::dispatch(dense_shape(c, x, y), epilogue, choice.tile),
         };
         let input = Binding::Value(self.value_of(layer.input));
         self.launch_convolution(layer, dispatch, slots, epilogue, vec![("weights", block), ("input", input)])
+    }
+
+    /// A pointwise convolution whose weights are a matrix; one that the layer after it computes too is left to that.
+    pub fn pointwise_of_matrix(
+        &mut self,
+        index: usize,
+        layer: &Layer,
+        weights: Binding,
+        per_picture: bool,
+        epilogue: Epilogue,
+        tile: Tile,
+    ) -> Result<Value, LowerError> {
+        if self.layers().is_expanded_later(index) {
+            self.expansions.insert(index, Expansion { weights, per_picture });
+            return Ok(self.value_of(layer.input));
+        }
+        let kind = if per_picture { conv_pointwise::Weights::PerPicture } else { conv_pointwise::Weights::Static };
+        self.pointwise(layer, kind, epilogue, tile, vec![("weights", weights)])
+    }
+
+    fn expand_depthwise(
+        &mut self,
+        layer: &Layer,
+        shape: conv_expand_depthwise::Shape,
+        expansion: Expansion,
+        taps: Binding,
+        epilogue: Epilogue,
+        tile: Tile,
+    ) -> Result<Value, LowerError> {
+        let dispatch = conv_expand_depthwise::dispatch(shape, expansion.per_picture, epilogue, tile);
+        let input = Binding::Value(self.value_of(layer.input));
+        let memory = vec![("input", input), ("weights", expansion.weights), ("taps", taps)];
+        self.launch_convolution(layer, dispatch, shape.slots(tile), epilogue, memory)
     }
 
     pub fn pointwise(
@@ -293,6 +350,11 @@ fn depthwise_shape(c: &Convolution, x: Map, y: Map, choice: Choice) -> conv_dept
         tile_rows: choice.rows,
         rolling: choice.rolling,
     }
+}
+
+fn expansion_shape(c: &Convolution, x: Map, y: Map, in_groups: u32, choice: Choice) -> conv_expand_depthwise::Shape {
+    let conv_depthwise::Shape { input, output, groups, padding, tile_rows, .. } = depthwise_shape(c, x, y, choice);
+    conv_expand_depthwise::Shape { input, output, in_groups, groups, padding, tile_rows }
 }
 
 fn dense_shape(c: &Convolution, x: Map, y: Map) -> conv_dense::Shape {

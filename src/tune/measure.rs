@@ -90,10 +90,11 @@ impl Tuner {
         let until = Instant::now() + self.time;
         let options = Options { choices: Choices::default(), ..options };
         let mut trials = Trials::new(gpu, network, options).await?;
-        let count = trials.shapes.iter().map(|shape| shape.names.len()).max().unwrap_or(0);
-        for k in 0..count {
+        let all_ways = trials.plans();
+        let count = all_ways.len();
+        for (k, ways) in all_ways.into_iter().enumerate() {
             progress(Step::Prepare(k, count));
-            trials.add(k).await?;
+            trials.add(ways).await?;
         }
         for k in 0..count {
             progress(Step::Check(k, count));
@@ -122,6 +123,10 @@ struct OfShape {
     shape: String,
     nodes: Vec<String>,
     names: Vec<String>,
+    /// How many of these compute nothing but the layer itself: the first ones.
+    alone: usize,
+    /// The shape of the layers before, which the other ways compute too. It is no other layer's shape.
+    expansion: Option<usize>,
     rule: usize,
     /// The ways that compute something else.
     wrong: BTreeSet<usize>,
@@ -133,7 +138,7 @@ struct OfShape {
 struct Subject {
     executor: GpuExecutor,
     ways: Vec<usize>,
-    /// The launches of each shape.
+    /// The launches of each shape; none of an expansion that another one's launches compute.
     launches: Vec<Vec<usize>>,
 }
 
@@ -152,32 +157,56 @@ struct Trials<'a> {
 impl<'a> Trials<'a> {
     async fn new(gpu: &'a Gpu, network: &'a FoldedNetwork, options: Options) -> Result<Self, TuneError> {
         let mut shapes: Vec<OfShape> = Vec::new();
-        for Alternatives { node, shape, names, rule, .. } in alternatives(network, &options, &gpu.limits()) {
+        for Alternatives { node, shape, expansion, names, rule, .. } in alternatives(network, &options, &gpu.limits()) {
             match shapes.iter_mut().find(|known| known.shape == shape) {
                 Some(known) => known.nodes.push(node),
                 None => {
                     let rule = names.iter().position(|name| *name == rule).unwrap_or(0);
-                    let times = vec![Vec::new(); names.len()];
-                    shapes.push(OfShape { shape, nodes: vec![node], names, rule, wrong: BTreeSet::new(), times });
+                    let alone = names.iter().filter(|name| !name.starts_with("expand-")).count();
+                    let expansion = expansion.and_then(|node| shapes.iter().position(|it| it.nodes.contains(&node)));
+                    let (wrong, times) = (BTreeSet::new(), vec![Vec::new(); names.len()]);
+                    shapes.push(OfShape { shape, nodes: vec![node], names, alone, expansion, rule, wrong, times });
                 }
             }
         }
-        let ways = shapes.iter().map(|shape| shape.rule).collect();
+        let ways: Vec<usize> = shapes.iter().map(|shape| shape.rule).collect();
         let rule = prepare(gpu, network, &options, &shapes, ways).await?;
         let input = noise(rule.executor.plan(), options.batch);
         let mut trials =
             Self { gpu, network, options, shapes, input, rule, expected: Vec::new(), subjects: Vec::new() };
-        for index in 0..trials.shapes.len() {
-            let node = &trials.shapes[index].nodes[0];
-            let found = output_of(&mut trials.rule.executor, node, &trials.input, trials.options.batch).await?;
+        // Where each layer has launches of its own, and so a result.
+        let apart = trials.shapes.iter().map(|shape| if shape.rule < shape.alone { shape.rule } else { 0 }).collect();
+        let mut apart = prepare(gpu, network, &trials.options, &trials.shapes, apart).await?;
+        for shape in &trials.shapes {
+            let found = output_of(&mut apart.executor, &shape.nodes[0], &trials.input, trials.options.batch).await?;
             trials.expected.push(found);
         }
         Ok(trials)
     }
 
-    /// Prepares the plan of each shape's k-th way, round and round where there are fewer.
-    async fn add(&mut self, k: usize) -> Result<(), TuneError> {
-        let ways = self.shapes.iter().map(|shape| k % shape.names.len()).collect();
+    /// The way of each shape in each plan: the k-th of those that compute a layer alone, round and round where there are fewer, and
+    /// then, with the rule's for all others, the k-th of those that compute its expansion too.
+    fn plans(&self) -> Vec<Vec<usize>> {
+        let most = |count: fn(&OfShape) -> usize| self.shapes.iter().map(count).max().unwrap_or(0);
+        let alone = (0..most(|it| it.alone)).map(|k| self.shapes.iter().map(|it| k % it.alone).collect());
+        let expanding = (0..most(|it| it.names.len() - it.alone)).map(|k| {
+            let way = |it: &OfShape| if it.alone + k < it.names.len() { it.alone + k } else { it.rule };
+            self.shapes.iter().map(way).collect()
+        });
+        alone.chain(expanding).map(|ways: Vec<usize>| self.possible(ways)).collect()
+    }
+
+    /// These ways, with the rule's for expansions that others compute: it leaves their weights as a matrix.
+    fn possible(&self, mut ways: Vec<usize>) -> Vec<usize> {
+        for (index, it) in self.shapes.iter().enumerate() {
+            if let Some(expansion) = it.expansion.filter(|_| ways[index] >= it.alone) {
+                ways[expansion] = self.shapes[expansion].rule;
+            }
+        }
+        ways
+    }
+
+    async fn add(&mut self, ways: Vec<usize>) -> Result<(), TuneError> {
         self.subjects.push(prepare(self.gpu, self.network, &self.options, &self.shapes, ways).await?);
         Ok(())
     }
@@ -188,12 +217,15 @@ impl<'a> Trials<'a> {
         for index in 0..self.shapes.len() {
             let node = &self.shapes[index].nodes[0];
             let subject = &mut self.subjects[k];
+            if subject.launches[index].is_empty() {
+                continue;
+            }
             let found = output_of(&mut subject.executor, node, &self.input, self.options.batch).await?;
             if !agree(&self.expected[index], &found, tolerance(self.options.precision)) {
                 let shape = &mut self.shapes[index];
                 shape.wrong.insert(subject.ways[index]);
                 let mut ways = subject.ways.clone();
-                ways[index] = shape.rule;
+                ways[index] = if shape.rule < shape.alone { shape.rule } else { 0 };
                 self.subjects[k] = prepare(self.gpu, self.network, &self.options, &self.shapes, ways).await?;
             }
         }
@@ -212,7 +244,9 @@ impl<'a> Trials<'a> {
                 continue;
             }
             for ((shape, way), launches) in self.shapes.iter_mut().zip(&subject.ways).zip(&subject.launches) {
-                shape.times[*way].extend(timing.sum_of(launches).map(|time| time as i64));
+                if !launches.is_empty() {
+                    shape.times[*way].extend(timing.sum_of(launches).map(|time| time as i64));
+                }
             }
         }
         Ok(())
@@ -220,17 +254,31 @@ impl<'a> Trials<'a> {
 
     /// What the times say.
     fn shapes(&self) -> Vec<Shape> {
-        let of_shape = |it: &OfShape| {
+        let mut shapes: Vec<Shape> = Vec::new();
+        for it in &self.shapes {
             let sound: Vec<usize> = (0..it.names.len()).filter(|way| !it.wrong.contains(way)).collect();
-            let time =
-                |way: usize| Samples::new(it.times[way].clone()).map_or(f64::NAN, |times| times.quantile(QUANTILE));
+            // An expansion lies before what reads it.
+            let expansion = it.expansion.map_or(0.0, |index| shapes[index].ways[shapes[index].best].time);
+            let time = |way: usize| {
+                let own = Samples::new(it.times[way].clone()).map_or(f64::NAN, |times| times.quantile(QUANTILE));
+                if way < it.alone { own + expansion } else { own }
+            };
             let ways: Vec<Way> =
                 sound.iter().map(|way| Way { name: it.names[*way].clone(), time: time(*way) }).collect();
             let rule = sound.iter().position(|way| *way == it.rule).unwrap_or(0);
+            let best = best(&ways, rule);
+            if let Some(index) = it.expansion {
+                let before = &mut shapes[index];
+                before.within = true;
+                if sound[best] >= it.alone {
+                    before.best = before.rule;
+                }
+            }
             let wrong = it.wrong.iter().map(|way| it.names[*way].clone()).collect();
-            Shape { shape: it.shape.clone(), layers: it.nodes.len(), rule, best: best(&ways, rule), ways, wrong }
-        };
-        self.shapes.iter().map(of_shape).collect()
+            let (shape, layers) = (it.shape.clone(), it.nodes.len());
+            shapes.push(Shape { shape, layers, rule, best, ways, wrong, within: false });
+        }
+        shapes
     }
 
     /// Whole plain runs with the rule's ways and with these, in turns.
@@ -264,8 +312,16 @@ async fn prepare(
     let choices = Choices { shapes: named.collect(), ..Choices::default() };
     let plan = lower("tune", network, Options { choices, ..options.clone() }, gpu.limits())?;
     let by_node = launches_by_node(&plan);
-    let of_node = |node: &String| by_node.get(node.as_str()).cloned().unwrap_or_default();
-    let launches = shapes.iter().map(|shape| shape.nodes.iter().flat_map(of_node).collect()).collect();
+    let of_nodes = |shape: &OfShape| -> Vec<usize> {
+        shape.nodes.iter().filter_map(|node| by_node.get(node.as_str())).flatten().copied().collect()
+    };
+    let mut launches: Vec<Vec<usize>> = shapes.iter().map(of_nodes).collect();
+    for (index, shape) in shapes.iter().enumerate() {
+        if let Some(expansion) = shape.expansion.filter(|_| ways[index] >= shape.alone) {
+            let before = std::mem::take(&mut launches[expansion]);
+            launches[index].extend(before);
+        }
+    }
     Ok(Subject { executor: GpuExecutor::new(gpu, plan, None).await?, ways, launches })
 }
 

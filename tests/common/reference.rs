@@ -19,7 +19,12 @@ pub struct Geometry {
 }
 
 /// A convolution without bias: `weight[output][input][row][column]`, or `[channel][1][row][column]` for a depthwise one.
-pub fn convolution(x: &Array<f32, 4>, weight: &Array<f32, 4>, g: Geometry, depthwise: bool) -> Maps {
+pub fn convolution<T: Copy + Into<Real>>(
+    x: &Array<T, 4>,
+    weight: &Array<f32, 4>,
+    g: Geometry,
+    depthwise: bool,
+) -> Maps {
     let [pictures, _, height, width] = x.shape;
     let [outputs, inputs, rows, columns] = weight.shape;
     Array::from_fn([pictures, outputs, g.output[0], g.output[1]], |[p, o, y, x_out]| {

@@ -4,6 +4,7 @@ import { amount, duration, percent, three } from './words.js';
 /** Kinds of work, each with a colour of its name: static work in blue and green, dynamic work in warm ones. */
 export const kinds = {
   conv_dense: 'dense convolution', conv_depthwise: 'depthwise convolution', conv_pointwise: 'pointwise convolution',
+  conv_expand_depthwise: 'expansion and depthwise convolution',
   branch: 'with low-rank branch', linear: 'linear', controller: 'controller: pooling and MLP', assemble: 'assembly of weights',
   latent: 'latent map', pool: 'pooling', top_k: 'top-k', other: 'other',
 };

@@ -2,7 +2,7 @@
 //!
 //! What decides a pipeline is drawn first, then several shapes for it: compiling is what takes the time.
 
-use dynaconv::kernels::{Epilogue, Tile, conv_dense, conv_depthwise, conv_pointwise};
+use dynaconv::kernels::{Epilogue, Tile, conv_dense, conv_depthwise, conv_expand_depthwise, conv_pointwise};
 
 use super::{ACTIVATIONS, CHANNELS, POOLINGS, SEED, SIZES, Sampler, head_groups, map_outputs, pack_heads};
 use crate::common::array::{Array, groups, pack, pack_map, pack_panels, pack_vector};
@@ -134,6 +134,81 @@ fn depthwise_case(sampler: &mut Sampler, kernel: usize, channels: usize, epilogu
         dispatch: conv_depthwise::dispatch(shape, epilogue),
         inputs: vec![("input", pack_map(&x, 0.0)), ("weights", [packed, pack_vector(&bias)].concat())],
         outputs: map_outputs(&maps, epilogue.nonlinearity, epilogue.pooling.map(|pooling| (pooling, shape.slots()))),
+        name,
+    }
+}
+
+pub fn expand_depthwise() -> Vec<Case> {
+    expand_depthwise_in(Tile::Small)
+}
+
+pub fn expand_depthwise_wide() -> Vec<Case> {
+    expand_depthwise_in(Tile::Wide)
+}
+
+/// In workgroups of eight, which any subgroup of eight or more computes.
+pub fn expand_depthwise_subgroup() -> Vec<Case> {
+    expand_depthwise_in(Tile::Subgroup(8))
+}
+
+fn expand_depthwise_in(tile: Tile) -> Vec<Case> {
+    let mut sampler = Sampler::new("conv_expand_depthwise");
+    let mut cases = Vec::new();
+    for pooling in POOLINGS {
+        for nonlinearity in ACTIVATIONS {
+            let epilogue = Epilogue { nonlinearity, residual: false, pooling };
+            cases.extend([false, true, true].map(|sets| expand_depthwise_case(&mut sampler, sets, epilogue, tile)));
+        }
+    }
+    cases
+}
+
+fn expand_depthwise_case(sampler: &mut Sampler, per_picture: bool, epilogue: Epilogue, tile: Tile) -> Case {
+    let size = sampler.one_of(&[[7, 7], [5, 9], [1, 1], [13, 2], [14, 14], [29, 6], [9, 33]]);
+    let (inputs, channels) = (sampler.one_of(&CHANNELS), sampler.one_of(&CHANNELS));
+    let g = loop {
+        let drawn = geometry(sampler, size, 3);
+        if drawn.stride == 2 {
+            break drawn;
+        }
+    };
+    let name = format!("{SEED} conv_expand_depthwise {size:?} {inputs}→{channels} {per_picture} {g:?} {epilogue:?}");
+    let x = Array::random(&format!("{name} x"), [BATCH, inputs, size[0], size[1]], -1.0, 1.0);
+    let sets = if per_picture { BATCH } else { 1 };
+    let weight = Array::random(&format!("{name} w"), [sets, channels, inputs], -1.0, 1.0);
+    let expansion_bias = Array::random(&format!("{name} e"), [sets, channels], -1.0, 2.0);
+    let taps = Array::random(&format!("{name} t"), [channels, 1, 3, 3], -1.0, 1.0);
+    let bias = Array::random(&format!("{name} b"), [channels], -4.0, 6.0);
+    let set = |p: usize| p.min(sets - 1);
+
+    let mut block = Vec::new();
+    for s in 0..sets {
+        block.extend(pack_panels(&Array::from_fn([channels, inputs], |[o, i]| weight.at([s, o, i]))));
+        block.extend(pack_vector(&Array::from_fn([channels], |[o]| expansion_bias.at([s, o]))));
+    }
+    let matrix = Array::from_fn([BATCH, channels, inputs], |[p, o, i]| weight.at([set(p), o, i]));
+    let sums = reference::pointwise(&x, &matrix);
+    let expanded = reference::epilogue(&sums, |p, c| expansion_bias.at([set(p), c]), epilogue.nonlinearity, None);
+    let sums = reference::convolution(&expanded, &taps, g, true);
+    let maps = reference::epilogue(&sums, |_, c| bias.at([c]), epilogue.nonlinearity, None);
+
+    let shape = conv_expand_depthwise::Shape {
+        input: sides(size),
+        output: sides(g.output),
+        in_groups: groups(inputs),
+        groups: groups(channels),
+        padding: corner(g),
+        tile_rows: sampler.one_of(&[1, 4, 14]),
+    };
+    let packed = pack([3, 3, channels], [false, false, true], 0.0, |[ky, kx, c]| taps.at([c, 0, ky, kx]));
+    Case {
+        dispatch: conv_expand_depthwise::dispatch(shape, per_picture, epilogue, tile),
+        inputs: vec![("input", pack_map(&x, 0.0)), ("weights", block), ("taps", [packed, pack_vector(&bias)].concat())],
+        outputs: map_outputs(
+            &maps,
+            epilogue.nonlinearity,
+            epilogue.pooling.map(|pooling| (pooling, shape.slots(tile))),
+        ),
         name,
     }
 }

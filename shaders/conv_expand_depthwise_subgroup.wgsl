@@ -1,0 +1,43 @@
+// Expansion (1×1) and depthwise convolution (3×3 by 2) in one.
+//
+// The first eight invocations of a subgroup load one output group's weights each and hand them round. Here x counts tiles and y
+// output groups, of which a workgroup has one panel.
+
+#import expand_depthwise
+
+const TILE_COLUMNS: u32 = 2u;
+const INPUT_COLUMNS: u32 = 5u;
+const TILE_GROUPS: u32 = 8u;
+
+struct Invocation {
+    @builtin(global_invocation_id) id: vec3<u32>,
+    @builtin(subgroup_invocation_id) lane: u32,
+}
+
+var<private> lane: u32;
+// The rows that the invocation loaded.
+var<private> own: mat4x4<f32>;
+
+// Never false: an invocation without a tile still loads weights for the others.
+fn locate(invocation: Invocation) -> bool {
+    picture = invocation.id.z;
+    group = TILE_GROUPS * invocation.id.y;
+    tile = invocation.id.x;
+    lane = invocation.lane;
+    return true;
+}
+
+fn load_rows(at: u32, step: u32) {
+    own = weight_rows(at + group_at(lane % TILE_GROUPS) - group, step);
+}
+
+#repeat g = 0..TILE_GROUPS
+fn rows_$g(at: u32, step: u32) -> mat4x4<f32> {
+    return mat4x4<f32>(
+        subgroupBroadcast(own[0], $gu),
+        subgroupBroadcast(own[1], $gu),
+        subgroupBroadcast(own[2], $gu),
+        subgroupBroadcast(own[3], $gu),
+    );
+}
+#end
