@@ -15,8 +15,6 @@ struct Invocation {
 }
 
 var<private> lane: u32;
-// The rows that the invocation loaded.
-var<private> own: mat4x4<f32>;
 
 // Never false: an invocation without a tile still loads weights for the others.
 fn locate(invocation: Invocation) -> bool {
@@ -27,17 +25,12 @@ fn locate(invocation: Invocation) -> bool {
     return true;
 }
 
-fn load_rows(at: u32, step: u32) {
-    own = weight_rows(at + group_at(lane % TILE_GROUPS) - group, step);
+fn own_weights(at: u32) -> vec4<f32> {
+    return from_stored(weights[at + group_at(lane % TILE_GROUPS) - group]);
 }
 
 #repeat g = 0..TILE_GROUPS
-fn rows_$g(at: u32, step: u32) -> mat4x4<f32> {
-    return mat4x4<f32>(
-        subgroupBroadcast(own[0], $gu),
-        subgroupBroadcast(own[1], $gu),
-        subgroupBroadcast(own[2], $gu),
-        subgroupBroadcast(own[3], $gu),
-    );
+fn weights_of_$g(own: vec4<f32>, at: u32) -> vec4<f32> {
+    return subgroupBroadcast(own, $gu);
 }
 #end

@@ -130,11 +130,6 @@ fn conv_expand_depthwise_subgroup() {
 }
 
 #[test]
-fn conv_expand_depthwise_wide() {
-    check(Kernel::ConvExpandDepthwiseWide);
-}
-
-#[test]
 fn conv_pointwise() {
     check(Kernel::ConvPointwise);
 }

@@ -1,12 +1,11 @@
-// The activation of a convolution's epilogue; the codes are those of `kernels::activation_code`.
+// The activation of a convolution's epilogue; the codes are those of `kernels::Nonlinearity`. A
+// `switch` in their place takes compilers longer, and this is written out for each value of a tile.
 
 override ACTIVATION: u32 = 0u;
 
 fn activate(u: vec4<f32>) -> vec4<f32> {
-    switch ACTIVATION {
-        case 1u: { return max(u, vec4<f32>(0.0)); }
-        case 2u: { return clamp(u, vec4<f32>(0.0), vec4<f32>(6.0)); }
-        case 3u: { return clamp(u + 3.0, vec4<f32>(0.0), vec4<f32>(6.0)) / 3.0; }
-        default: { return u; }
-    }
+    if ACTIVATION == 0u { return u; }
+    if ACTIVATION == 1u { return max(u, vec4<f32>(0.0)); }
+    if ACTIVATION == 2u { return clamp(u, vec4<f32>(0.0), vec4<f32>(6.0)); }
+    return clamp(u + 3.0, vec4<f32>(0.0), vec4<f32>(6.0)) / 3.0;
 }

@@ -11,10 +11,12 @@ fn locate(invocation: Invocation) -> bool {
     return group < params.groups && tile < tiles_across() * tiles_down();
 }
 
-fn load_rows(at: u32, step: u32) {}
+fn own_weights(at: u32) -> vec4<f32> {
+    return vec4<f32>();
+}
 
 #repeat g = 0..TILE_GROUPS
-fn rows_$g(at: u32, step: u32) -> mat4x4<f32> {
-    return weight_rows(at + group_at($gu) - group, step);
+fn weights_of_$g(own: vec4<f32>, at: u32) -> vec4<f32> {
+    return from_stored(weights[at + group_at($gu) - group]);
 }
 #end

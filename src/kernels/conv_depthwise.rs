@@ -85,6 +85,16 @@ impl Shape {
     pub const fn slots(&self) -> u32 {
         self.output[1].div_ceil(TILE_COLUMNS) * self.output[0].div_ceil(self.tile_rows)
     }
+
+    fn axes(&self) -> [Axis; 2] {
+        [0, 1].map(|a| Axis::new(self.input[a], self.output[a], self.kernel, self.stride, self.padding[a]))
+    }
+
+    /// vec4 of each group that are used of the weights and the bias: on small maps some weights meet nothing but padding.
+    pub(super) fn weights_read(&self) -> u32 {
+        let [rows, columns] = self.axes();
+        rows.weights * columns.weights + 1
+    }
 }
 
 /// The launch of a depthwise convolution. There is no residual entry: no network adds one to a depthwise result.
@@ -104,10 +114,9 @@ pub fn dispatch(shape: Shape, epilogue: Epilogue) -> Dispatch {
     let [x, y] = split_workgroup(shape.groups, 8);
     let rolling = shape.rolling && can_roll(shape.kernel as usize, shape.stride as usize);
     let out_pixels = shape.output[0] * shape.output[1];
-    let [rows, columns] =
-        [0, 1].map(|a| Axis::new(shape.input[a], shape.output[a], shape.kernel, shape.stride, shape.padding[a]));
+    let [rows, columns] = shape.axes();
     let products = u64::from(rows.taps) * u64::from(columns.taps) * 4 * u64::from(shape.groups);
-    let (inputs, weights) = (rows.inputs * columns.inputs, rows.weights * columns.weights + 1);
+    let (inputs, weights) = (rows.inputs * columns.inputs, shape.weights_read());
     let pooled = epilogue.pooling.map_or(0, |pooling| shape.slots() * pooling.count());
     Dispatch {
         kernel: Kernel::ConvDepthwise,

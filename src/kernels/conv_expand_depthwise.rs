@@ -5,16 +5,12 @@ use bytemuck::{Pod, Zeroable};
 
 use super::conv_depthwise::{self, sum_tiles};
 use super::{
-    Access, Arguments, Cost, Dispatch, Epilogue, Kernel, Nonlinearity, Precision, Scalar, Spec, Subgroups, Tile,
-    conv_pointwise, run_twin, split_workgroup, vec4_bytes,
+    Access, Arguments, Cost, Dispatch, Epilogue, Kernel, Nonlinearity, Pooling, Precision, Scalar, Spec, Subgroups,
+    Tile, conv_pointwise, run_twin, split_workgroup, vec4_bytes,
 };
 
 /// The specification of small tiles.
 pub const SPEC: Spec = spec("conv_expand_depthwise", include_str!("../../shaders/conv_expand_depthwise.wgsl"));
-
-/// The specification of large tiles.
-pub const WIDE_SPEC: Spec =
-    spec("conv_expand_depthwise_wide", include_str!("../../shaders/conv_expand_depthwise_wide.wgsl"));
 
 /// The specification of tiles whose weights a subgroup loads together.
 pub const SUBGROUP_SPEC: Spec = Spec {
@@ -39,7 +35,7 @@ const fn spec(stem: &'static str, source: &'static str) -> Spec {
             ("plain_pooled", &["input", "weights", "taps", "output", "partials"]),
         ],
         stored: &["input", "weights", "taps", "output"],
-        overrides: &["ACTIVATION", "POOL_BINS", "WORKGROUP_X", "WORKGROUP_Y"],
+        overrides: &["ACTIVATION", "WORKGROUP_X", "WORKGROUP_Y"],
         workgroup: &["WORKGROUP_X", "WORKGROUP_Y"],
         workgroup_memory: &[],
         subgroups: Subgroups::None,
@@ -115,10 +111,9 @@ impl Shape {
     }
 }
 
-/// The kernel of a tile; those that there is none of are small.
+/// The kernel of a tile: that of subgroups, or small ones.
 const fn kernel_of(tile: Tile) -> Kernel {
     match tile {
-        Tile::Wide => Kernel::ConvExpandDepthwiseWide,
         Tile::Subgroup(_) => Kernel::ConvExpandDepthwiseSubgroup,
         _ => Kernel::ConvExpandDepthwise,
     }
@@ -129,9 +124,9 @@ const fn tile_columns(kernel: Kernel) -> u32 {
     if matches!(kernel, Kernel::ConvExpandDepthwiseSubgroup) { 2 } else { 4 }
 }
 
-/// The launch of both convolutions. `per_picture` says whether the expansion has one assembled set of weights for each picture. Both
-/// have the epilogue's nonlinearity; there is no residual entry: no network adds one to a depthwise result.
-pub fn dispatch(shape: Shape, per_picture: bool, epilogue: Epilogue, tile: Tile) -> Dispatch {
+/// The launch of both convolutions. `per_picture` says whether the expansion has one assembled set of weights for each picture, `pooled`
+/// whether sums of the outputs are stored too, for a global average. Both convolutions have the same nonlinearity.
+pub fn dispatch(shape: Shape, per_picture: bool, nonlinearity: Nonlinearity, pooled: bool, tile: Tile) -> Dispatch {
     let Shape { input, output, in_groups, groups, padding, tile_rows } = shape;
     let params = Params {
         in_height: input[0],
@@ -148,47 +143,46 @@ pub fn dispatch(shape: Shape, per_picture: bool, epilogue: Epilogue, tile: Tile)
     };
     let slots = shape.slots(tile);
     let ([x, y], workgroups) = match tile {
-        Tile::Wide => ([1, 8], [groups.div_ceil(4), slots.div_ceil(8)]),
         Tile::Subgroup(size) => ([size, 1], [slots.div_ceil(size), groups.div_ceil(8)]),
         _ => {
             let [x, y] = split_workgroup(groups, 8);
             ([x, y], [groups.div_ceil(x), slots.div_ceil(y)])
         }
     };
-    let sums = epilogue.pooling.map_or(0, |pooling| vec4_bytes(slots * pooling.count() * groups));
+    let sums = if pooled { vec4_bytes(slots * groups) } else { 0 };
     Dispatch {
         kernel: kernel_of(tile),
-        entry: if epilogue.pooling.is_some() { "plain_pooled" } else { "plain" },
+        entry: if pooled { "plain_pooled" } else { "plain" },
         precision: Precision::F32,
-        overrides: vec![
-            ("ACTIVATION", epilogue.nonlinearity as u32),
-            ("POOL_BINS", epilogue.bins()),
-            ("WORKGROUP_X", x),
-            ("WORKGROUP_Y", y),
-        ],
+        overrides: vec![("ACTIVATION", nonlinearity as u32), ("WORKGROUP_X", x), ("WORKGROUP_Y", y)],
         params: bytemuck::bytes_of(&params).to_vec(),
         workgroups,
-        cost: cost(shape, epilogue, sums),
+        cost: cost(shape, nonlinearity, pooled, sums),
     }
 }
 
 /// What both launches cost apart, but for the map between them. What neighbouring tiles expand alike counts once.
-fn cost(shape: Shape, epilogue: Epilogue, sums: u64) -> Cost {
-    let [height, width] = shape.input;
-    let plain = Epilogue { nonlinearity: epilogue.nonlinearity, ..Epilogue::default() };
-    let expansion = conv_pointwise::dispatch(shape.expansion(), conv_pointwise::Weights::Static, plain, Tile::Small);
-    let depthwise = conv_depthwise::dispatch(shape.depthwise(), Epilogue { residual: false, ..epilogue }).cost;
-    let taps = vec4_bytes((KERNEL * KERNEL + 1) * shape.groups);
-    let expanded = vec4_bytes(height * width * shape.groups);
+fn cost(shape: Shape, nonlinearity: Nonlinearity, pooled: bool, sums: u64) -> Cost {
+    let Shape { input, output, groups, .. } = shape;
+    let [expansion, depthwise] = apart(shape, conv_pointwise::Weights::Static, nonlinearity, pooled);
+    let [expanded, stored] = [input, output].map(|[height, width]| vec4_bytes(height * width * groups));
     Cost {
-        flops: expansion.cost.flops + depthwise.flops,
-        bytes_read: expansion.cost.bytes_read + taps,
-        bytes_written: expansion.cost.bytes_written - expanded
-            + vec4_bytes(shape.output[0] * shape.output[1] * shape.groups)
-            + sums,
+        flops: expansion.cost.flops + depthwise.cost.flops,
+        bytes_read: expansion.cost.bytes_read + vec4_bytes(shape.depthwise().weights_read() * groups),
+        bytes_written: expansion.cost.bytes_written - expanded + stored + sums,
         single_read: 0,
         single_written: sums,
     }
+}
+
+/// A launch for each of the convolutions.
+fn apart(shape: Shape, weights: conv_pointwise::Weights, nonlinearity: Nonlinearity, pooled: bool) -> [Dispatch; 2] {
+    let epilogue = Epilogue { nonlinearity, ..Epilogue::default() };
+    let pooling = pooled.then_some(Pooling::Global);
+    [
+        conv_pointwise::dispatch(shape.expansion(), weights, epilogue, Tile::Small),
+        conv_depthwise::dispatch(shape.depthwise(), Epilogue { pooling, ..epilogue }),
+    ]
 }
 
 pub(super) fn shape(dispatch: &Dispatch) -> String {
@@ -212,14 +206,14 @@ pub(super) fn twin<S: Scalar>(dispatch: &Dispatch, mut arguments: Arguments<'_, 
         tile_rows: params.tile_rows,
     };
     let nonlinearity = Nonlinearity::from_code(dispatch.override_value("ACTIVATION").unwrap_or(0));
-    let epilogue = Epilogue { nonlinearity, ..Epilogue::default() };
     let weights =
         if params.weight_stride > 0 { conv_pointwise::Weights::PerPicture } else { conv_pointwise::Weights::Static };
     let pictures = arguments.pictures;
     let groups = params.groups as usize;
     let mut expanded = vec![S::ZERO; pictures * (params.in_height * params.in_width) as usize * 4 * groups];
+    let [expansion, depthwise] = apart(shape, weights, nonlinearity, false);
     run_twin(
-        &conv_pointwise::dispatch(shape.expansion(), weights, epilogue, Tile::Small),
+        &expansion,
         Arguments::new(pictures)
             .read("input", arguments.input("input").as_flattened())
             .read("weights", arguments.input("weights").as_flattened())
@@ -227,16 +221,15 @@ pub(super) fn twin<S: Scalar>(dispatch: &Dispatch, mut arguments: Arguments<'_, 
     );
     let output = arguments.output("output");
     run_twin(
-        &conv_depthwise::dispatch(shape.depthwise(), epilogue),
+        &depthwise,
         Arguments::new(pictures)
             .read("input", &expanded)
             .read("weights", arguments.input("taps").as_flattened())
             .write("output", output.as_flattened_mut()),
     );
     if dispatch.entry.ends_with("pooled") {
-        let bins = dispatch.override_value("POOL_BINS").unwrap_or(1);
         let size = [params.out_height as usize, params.out_width as usize, groups];
         let tile = [params.tile_rows as usize, tile_columns(dispatch.kernel) as usize];
-        sum_tiles(output, arguments.output("partials"), size, tile, bins, pictures);
+        sum_tiles(output, arguments.output("partials"), size, tile, 1, pictures);
     }
 }

@@ -67,8 +67,6 @@ pub enum Kernel {
     ConvExpandDepthwise,
     /// `shaders/conv_expand_depthwise_subgroup.wgsl`
     ConvExpandDepthwiseSubgroup,
-    /// `shaders/conv_expand_depthwise_wide.wgsl`
-    ConvExpandDepthwiseWide,
     /// `shaders/conv_pointwise.wgsl`
     ConvPointwise,
     /// `shaders/conv_pointwise_split.wgsl`
@@ -99,7 +97,7 @@ pub enum Kernel {
 
 impl Kernel {
     /// Every kernel.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 24] = [
         Self::Assemble,
         Self::Controller,
         Self::ControllerAssemble,
@@ -111,7 +109,6 @@ impl Kernel {
         Self::ConvDepthwise,
         Self::ConvExpandDepthwise,
         Self::ConvExpandDepthwiseSubgroup,
-        Self::ConvExpandDepthwiseWide,
         Self::ConvPointwise,
         Self::ConvPointwiseSplit,
         Self::ConvPointwiseSubgroup,
@@ -141,7 +138,6 @@ impl Kernel {
             Self::ConvDepthwise => &conv_depthwise::SPEC,
             Self::ConvExpandDepthwise => &conv_expand_depthwise::SPEC,
             Self::ConvExpandDepthwiseSubgroup => &conv_expand_depthwise::SUBGROUP_SPEC,
-            Self::ConvExpandDepthwiseWide => &conv_expand_depthwise::WIDE_SPEC,
             Self::ConvPointwise => &conv_pointwise::SPEC,
             Self::ConvPointwiseSplit => &conv_pointwise::SPLIT_SPEC,
             Self::ConvPointwiseSubgroup => &conv_pointwise::SUBGROUP_SPEC,

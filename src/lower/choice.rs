@@ -6,10 +6,11 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::form::{Form, FormChoice, choose_form};
+use super::layers::pooling;
 use super::tile::{convolution_tile, depthwise_rows, expansion_tile, pointwise_tile};
 use super::{Options, latent_shape};
 use crate::graph::{Connection, FoldedNetwork, Layer, LayerOp, Source};
-use crate::kernels::{Tile, conv_depthwise, conv_expand_depthwise};
+use crate::kernels::{Pooling, Tile, conv_depthwise, conv_expand_depthwise};
 use crate::plan::Limits;
 use crate::tensor::{Precision, groups};
 
@@ -170,6 +171,7 @@ impl Layers<'_> {
             && is_pointwise(expansion)
             && expansion.residual.is_none()
             && expansion.activation == layer.activation
+            && self.pooling_wanted(index) != Some(Pooling::TwoByTwo)
             && self.network.layers.iter().filter(reads).count() == 1;
         fits.then_some(before)
     }
@@ -185,6 +187,16 @@ impl Layers<'_> {
         self.expander_of_any_form(index).is_some_and(|reader| self.taken(reader).expand.is_some())
     }
 
+    /// The pool that the first reader of a layer's result wants of it, if any does.
+    pub fn pooling_wanted(&self, index: usize) -> Option<Pooling> {
+        let readers = self.network.layers.iter().filter(|layer| layer.input == Source::Layer(index));
+        readers.filter(|reader| reader.input_map.pixels() > 1).find_map(|reader| match &reader.op {
+            LayerOp::DynamicConvolution(w) => Some(pooling(w.sizes.bins)),
+            LayerOp::AveragePool { bins } => Some(pooling(*bins)),
+            _ => None,
+        })
+    }
+
     /// All ways of a layer, the rule's among them. Those that compute its expansion too come last.
     fn ways(&self, index: usize) -> Vec<Choice> {
         let layer = self.layer(index);
@@ -192,6 +204,7 @@ impl Layers<'_> {
         let subgroup = self.limits.subgroup.map(Tile::Subgroup);
         let tiles = || [Tile::Small, Tile::Wide].into_iter().chain(subgroup);
         let pointwise_tiles = || tiles().chain([Tile::Workgroup, Tile::Split]);
+        let expansion_tiles = || [Tile::Small].into_iter().chain(subgroup).map(Some).collect();
         let mut ways: Vec<Choice> = match &layer.op {
             LayerOp::Convolution(c, _) if c.connection == Connection::Depthwise => {
                 let most = layer.output_map.height as u32;
@@ -199,7 +212,7 @@ impl Layers<'_> {
                     rows.iter().map(|rows| Choice { rolling, rows: (*rows).min(most), ..own }).collect()
                 };
                 let rolling = if conv_depthwise::can_roll(c.kernel, c.stride) { &ROLLING_ROWS[..] } else { &[] };
-                let expanding = if self.expansion(index).is_some() { tiles().map(Some).collect() } else { Vec::new() };
+                let expanding = if self.expansion(index).is_some() { expansion_tiles() } else { Vec::new() };
                 let expanding = expanding.into_iter().map(|expand| Choice { expand, ..own }).collect();
                 [rows(true, rolling), rows(false, &PLAIN_ROWS), expanding].concat()
             }
@@ -390,12 +403,12 @@ mod tests {
         let whole = Limits { whole_subgroups: true, ..fast() };
         let assembly = Kernel::ControllerAssembleSubgroup;
         assert_eq!(kernels(&plan(whole, &[])), [assembly, Kernel::ConvExpandDepthwiseSubgroup]);
-        let wide = [(expansion, "assemble-small"), (depthwise, "expand-wide")];
-        assert_eq!(kernels(&plan(whole, &wide)), [assembly, Kernel::ConvExpandDepthwiseWide]);
+        let small = [(expansion, "assemble-small"), (depthwise, "expand-small")];
+        assert_eq!(kernels(&plan(whole, &small)), [assembly, Kernel::ConvExpandDepthwise]);
         let apart = [(depthwise, "rolling-2")];
         assert_eq!(kernels(&plan(whole, &apart)), [assembly, Kernel::ConvPointwiseSubgroup, Kernel::ConvDepthwise]);
         // A branch has no matrix of weights, whatever is chosen for what reads it.
-        let branch = [(expansion, "branch-wide-latent"), (depthwise, "expand-wide")];
+        let branch = [(expansion, "branch-wide-latent"), (depthwise, "expand-small")];
         assert!(kernels(&plan(whole, &branch)).ends_with(&[Kernel::ConvPointwiseWide, Kernel::ConvDepthwise]));
         // Hardware was not measured.
         let hardware = kernels(&plan(Limits::default(), &[]));
@@ -404,7 +417,7 @@ mod tests {
         let found = alternatives(&network, &Options::default(), &fast());
         let of = |node: &str| found.iter().find(|layer| layer.node == node).unwrap();
         assert_eq!(of(depthwise).expansion.as_deref(), Some(expansion));
-        assert!(of(depthwise).names.ends_with(&["expand-small", "expand-wide", "expand-subgroup"].map(String::from)));
+        assert!(of(depthwise).names.ends_with(&["expand-small", "expand-subgroup"].map(String::from)));
         assert!(of(depthwise).shape.contains(" after ") && of(expansion).shape.contains(" before "));
         // By one it never does, and many input channels take longer.
         assert_eq!(of("features.3.conv.3").expansion, None);

@@ -179,7 +179,8 @@ impl Lowering<'_> {
         epilogue: Epilogue,
         tile: Tile,
     ) -> Result<Value, LowerError> {
-        let dispatch = conv_expand_depthwise::dispatch(shape, expansion.per_picture, epilogue, tile);
+        let (nonlinearity, pooled) = (epilogue.nonlinearity, epilogue.pooling.is_some());
+        let dispatch = conv_expand_depthwise::dispatch(shape, expansion.per_picture, nonlinearity, pooled, tile);
         let input = Binding::Value(self.value_of(layer.input));
         let memory = vec![("input", input), ("weights", expansion.weights), ("taps", taps)];
         self.launch_convolution(layer, dispatch, shape.slots(tile), epilogue, memory)
@@ -293,18 +294,8 @@ impl Lowering<'_> {
         Epilogue {
             nonlinearity: nonlinearity(layer.activation),
             residual: layer.residual.is_some(),
-            pooling: self.pooling_wanted(index),
+            pooling: self.layers().pooling_wanted(index),
         }
-    }
-
-    /// The pool that the first reader of a layer's result wants of it, if any does.
-    fn pooling_wanted(&self, index: usize) -> Option<Pooling> {
-        let readers = self.network.layers.iter().filter(|layer| layer.input == Source::Layer(index));
-        readers.filter(|reader| reader.input_map.pixels() > 1).find_map(|reader| match &reader.op {
-            LayerOp::DynamicConvolution(w) => Some(pooling(w.sizes.bins)),
-            LayerOp::AveragePool { bins } => Some(pooling(*bins)),
-            _ => None,
-        })
     }
 }
 

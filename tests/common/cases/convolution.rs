@@ -2,7 +2,9 @@
 //!
 //! What decides a pipeline is drawn first, then several shapes for it: compiling is what takes the time.
 
-use dynaconv::kernels::{Epilogue, Tile, conv_dense, conv_depthwise, conv_expand_depthwise, conv_pointwise};
+use dynaconv::kernels::{
+    Epilogue, Nonlinearity, Pooling, Tile, conv_dense, conv_depthwise, conv_expand_depthwise, conv_pointwise,
+};
 
 use super::{ACTIVATIONS, CHANNELS, POOLINGS, SEED, SIZES, Sampler, head_groups, map_outputs, pack_heads};
 use crate::common::array::{Array, groups, pack, pack_map, pack_panels, pack_vector};
@@ -142,10 +144,6 @@ pub fn expand_depthwise() -> Vec<Case> {
     expand_depthwise_in(Tile::Small)
 }
 
-pub fn expand_depthwise_wide() -> Vec<Case> {
-    expand_depthwise_in(Tile::Wide)
-}
-
 /// In workgroups of eight, which any subgroup of eight or more computes.
 pub fn expand_depthwise_subgroup() -> Vec<Case> {
     expand_depthwise_in(Tile::Subgroup(8))
@@ -154,16 +152,22 @@ pub fn expand_depthwise_subgroup() -> Vec<Case> {
 fn expand_depthwise_in(tile: Tile) -> Vec<Case> {
     let mut sampler = Sampler::new("conv_expand_depthwise");
     let mut cases = Vec::new();
-    for pooling in POOLINGS {
+    for pooled in [false, true] {
         for nonlinearity in ACTIVATIONS {
-            let epilogue = Epilogue { nonlinearity, residual: false, pooling };
-            cases.extend([false, true, true].map(|sets| expand_depthwise_case(&mut sampler, sets, epilogue, tile)));
+            let case = |sets: bool| expand_depthwise_case(&mut sampler, sets, nonlinearity, pooled, tile);
+            cases.extend([false, false, true, true].map(case));
         }
     }
     cases
 }
 
-fn expand_depthwise_case(sampler: &mut Sampler, per_picture: bool, epilogue: Epilogue, tile: Tile) -> Case {
+fn expand_depthwise_case(
+    sampler: &mut Sampler,
+    per_picture: bool,
+    nonlinearity: Nonlinearity,
+    pooled: bool,
+    tile: Tile,
+) -> Case {
     let size = sampler.one_of(&[[7, 7], [5, 9], [1, 1], [13, 2], [14, 14], [29, 6], [9, 33]]);
     let (inputs, channels) = (sampler.one_of(&CHANNELS), sampler.one_of(&CHANNELS));
     let g = loop {
@@ -172,7 +176,9 @@ fn expand_depthwise_case(sampler: &mut Sampler, per_picture: bool, epilogue: Epi
             break drawn;
         }
     };
-    let name = format!("{SEED} conv_expand_depthwise {size:?} {inputs}→{channels} {per_picture} {g:?} {epilogue:?}");
+    let name = format!(
+        "{SEED} conv_expand_depthwise {size:?} {inputs}→{channels} {per_picture} {g:?} {nonlinearity:?} {pooled}"
+    );
     let x = Array::random(&format!("{name} x"), [BATCH, inputs, size[0], size[1]], -1.0, 1.0);
     let sets = if per_picture { BATCH } else { 1 };
     let weight = Array::random(&format!("{name} w"), [sets, channels, inputs], -1.0, 1.0);
@@ -188,9 +194,9 @@ fn expand_depthwise_case(sampler: &mut Sampler, per_picture: bool, epilogue: Epi
     }
     let matrix = Array::from_fn([BATCH, channels, inputs], |[p, o, i]| weight.at([set(p), o, i]));
     let sums = reference::pointwise(&x, &matrix);
-    let expanded = reference::epilogue(&sums, |p, c| expansion_bias.at([set(p), c]), epilogue.nonlinearity, None);
+    let expanded = reference::epilogue(&sums, |p, c| expansion_bias.at([set(p), c]), nonlinearity, None);
     let sums = reference::convolution(&expanded, &taps, g, true);
-    let maps = reference::epilogue(&sums, |_, c| bias.at([c]), epilogue.nonlinearity, None);
+    let maps = reference::epilogue(&sums, |_, c| bias.at([c]), nonlinearity, None);
 
     let shape = conv_expand_depthwise::Shape {
         input: sides(size),
@@ -202,13 +208,9 @@ fn expand_depthwise_case(sampler: &mut Sampler, per_picture: bool, epilogue: Epi
     };
     let packed = pack([3, 3, channels], [false, false, true], 0.0, |[ky, kx, c]| taps.at([c, 0, ky, kx]));
     Case {
-        dispatch: conv_expand_depthwise::dispatch(shape, per_picture, epilogue, tile),
+        dispatch: conv_expand_depthwise::dispatch(shape, per_picture, nonlinearity, pooled, tile),
         inputs: vec![("input", pack_map(&x, 0.0)), ("weights", block), ("taps", [packed, pack_vector(&bias)].concat())],
-        outputs: map_outputs(
-            &maps,
-            epilogue.nonlinearity,
-            epilogue.pooling.map(|pooling| (pooling, shape.slots(tile))),
-        ),
+        outputs: map_outputs(&maps, nonlinearity, pooled.then(|| (Pooling::Global, shape.slots(tile)))),
         name,
     }
 }

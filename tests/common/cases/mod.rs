@@ -38,7 +38,6 @@ pub fn of(kernel: Kernel) -> Vec<Case> {
         Kernel::ConvDepthwise => convolution::depthwise(),
         Kernel::ConvExpandDepthwise => convolution::expand_depthwise(),
         Kernel::ConvExpandDepthwiseSubgroup => convolution::expand_depthwise_subgroup(),
-        Kernel::ConvExpandDepthwiseWide => convolution::expand_depthwise_wide(),
         Kernel::ConvPointwise => convolution::pointwise(),
         Kernel::ConvPointwiseSplit => convolution::pointwise_split(),
         Kernel::ConvPointwiseWorkgroup => convolution::pointwise_workgroup(),
