@@ -6,11 +6,10 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::form::{Form, FormChoice, choose_form};
-use super::layers::pooling;
 use super::tile::{convolution_tile, depthwise_rows, expansion_tile, pointwise_tile};
 use super::{Options, latent_shape};
-use crate::graph::{Connection, FoldedNetwork, Layer, LayerOp, Source};
-use crate::kernels::{Pooling, Tile, conv_depthwise, conv_expand_depthwise};
+use crate::graph::{Connection, FoldedNetwork, Layer, LayerOp};
+use crate::kernels::{Tile, conv_depthwise};
 use crate::plan::Limits;
 use crate::tensor::{Precision, groups};
 
@@ -71,7 +70,7 @@ pub fn alternatives(network: &FoldedNetwork, options: &Options, limits: &Limits)
         (ways.len() > 1).then(|| Alternatives {
             node: layer.name.clone(),
             shape: layers.shape(index),
-            expansion: layers.expansion(index).map(|(before, _)| network.layers[before].name.clone()),
+            expansion: layers.expansion(index).map(|before| network.layers[before].name.clone()),
             names: ways.iter().map(name).collect(),
             rule: layers.rule(index).name(layer),
             taken: layers.taken(index).name(layer),
@@ -97,7 +96,7 @@ pub(super) struct Layers<'a> {
 }
 
 impl Layers<'_> {
-    fn layer(&self, index: usize) -> &Layer {
+    pub fn layer(&self, index: usize) -> &Layer {
         &self.network.layers[index]
     }
 
@@ -120,7 +119,8 @@ impl Layers<'_> {
 
     /// The way that follows from sizes and device alone.
     pub fn rule(&self, index: usize) -> Choice {
-        let expand = self.expansion(index).and_then(|(_, in_groups)| expansion_tile(self.limits, in_groups));
+        let in_groups = |before: usize| groups(self.layer(before).input_map.channels) as u32;
+        let expand = self.expansion(index).and_then(|before| expansion_tile(self.limits, in_groups(before)));
         Choice { expand, ..self.rule_alone(index) }
     }
 
@@ -148,53 +148,6 @@ impl Layers<'_> {
             latent
         };
         Choice { form, tile, latent, rolling, rows, expand: None }
-    }
-
-    /// The place of the layer that can be computed in one launch with this depthwise convolution, and its input groups: a pointwise
-    /// convolution that nothing else reads, where its weights are there as a matrix before it runs.
-    pub fn expansion(&self, index: usize) -> Option<(usize, u32)> {
-        let before = self.expansion_of_any_form(index)?;
-        let expansion = self.layer(before);
-        let is_dynamic = matches!(expansion.op, LayerOp::DynamicConvolution(_));
-        let is_matrix = !is_dynamic || self.taken(before).form == Form::Assemble;
-        is_matrix.then(|| (before, groups(expansion.input_map.channels) as u32))
-    }
-
-    fn expansion_of_any_form(&self, index: usize) -> Option<usize> {
-        let layer = self.layer(index);
-        let (LayerOp::Convolution(c, _), Source::Layer(before)) = (&layer.op, layer.input) else { return None };
-        let expansion = self.layer(before);
-        let reads = |layer: &&Layer| [Some(layer.input), layer.residual].contains(&Some(Source::Layer(before)));
-        let fits = c.connection == Connection::Depthwise
-            && conv_expand_depthwise::can_expand(c.kernel, c.stride)
-            && layer.residual.is_none()
-            && is_pointwise(expansion)
-            && expansion.residual.is_none()
-            && expansion.activation == layer.activation
-            && self.pooling_wanted(index) != Some(Pooling::TwoByTwo)
-            && self.network.layers.iter().filter(reads).count() == 1;
-        fits.then_some(before)
-    }
-
-    /// The depthwise convolution of which this layer is such an expansion.
-    fn expander_of_any_form(&self, index: usize) -> Option<usize> {
-        let reader = self.network.layers.iter().position(|layer| layer.input == Source::Layer(index))?;
-        (self.expansion_of_any_form(reader) == Some(index)).then_some(reader)
-    }
-
-    /// Whether the depthwise convolution that reads this layer computes it too.
-    pub fn is_expanded_later(&self, index: usize) -> bool {
-        self.expander_of_any_form(index).is_some_and(|reader| self.taken(reader).expand.is_some())
-    }
-
-    /// The pool that the first reader of a layer's result wants of it, if any does.
-    pub fn pooling_wanted(&self, index: usize) -> Option<Pooling> {
-        let readers = self.network.layers.iter().filter(|layer| layer.input == Source::Layer(index));
-        readers.filter(|reader| reader.input_map.pixels() > 1).find_map(|reader| match &reader.op {
-            LayerOp::DynamicConvolution(w) => Some(pooling(w.sizes.bins)),
-            LayerOp::AveragePool { bins } => Some(pooling(*bins)),
-            _ => None,
-        })
     }
 
     /// All ways of a layer, the rule's among them. Those that compute its expansion too come last.
@@ -276,7 +229,8 @@ fn kind_and_sizes(layer: &Layer) -> String {
     }
 }
 
-fn is_pointwise(layer: &Layer) -> bool {
+/// Whether a layer is a 1×1 convolution, static or dynamic.
+pub(super) fn is_pointwise(layer: &Layer) -> bool {
     match &layer.op {
         LayerOp::Convolution(c, _) => c.is_pointwise(),
         op => matches!(op, LayerOp::DynamicConvolution(_)),

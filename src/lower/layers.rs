@@ -4,11 +4,11 @@ use std::collections::HashMap;
 
 use super::choice::{Choice, Layers};
 use super::draft::{Binding, Draft, PoolSums, Value};
+use super::expansion::Expansion;
 use super::{LowerError, Options, pack};
 use crate::graph::{Activation, Connection, Convolution, FoldedNetwork, Layer, LayerOp, Source, StaticWeights};
 use crate::kernels::{
-    Epilogue, Nonlinearity, Pooling, Precision, Tile, conv_dense, conv_depthwise, conv_expand_depthwise,
-    conv_pointwise, linear, pool, top_k,
+    Epilogue, Nonlinearity, Pooling, Precision, Tile, conv_dense, conv_depthwise, conv_pointwise, linear, pool, top_k,
 };
 use crate::plan::Limits;
 use crate::tensor::{Map, groups};
@@ -60,15 +60,7 @@ pub(super) struct Lowering<'a> {
     /// The result of each layer so far; of an expansion that is computed with the layer after it, what it reads.
     results: Vec<Value>,
     /// The weights of such expansions, by layer.
-    expansions: HashMap<usize, Expansion>,
-}
-
-/// An expansion's weights.
-#[derive(Clone, Copy)]
-struct Expansion {
-    weights: Binding,
-    /// Whether each picture has its own.
-    per_picture: bool,
+    pub(super) expansions: HashMap<usize, Expansion>,
 }
 
 impl Lowering<'_> {
@@ -79,7 +71,7 @@ impl Lowering<'_> {
         }
     }
 
-    fn layers(&self) -> Layers<'_> {
+    pub(super) fn layers(&self) -> Layers<'_> {
         Layers { network: self.network, options: self.options, limits: &self.draft.limits }
     }
 
@@ -137,12 +129,8 @@ impl Lowering<'_> {
             return Err(LowerError::Unsupported { node: layer.name.clone(), reason });
         }
         epilogue.residual = false;
-        if let (Some(tile), Some((before, in_groups))) = (choice.expand, self.layers().expansion(index)) {
-            let shape = expansion_shape(c, x, y, in_groups, choice);
-            let expansion = self.expansions.get(&before).copied();
-            let reason = "its expansion lies after it";
-            let expansion = expansion.ok_or_else(|| LowerError::Unsupported { node: layer.name.clone(), reason })?;
-            return self.expand_depthwise(layer, shape, expansion, block, epilogue, tile);
+        if let Some(tile) = choice.expand {
+            return self.expand_depthwise(index, layer, depthwise_shape(c, x, y, choice), block, epilogue, tile);
         }
         let dispatch = match c.connection {
             Connection::Depthwise => conv_depthwise::dispatch(depthwise_shape(c, x, y, choice), epilogue),
@@ -150,40 +138,6 @@ impl Lowering<'_> {
         };
         let input = Binding::Value(self.value_of(layer.input));
         self.launch_convolution(layer, dispatch, slots, epilogue, vec![("weights", block), ("input", input)])
-    }
-
-    /// A pointwise convolution whose weights are a matrix; one that the layer after it computes too is left to that.
-    pub fn pointwise_of_matrix(
-        &mut self,
-        index: usize,
-        layer: &Layer,
-        weights: Binding,
-        per_picture: bool,
-        epilogue: Epilogue,
-        tile: Tile,
-    ) -> Result<Value, LowerError> {
-        if self.layers().is_expanded_later(index) {
-            self.expansions.insert(index, Expansion { weights, per_picture });
-            return Ok(self.value_of(layer.input));
-        }
-        let kind = if per_picture { conv_pointwise::Weights::PerPicture } else { conv_pointwise::Weights::Static };
-        self.pointwise(layer, kind, epilogue, tile, vec![("weights", weights)])
-    }
-
-    fn expand_depthwise(
-        &mut self,
-        layer: &Layer,
-        shape: conv_expand_depthwise::Shape,
-        expansion: Expansion,
-        taps: Binding,
-        epilogue: Epilogue,
-        tile: Tile,
-    ) -> Result<Value, LowerError> {
-        let (nonlinearity, pooled) = (epilogue.nonlinearity, epilogue.pooling.is_some());
-        let dispatch = conv_expand_depthwise::dispatch(shape, expansion.per_picture, nonlinearity, pooled, tile);
-        let input = Binding::Value(self.value_of(layer.input));
-        let memory = vec![("input", input), ("weights", expansion.weights), ("taps", taps)];
-        self.launch_convolution(layer, dispatch, shape.slots(tile), epilogue, memory)
     }
 
     pub fn pointwise(
@@ -204,7 +158,7 @@ impl Lowering<'_> {
     }
 
     /// Launches a convolution, with room for its output and for the pool sums that its epilogue makes.
-    fn launch_convolution(
+    pub(super) fn launch_convolution(
         &mut self,
         layer: &Layer,
         dispatch: crate::kernels::Dispatch,
@@ -341,11 +295,6 @@ fn depthwise_shape(c: &Convolution, x: Map, y: Map, choice: Choice) -> conv_dept
         tile_rows: choice.rows,
         rolling: choice.rolling,
     }
-}
-
-fn expansion_shape(c: &Convolution, x: Map, y: Map, in_groups: u32, choice: Choice) -> conv_expand_depthwise::Shape {
-    let conv_depthwise::Shape { input, output, groups, padding, tile_rows, .. } = depthwise_shape(c, x, y, choice);
-    conv_expand_depthwise::Shape { input, output, in_groups, groups, padding, tile_rows }
 }
 
 fn dense_shape(c: &Convolution, x: Map, y: Map) -> conv_dense::Shape {

@@ -5,6 +5,7 @@
 mod choice;
 mod draft;
 mod dynamic;
+mod expansion;
 mod form;
 mod layers;
 mod pack;
