@@ -158,6 +158,18 @@ fn variants_and_shaders_of_ones_own_are_tried() {
     let shown = ab(&["--variant", "8x8", "--variant", "1x64"]).succeeded().out;
     assert!(shown.contains("8×8") && shown.contains("the second: ") && shown.contains("output: all "), "{shown}");
 
+    let of_two = ["ab", "--network", "mobilenet-v2:0.35@32", "--repeats", "2", "--layer"];
+    let of_two = |layer: &str, way: &str| place.run(&[&of_two[..], &[layer, "--variant", way]].concat());
+    let shown = of_two("features.2.conv.3", "expand-small").succeeded().out;
+    assert!(shown.contains("expand-small, the run up to it") && shown.contains("output: "), "{shown}");
+    let shown = of_two("features.2.conv.3", "rolling-4").succeeded().out;
+    assert!(shown.contains("rolling-4, the run up to it"), "{shown}");
+    // Whether the rule has both in one launch hangs on the device.
+    let expansion = of_two("features.2.conv.0", "small");
+    let refused =
+        expansion.err.contains("features.2.conv.0 has no launch of its own: that of features.2.conv.3 computes it too");
+    assert!(expansion.code == Some(0) || refused, "{}", expansion.err);
+
     let text = place.run(&["shaders", "-m", "tiny.safetensors", "--pass", "1"]).succeeded().out;
     place.write("same.wgsl", &text);
     let same = ab(&["--shader", "same.wgsl", "--json"]).succeeded().json();

@@ -26,9 +26,10 @@ use super::table::{Side, Table};
 /// The network is run up to the layer each time, so that it meets the caches as it does in the network.
 ///
 /// A variant is the size of a launch's workgroups, such as 16x4, or a way to compute the layer: small, wide or subgroup for the
-/// tiles of a convolution over all channels; rolling-4 or plain-4 for a depthwise one with tiles of four rows; assemble or
-/// branch for a dynamic one, with tiles as above, and latent, latent_wide or latent_subgroup for its branch's middle. A part of a way's
-/// name will do: the rest is as it ships. A shader of your own may stand in for a kernel's, if it binds the same.
+/// tiles of a convolution over all channels; rolling-4 or plain-4 for a depthwise one with tiles of four rows, expand-small or
+/// expand-subgroup for one that computes the layer before it too; assemble or branch for a dynamic one, with tiles as above, and
+/// latent, latent_wide or latent_subgroup for its branch's middle. A part of a way's name will do: the rest is as it ships. A
+/// shader of your own may stand in for a kernel's, if it binds the same.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
@@ -99,8 +100,13 @@ pub fn run(arguments: &Arguments) -> Result<Outcome> {
     let network = fold(model.graph(), model.weights())?;
     let limits = gpu.limits();
     let plan = lower(&model.description().name, &network, options.clone(), limits)?;
+    let all_ways = alternatives(&network, &options, &limits);
+    let computes_too = |ways: &&Alternatives| ways.expansion.as_ref() == Some(layer);
+    if let Some(after) = all_ways.iter().find(computes_too).filter(|_| plan.passes.iter().all(|it| it.node != *layer)) {
+        bail!("{layer} has no launch of its own: that of {} computes it too", after.node);
+    }
     let launch = find(&plan, layer, kernel.as_deref())?;
-    let ways = alternatives(&network, &options, &limits).into_iter().find(|ways| ways.node == *layer);
+    let ways = all_ways.into_iter().find(|ways| ways.node == *layer);
     let subject = Subject { network: &network, options: &options, limits, plan: &plan, launch, ways };
     let candidates = subject.candidates(arguments)?;
     introduce_plan(&plan, &gpu.info().to_string(), gpu.info().software);
