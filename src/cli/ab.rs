@@ -15,6 +15,7 @@ use dynaconv::profile::{Candidate, Difference, Samples, Trial, ab, noise};
 use serde::Serialize;
 
 use super::Outcome;
+use super::failure::note;
 use super::network::NetworkArguments;
 use super::settings::{DeviceArguments, introduce_plan};
 use super::shader_contract::check_candidate;
@@ -94,19 +95,20 @@ struct Report<'a> {
 pub fn run(arguments: &Arguments) -> Result<Outcome> {
     let Arguments { layer, kernel, batch, repeats, .. } = arguments;
     let model = arguments.model.load()?;
-    let Some((gpu, options)) = arguments.device.open(&model, *batch)? else {
+    let Some((gpu, mut options)) = arguments.device.open(&model, *batch)? else {
         bail!("variants are those of shaders, which the CPU does not run");
     };
     let network = fold(model.graph(), model.weights())?;
     let limits = gpu.limits();
-    let plan = lower(&model.description().name, &network, options.clone(), limits)?;
-    let all_ways = alternatives(&network, &options, &limits);
-    let computes_too = |ways: &&Alternatives| ways.expansion.as_ref() == Some(layer);
-    if let Some(after) = all_ways.iter().find(computes_too).filter(|_| plan.passes.iter().all(|it| it.node != *layer)) {
-        bail!("{layer} has no launch of its own: that of {} computes it too", after.node);
+    // Only what has launches of its own can be told from what is computed with it.
+    let expanding = |ways: &Alternatives| ways.expansion.as_ref() == Some(layer) && ways.taken.starts_with("expand-");
+    if let Some(after) = alternatives(&network, &options, &limits).into_iter().find(expanding) {
+        note(&format!("as it ships, {} computes {layer} too; here it does not", after.node));
+        options.choices.layers.extend(after.names.into_iter().next().map(|alone| (after.node, alone)));
     }
+    let plan = lower(&model.description().name, &network, options.clone(), limits)?;
     let launch = find(&plan, layer, kernel.as_deref())?;
-    let ways = all_ways.into_iter().find(|ways| ways.node == *layer);
+    let ways = alternatives(&network, &options, &limits).into_iter().find(|ways| ways.node == *layer);
     let subject = Subject { network: &network, options: &options, limits, plan: &plan, launch, ways };
     let candidates = subject.candidates(arguments)?;
     introduce_plan(&plan, &gpu.info().to_string(), gpu.info().software);
