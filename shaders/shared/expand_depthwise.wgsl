@@ -1,8 +1,7 @@
 // What the kernels share that expand a map and convolve it channel by channel, 3 × 3 by 2, without storing what is between: the
 // pointwise and the depthwise convolution of an inverted residual block. Each brings TILE_COLUMNS, INPUT_COLUMNS = 2·TILE_COLUMNS + 1
-// and TILE_GROUPS, its `Invocation`, `locate`, which is false where there is nothing to do, `own_weights`, what it loads of a
-// row of weights for others too, and `weights_of_0`, `weights_of_1`, ..., the row's weights for each
-// of its groups.
+// and TILE_GROUPS, its `Invocation`, `locate`, which is false where there is nothing to do, `own_weights`, what it loads of a row of
+// weights for others too, and `weights_of_0`, `weights_of_1`, ..., the row's weights for each of its groups.
 //
 // input    [picture][row][column][in_groups]       vec4 of input channels
 // weights  [4·in_groups][groups], then bias        of the expansion, in panels; per picture where weight_stride > 0
