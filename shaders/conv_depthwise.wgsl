@@ -59,6 +59,7 @@ fn store(picture: u32, row: u32, column: u32, group: u32, sum: vec4<f32>) {
     let inside = column < params.out_width;
     let pixel = (picture * params.out_height + row) * params.out_width + column;
     if inside { output[pixel * params.groups + group] = to_stored(value); }
+    // No sum hangs on a branch: on SwiftShader, one that did made pooled tiles take a quarter longer, this a twelfth.
     let counted = select(vec4<f32>(0.0), value, inside);
     if POOL_BINS == 1u {
         bin_sums[0] += counted;

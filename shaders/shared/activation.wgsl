@@ -1,5 +1,5 @@
 // The activation of a convolution's epilogue; the codes are those of `kernels::Nonlinearity`. Over a `switch`
-// compilers take longer, and this is written out for each value of a tile.
+// lavapipe compiles longer, and this is written out for each value of a tile.
 
 override ACTIVATION: u32 = 0u;
 

@@ -71,7 +71,7 @@ fn group_at(offset: u32) -> u32 {
 fn store_$g(row: u32, column: u32, is_stored: bool, value: vec4<f32>) {
     let pixel = (picture * params.out_height + row) * params.out_width + column;
     if is_stored & has_group($gu) { output[pixel * params.groups + group + $gu] = to_stored(value); }
-    // Hangs on no branch: some compilers move all that a branch may change at each of its ends.
+    // As in `conv_depthwise`, no sum hangs on a branch.
     total_$g += select(vec4<f32>(0.0), value, is_stored);
 }
 #end

@@ -101,7 +101,7 @@ pub fn run(arguments: &Arguments) -> Result<Outcome> {
     let network = fold(model.graph(), model.weights())?;
     let limits = gpu.limits();
     // Only what has launches of its own can be told from what is computed with it.
-    let expanding = |ways: &Alternatives| ways.expansion.as_ref() == Some(layer) && ways.taken.starts_with("expand-");
+    let expanding = |ways: &Alternatives| ways.expansion.as_ref() == Some(layer) && ways.expands();
     if let Some(after) = alternatives(&network, &options, &limits).into_iter().find(expanding) {
         note(&format!("as it ships, {} computes {layer} too; here it does not", after.node));
         options.choices.layers.extend(after.names.into_iter().next().map(|alone| (after.node, alone)));

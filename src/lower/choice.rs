@@ -34,15 +34,23 @@ pub struct Alternatives {
     pub node: String,
     /// Kind and sizes of the layer: layers that share them are distinct by their values alone.
     pub shape: String,
-    /// The node of the layer before, where some ways, the last ones, compute it too: those called `expand-…`, of a depthwise
-    /// convolution.
+    /// The node of the layer before, where some ways compute it too, as those called `expand-…` of a depthwise convolution do.
     pub expansion: Option<String>,
     /// The names of all ways, such as `wide`, `rolling-4` or `branch-subgroup-latent`.
     pub names: Vec<String>,
+    /// How many of them compute the layer alone: the first ones.
+    pub alone: usize,
     /// The name of the way that the rule takes, one of `names`.
     pub rule: String,
     /// The name of the way that is taken, one of `names`.
     pub taken: String,
+}
+
+impl Alternatives {
+    /// Whether the way that is taken computes the layer before too.
+    pub fn expands(&self) -> bool {
+        self.names.iter().skip(self.alone).any(|name| *name == self.taken)
+    }
 }
 
 /// One way. What a layer has no use for is the rule's and says nothing.
@@ -72,6 +80,7 @@ pub fn alternatives(network: &FoldedNetwork, options: &Options, limits: &Limits)
             shape: layers.shape(index),
             expansion: layers.expansion(index).map(|before| network.layers[before].name.clone()),
             names: ways.iter().map(name).collect(),
+            alone: ways.iter().filter(|way| way.expand.is_none()).count(),
             rule: layers.rule(index).name(layer),
             taken: layers.taken(index).name(layer),
         })
@@ -371,6 +380,8 @@ mod tests {
         let found = alternatives(&network, &Options::default(), &fast());
         let of = |node: &str| found.iter().find(|layer| layer.node == node).unwrap();
         assert_eq!(of(depthwise).expansion.as_deref(), Some(expansion));
+        assert!(of(depthwise).expands() && !of(expansion).expands());
+        assert_eq!(of(depthwise).alone, of(depthwise).names.len() - 2);
         assert!(of(depthwise).names.ends_with(&["expand-small", "expand-subgroup"].map(String::from)));
         assert!(of(depthwise).shape.contains(" after ") && of(expansion).shape.contains(" before "));
         // By one it never does, and many input channels take longer.

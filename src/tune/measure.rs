@@ -134,6 +134,13 @@ struct OfShape {
     times: Vec<Vec<i64>>,
 }
 
+impl OfShape {
+    /// The rule's way, or one that computes the layer alone where that does not.
+    fn rule_alone(&self) -> usize {
+        if self.rule < self.alone { self.rule } else { 0 }
+    }
+}
+
 /// A plan with the way that it takes for each shape.
 struct Subject {
     executor: GpuExecutor,
@@ -157,12 +164,13 @@ struct Trials<'a> {
 impl<'a> Trials<'a> {
     async fn new(gpu: &'a Gpu, network: &'a FoldedNetwork, options: Options) -> Result<Self, TuneError> {
         let mut shapes: Vec<OfShape> = Vec::new();
-        for Alternatives { node, shape, expansion, names, rule, .. } in alternatives(network, &options, &gpu.limits()) {
+        for Alternatives { node, shape, expansion, names, alone, rule, .. } in
+            alternatives(network, &options, &gpu.limits())
+        {
             match shapes.iter_mut().find(|known| known.shape == shape) {
                 Some(known) => known.nodes.push(node),
                 None => {
                     let rule = names.iter().position(|name| *name == rule).unwrap_or(0);
-                    let alone = names.iter().filter(|name| !name.starts_with("expand-")).count();
                     let expansion = expansion.and_then(|node| shapes.iter().position(|it| it.nodes.contains(&node)));
                     let (wrong, times) = (BTreeSet::new(), vec![Vec::new(); names.len()]);
                     shapes.push(OfShape { shape, nodes: vec![node], names, alone, expansion, rule, wrong, times });
@@ -175,10 +183,14 @@ impl<'a> Trials<'a> {
         let mut trials =
             Self { gpu, network, options, shapes, input, rule, expected: Vec::new(), subjects: Vec::new() };
         // Where each layer has launches of its own, and so a result.
-        let apart = trials.shapes.iter().map(|shape| if shape.rule < shape.alone { shape.rule } else { 0 }).collect();
-        let mut apart = prepare(gpu, network, &trials.options, &trials.shapes, apart).await?;
+        let apart: Vec<usize> = trials.shapes.iter().map(OfShape::rule_alone).collect();
+        let mut apart = match apart == trials.rule.ways {
+            true => None,
+            false => Some(prepare(gpu, network, &trials.options, &trials.shapes, apart).await?),
+        };
         for shape in &trials.shapes {
-            let found = output_of(&mut apart.executor, &shape.nodes[0], &trials.input, trials.options.batch).await?;
+            let executor = &mut apart.as_mut().unwrap_or(&mut trials.rule).executor;
+            let found = output_of(executor, &shape.nodes[0], &trials.input, trials.options.batch).await?;
             trials.expected.push(found);
         }
         Ok(trials)
@@ -225,7 +237,7 @@ impl<'a> Trials<'a> {
                 let shape = &mut self.shapes[index];
                 shape.wrong.insert(subject.ways[index]);
                 let mut ways = subject.ways.clone();
-                ways[index] = if shape.rule < shape.alone { shape.rule } else { 0 };
+                ways[index] = shape.rule_alone();
                 self.subjects[k] = prepare(self.gpu, self.network, &self.options, &self.shapes, ways).await?;
             }
         }
