@@ -48,7 +48,9 @@ fn weight_rows(matrix_at: u32, rows: u32, row: u32, group: u32) -> mat4x4<f32> {
 fn product(picture: u32, group: u32, lane: vec3<u32>) -> vec4<f32> {
     var part = vec4<f32>(0.0);
     if group < params.out_groups {
-        for (var k = lane.y; k < params.in_groups; k += SPLITS) {
+        let share = (params.in_groups + SPLITS - 1u) / SPLITS;
+        let end = min((lane.y + 1u) * share, params.in_groups);
+        for (var k = lane.y * share; k < end; k++) {
             part += weight_rows(0u, 4u * params.in_groups, 4u * k, group) * from_stored(input[picture * params.in_groups + k]);
         }
     }
