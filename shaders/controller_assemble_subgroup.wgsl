@@ -1,8 +1,8 @@
 // The controller of a dynamic pointwise convolution and the assembly of its weights in one launch.
 //
-// An invocation makes the weights of one input group and eight output groups at a time. The first eight invocations of a
-// subgroup load one output group's factor each and hand it round. Results are stored by loops, so that loads and stores are one
-// piece of code for all of them: compilers take long over each. A workgroup is one subgroup, as in `controller_subgroup`, and makes the
+// An invocation makes the weights of eight input groups and one output group at a time, so that neighbours go through a panel
+// side by side, as it lies in memory. The first eight invocations of a subgroup load one input group's factor each and hand it
+// round. Results are stored by loops, so that loads and stores are one piece of code for all of them: compilers take long over each. A workgroup is one subgroup, as in `controller_subgroup`, and makes the
 // whole product on the narrower side at once.
 
 #import controller_assemble
@@ -98,15 +98,15 @@ fn multiply_p(invocation: Invocation) {
 #repeat side = columns rows
 fn make_$side(part: u32, picture: u32, invocation: Invocation, inputs: vec2<u32>, outputs: vec2<u32>) {
     let latent = latent_width();
-    for (var first = 0u; first < outputs.y; first += TILE_GROUPS) {
-        // A group past the last stands for the last one.
-        let loaded = outputs.x + min(first + invocation.lane % TILE_GROUPS, outputs.y - 1u);
-        let right_place = $side_right_place(loaded, 0u);
-        let lambda = lambda_at(part, outputs.x + first);
-        for (var base = 0u; base < inputs.y; base += WORKGROUP_X) {
-            let k = inputs.x + min(base + invocation.index, inputs.y - 1u);
-            let left_step = $side_left_place(k, 0u).y;
-            var left_at = $side_left_place(k, 0u).x;
+    for (var base = 0u; base < outputs.y; base += WORKGROUP_X) {
+        let n = outputs.x + min(base + invocation.index, outputs.y - 1u);
+        let right_place = $side_right_place(n, 0u);
+        let lambda = own_heads[lambda_at(part, n)];
+        for (var first = 0u; first < inputs.y; first += TILE_GROUPS) {
+            // A group past the last stands for the last one.
+            let loaded = inputs.x + min(first + invocation.lane % TILE_GROUPS, inputs.y - 1u);
+            let left_place = $side_left_place(loaded, 0u);
+            var left_at = left_place.x;
             var right_at = right_place.x;
 #repeat g = 0..TILE_GROUPS
             var sums_$g = mat4x4<f32>();
@@ -114,31 +114,32 @@ fn make_$side(part: u32, picture: u32, invocation: Invocation, inputs: vec2<u32>
             // Four a turn: there are more sums than registers.
             for (var l = 0u; l < latent; l += 4u) {
 #repeat c = 0..4
-                let left_$c = $side_left(left_at);
-                let own_right_$c = $side_right(right_at);
-                left_at += left_step;
+                let own_left_$c = $side_left(left_at);
+                let right_$c = $side_right(right_at);
+                left_at += left_place.y;
                 right_at += right_place.y;
 #end
 #repeat c = 0..4
 #repeat g = 0..TILE_GROUPS
-                let right_$c_$g = subgroupBroadcast(own_right_$c, $gu);
+                let left_$c_$g = subgroupBroadcast(own_left_$c, $gu);
                 sums_$g += mat4x4<f32>(
-                    right_$c_$g * left_$c.x, right_$c_$g * left_$c.y, right_$c_$g * left_$c.z, right_$c_$g * left_$c.w,
+                    right_$c * left_$c_$g.x, right_$c * left_$c_$g.y, right_$c * left_$c_$g.z, right_$c * left_$c_$g.w,
                 );
 #end
 #end
             }
-            if base + invocation.index < inputs.y {
-                // The tile's groups are neighbours in one panel.
-                let place = w_place(k, outputs.x + first);
-                let static_at = w_at() + place.x;
-                let at = assembled_at(picture) + place.x;
-                for (var offset = 0u; offset < min(TILE_GROUPS, outputs.y - first); offset++) {
+            if base + invocation.index < outputs.y {
+                let place = w_place(inputs.x + first, n);
+                var static_at = w_at() + place.x;
+                var at = assembled_at(picture) + place.x;
+                for (var offset = 0u; offset < min(TILE_GROUPS, inputs.y - first); offset++) {
                     var sums = sums_0;
 #repeat g = 1..TILE_GROUPS
                     if offset == $gu { sums = sums_$g; }
 #end
-                    store_weights(static_at + offset, at + offset, place.y, own_heads[lambda + offset], sums);
+                    store_weights(static_at, at, place.y, lambda, sums);
+                    static_at += 4u * place.y;
+                    at += 4u * place.y;
                 }
             }
         }

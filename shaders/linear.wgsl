@@ -7,7 +7,8 @@
 // latent  [picture][latent_groups]                             dynamic
 // output  [picture][out_groups]
 //
-// A workgroup makes GROUPS output groups; SPLITS invocations share each one's sum.
+// A workgroup makes GROUPS output groups; SPLITS invocations share each one's sum, each of which goes through one stretch of the
+// panel.
 
 #import storage
 #import panels

@@ -178,12 +178,22 @@ mod shader_faults {
             (
                 "factor of a neighbour",
                 "columns",
-                "subgroupBroadcast(own_right_3, 2u)",
-                "subgroupBroadcast(own_right_3, 1u)",
+                "subgroupBroadcast(own_left_3, 2u)",
+                "subgroupBroadcast(own_left_3, 1u)",
             ),
-            ("λ of the first output", "columns", "own_heads[lambda + offset]", "own_heads[lambda]"),
-            ("latent channel forgotten", "rows", "let left_2 = rows_left(left_at);", "let left_2 = vec4<f32>(0.0);"),
-            ("outputs past the end", "columns", "min(TILE_GROUPS, outputs.y - first)", "TILE_GROUPS"),
+            (
+                "λ of the first output",
+                "columns",
+                "own_heads[lambda_at(part, n)]",
+                "own_heads[lambda_at(part, outputs.x)]",
+            ),
+            (
+                "latent channel forgotten",
+                "rows",
+                "let own_left_2 = rows_left(left_at);",
+                "let own_left_2 = vec4<f32>(0.0);",
+            ),
+            ("first input group again", "columns", "static_at += 4u * place.y;", ""),
             ("row of M forgotten", "columns", "sum = select(sum, sum_3, offset == 3u);", ""),
             ("columns of M forgotten", "rows", "if offset == 1u { sums = sums_1; }", ""),
         ];
@@ -421,7 +431,7 @@ mod shader_faults {
             Kernel::Linear,
             vector::linear,
             &[
-                ("one split forgotten", "plain", "split < SPLITS;", "split + 1u < SPLITS;"),
+                ("one split forgotten", "plain", "var split = 0u; split", "var split = 1u; split"),
                 ("panels taken for rows", "plain", "panel_place(rows, group)", "group"),
                 (
                     "last panel taken for a whole one",

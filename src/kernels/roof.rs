@@ -27,6 +27,8 @@ pub const WORKGROUP: u32 = 64;
 const COPIES: u32 = 4;
 /// vec4 that one invocation reads.
 const READS: u32 = 16;
+/// Neighbouring invocations that go through one stretch of memory.
+const LINE: u32 = 8;
 /// Chains of multiply-adds of one invocation.
 const CHAINS: u32 = 8;
 
@@ -103,12 +105,14 @@ pub(super) fn twin<S: Scalar>(dispatch: &Dispatch, mut arguments: Arguments<'_, 
         return;
     }
     if dispatch.entry == "add_up" {
-        let [lanes, reads] = [WORKGROUP, READS].map(|size| size as usize);
-        let source = arguments.input("source").chunks_exact(count).flat_map(|picture| picture.chunks(lanes * reads));
-        for (source, sums) in source.zip(result.chunks_exact_mut(lanes)) {
-            sums.fill([S::ZERO; 4]);
-            for values in source.chunks(lanes) {
-                super::epilogue::add(sums, values);
+        let [line, reads] = [LINE, READS].map(|size| size as usize);
+        result.fill([S::ZERO; 4]);
+        let pictures = arguments.input("source").chunks_exact(count).zip(result.chunks_exact_mut(written));
+        for (source, sums) in pictures {
+            for (source, sums) in source.chunks(line * reads).zip(sums.chunks_exact_mut(line)) {
+                for values in source.chunks(line) {
+                    super::epilogue::add(sums, values);
+                }
             }
         }
         return;

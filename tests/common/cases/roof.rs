@@ -39,11 +39,11 @@ fn read(count: u32) -> Case {
     let name = format!("{SEED} roof read {count}");
     let source = source(&name, count);
     let dispatch = roof::add_up(count);
-    // Lane l of workgroup w reads the vec4 16·64·w + 64·step + l.
+    // Invocation l of the eight of line i reads the vec4 16·8·i + 8·step + l.
     let invocations = 64 * dispatch.workgroups[0] as usize;
     let words = (0..BATCH * invocations * 4).map(|word| {
         let (picture, invocation, lane) = (word / 4 / invocations, word / 4 % invocations, word % 4);
-        let read = (0..16).map(|step| 1024 * (invocation / 64) + 64 * step + invocation % 64);
+        let read = (0..16).map(|step| 128 * (invocation / 8) + 8 * step + invocation % 8);
         let terms = read.filter(|at| *at < count as usize).map(|at| source.at([picture, at, lane]).into());
         Word::Is(Real::sum(terms))
     });
