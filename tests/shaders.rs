@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use common::cases;
 use dynaconv::kernels::resize::Resize;
-use dynaconv::kernels::{Access, Dispatch, Kernel, Precision, Subgroups, wgsl};
+use dynaconv::kernels::{Access, Dispatch, Kernel, Precision, Subgroups, in_pairs, wgsl};
 use dynaconv::picture::{Filter, Preprocess};
 use naga::back::{PipelineConstants, glsl, hlsl, msl, pipeline_constants::process_overrides, spv};
 use naga::proc::BoundsCheckPolicies;
@@ -23,13 +23,17 @@ fn parse(kernel: Kernel, precision: Precision) -> (Module, ModuleInfo) {
 }
 
 fn validate(module: &Module, kernel: Kernel) -> ModuleInfo {
+    validate_with(module, kernel, Capabilities::empty())
+}
+
+fn validate_with(module: &Module, kernel: Kernel, more: Capabilities) -> ModuleInfo {
     let subgroups = match kernel.spec().subgroups {
         Subgroups::None => Capabilities::empty(),
         Subgroups::OfEight => Capabilities::SUBGROUP,
         Subgroups::Whole => Capabilities::SUBGROUP | Capabilities::SUBGROUP_BARRIER,
     };
     // Packing halves into words is no option in WebGPU, only in what naga serves beside it.
-    let capabilities = subgroups | Capabilities::SHADER_FLOAT16_IN_FLOAT32;
+    let capabilities = subgroups | Capabilities::SHADER_FLOAT16_IN_FLOAT32 | more;
     let mut validator = Validator::new(ValidationFlags::all(), capabilities);
     validator.validate(module).unwrap_or_else(|error| panic!("{error:?}"))
 }
@@ -207,6 +211,27 @@ fn shaders_ask_for_no_extension() {
             .map(str::trim_start)
             .find(|line| ["enable", "requires", "diagnostic", "#"].iter().any(|word| line.starts_with(word)));
         assert_eq!(directive, None, "{}", kernel.spec().stem);
+    }
+}
+
+/// They are compiled for Vulkan alone, and the suites run on a device that takes them.
+#[test]
+fn texts_in_pairs_bind_the_same_bytes() {
+    for (kernel, precision) in texts() {
+        let strides = |module: &Module| -> Vec<(Option<String>, u32)> {
+            let bound = module.global_variables.iter().filter(|(_, variable)| variable.binding.is_some());
+            let arrays = bound.filter_map(|(_, variable)| match module.types[variable.ty].inner {
+                TypeInner::Array { stride, .. } => Some((variable.name.clone(), stride)),
+                _ => None,
+            });
+            arrays.collect()
+        };
+        let (plain, _) = parse(kernel, precision);
+        let text = in_pairs(&wgsl(kernel, precision));
+        let pairs =
+            naga::front::wgsl::parse_str(&text).unwrap_or_else(|e| panic!("{kernel:?}: {}", e.emit_to_string(&text)));
+        validate_with(&pairs, kernel, Capabilities::SHADER_INT64);
+        assert_eq!(strides(&pairs), strides(&plain), "{kernel:?} {precision:?}");
     }
 }
 

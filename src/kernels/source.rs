@@ -29,6 +29,16 @@ const SHARED: [(&str, &str); 15] = [
 const STORAGE_F32: &str = include_str!("../../shaders/shared/storage_f32.wgsl");
 const STORAGE_F16: &str = include_str!("../../shaders/shared/storage_f16.wgsl");
 
+const STORAGE_F32_PAIRS: &str = include_str!("../../shaders/shared/storage_f32_pairs.wgsl");
+const STORAGE_F16_PAIRS: &str = include_str!("../../shaders/shared/storage_f16_pairs.wgsl");
+
+/// A text that loads and stores the same values in words of 64 bits: half as many, for software that goes through the lanes for
+/// each. WGSL has no such words, but naga has, where a device has them.
+pub fn in_pairs(text: &str) -> String {
+    let text = text.replacen(STORAGE_F32.trim_end(), STORAGE_F32_PAIRS.trim_end(), 1);
+    text.replacen(STORAGE_F16.trim_end(), STORAGE_F16_PAIRS.trim_end(), 1)
+}
+
 /// The text that every backend compiles for launches of a precision. What cannot be resolved stays as it is, which no WGSL
 /// compiler accepts.
 pub fn wgsl(kernel: Kernel, precision: Precision) -> String {
@@ -106,6 +116,14 @@ mod tests {
             assert_eq!(text.contains("Stored>"), !kernel.spec().stored.is_empty(), "{kernel:?}");
         }
         assert!(wgsl(Kernel::ConvPointwise, Precision::F32).contains("fn activate("));
+    }
+
+    #[test]
+    fn all_that_is_stored_may_be_loaded_in_pairs() {
+        for (kernel, precision) in Kernel::ALL.into_iter().flat_map(|kernel| Precision::ALL.map(|it| (kernel, it))) {
+            let text = in_pairs(&wgsl(kernel, precision));
+            assert_eq!(text.contains("u64"), !kernel.spec().stored.is_empty(), "{kernel:?} {precision:?}");
+        }
     }
 
     #[test]

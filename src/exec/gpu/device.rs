@@ -7,14 +7,15 @@ use super::GpuError;
 use super::pipeline_cache::PipelineCache;
 use crate::plan::Limits;
 
-/// What is used where it is there: subgroups by plans, timestamps and the roof of half floats by the profiler, the pipeline
-/// cache at load.
+/// What is used where it is there: subgroups by plans, words of 64 bits by some software, timestamps and the roof of half floats
+/// by the profiler, the pipeline cache at load.
 const OPTIONAL_FEATURES: wgpu::Features = wgpu::Features::SUBGROUP
     .union(wgpu::Features::SUBGROUP_BARRIER)
     .union(wgpu::Features::TIMESTAMP_QUERY)
     .union(wgpu::Features::TIMESTAMP_QUERY_INSIDE_ENCODERS)
     .union(wgpu::Features::TIMESTAMP_QUERY_INSIDE_PASSES)
     .union(wgpu::Features::SHADER_F16)
+    .union(wgpu::Features::SHADER_INT64)
     .union(wgpu::Features::PIPELINE_CACHE);
 
 /// Which adapter is wanted.
@@ -154,6 +155,13 @@ impl Gpu {
     /// What the device allows a plan.
     pub fn limits(&self) -> Limits {
         self.limits
+    }
+
+    /// Whether what is stored is faster to load in words of 64 bits: with them lavapipe takes an eighth less for a whole network,
+    /// SwiftShader, which has smaller subgroups, 7 % more.
+    pub(super) fn loads_pairs(&self) -> bool {
+        let Limits { software, subgroup, .. } = self.limits;
+        software && subgroup.is_some() && self.device.features().contains(wgpu::Features::SHADER_INT64)
     }
 
     /// The first error that the device reported outside of any call.
