@@ -1,6 +1,6 @@
 //! Shader texts: parsed, and written in every backend's language.
 
-use anyhow::{Result, anyhow};
+use anyhow::{Error, Result, anyhow};
 use clap::ValueEnum;
 use dynaconv::kernels::{Dispatch, wgsl};
 use naga::back::{PipelineConstants, glsl, hlsl, msl, pipeline_constants::process_overrides, spv};
@@ -95,7 +95,7 @@ pub fn parsed(text: &str, path: &str) -> Result<(Module, ModuleInfo)> {
     let info = Validator::new(ValidationFlags::all(), Capabilities::all()).validate(&module).map_err(|error| {
         shown(error.emit_to_string_with_path(text, path));
         let line = error.location(text).map_or(0, |place| place.line_number);
-        anyhow!("{path}:{line}: {}", error.as_inner())
+        Error::new(error.into_inner()).context(format!("{path}:{line}"))
     })?;
     Ok((module, info))
 }
@@ -106,7 +106,7 @@ pub fn resolved(text: &str, path: &str, dispatch: &Dispatch) -> Result<(Module, 
     let constants: PipelineConstants =
         dispatch.overrides.iter().map(|(name, value)| ((*name).to_owned(), f64::from(*value))).collect();
     let entry = Some((ShaderStage::Compute, dispatch.entry));
-    let (module, info) =
-        process_overrides(&module, &info, entry, &constants).map_err(|error| anyhow!("{path}: {error}"))?;
+    let (module, info) = process_overrides(&module, &info, entry, &constants)
+        .map_err(|error| Error::new(error).context(path.to_string()))?;
     Ok((module.into_owned(), info.into_owned()))
 }
