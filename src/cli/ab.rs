@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use dynaconv::classifier::block_on;
 use dynaconv::graph::{FoldedNetwork, fold};
-use dynaconv::kernels::{Kernel, Variant};
+use dynaconv::kernels::{Kernel, Variant, in_pairs};
 use dynaconv::lower::{Alternatives, Options, alternatives, lower};
 use dynaconv::plan::{Limits, Pass, Plan};
 use dynaconv::profile::{Candidate, Difference, Samples, Trial, ab, noise};
@@ -110,7 +110,16 @@ pub fn run(arguments: &Arguments) -> Result<Outcome> {
     let launch = find(&plan, layer, kernel.as_deref())?;
     let ways = alternatives(&network, &options, &limits).into_iter().find(|ways| ways.node == *layer);
     let subject = Subject { network: &network, options: &options, limits, plan: &plan, launch, ways };
-    let candidates = subject.candidates(arguments)?;
+    let mut candidates = subject.candidates(arguments)?;
+    if gpu.loads_pairs() {
+        // As what ships, unless it takes what is stored for something else than `Stored`.
+        for text in candidates.iter_mut().filter_map(|candidate| candidate.text.as_mut()) {
+            let pairs = in_pairs(text);
+            if naga::front::wgsl::parse_str(&pairs).is_ok() {
+                *text = pairs;
+            }
+        }
+    }
     introduce_plan(&plan, &gpu.info().to_string(), gpu.info().software);
     let names = candidates.each_ref().map(|candidate| candidate.name.clone());
     let trial = block_on(ab(&gpu, candidates, &noise(&plan, *batch), *repeats))?;

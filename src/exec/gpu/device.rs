@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::GpuError;
 use super::pipeline_cache::PipelineCache;
+use crate::kernels::{Kernel, Precision, in_pairs, wgsl};
 use crate::plan::Limits;
 
 /// What is used where it is there: subgroups by plans, words of 64 bits by some software, timestamps and the roof of half floats
@@ -159,9 +160,15 @@ impl Gpu {
 
     /// Whether what is stored is faster to load in words of 64 bits: with them lavapipe takes an eighth less for a whole network,
     /// SwiftShader, which has smaller subgroups, 7 % more.
-    pub(super) fn loads_pairs(&self) -> bool {
+    pub fn loads_pairs(&self) -> bool {
         let Limits { software, subgroup, .. } = self.limits;
         software && subgroup.is_some() && self.device.features().contains(wgpu::Features::SHADER_INT64)
+    }
+
+    /// The text that is compiled for a kernel's launches of a precision: [`wgsl`], in words of 64 bits where those are faster.
+    pub fn text(&self, kernel: Kernel, precision: Precision) -> String {
+        let text = wgsl(kernel, precision);
+        if self.loads_pairs() { in_pairs(&text) } else { text }
     }
 
     /// The first error that the device reported outside of any call.

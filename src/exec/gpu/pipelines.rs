@@ -10,7 +10,7 @@ use super::parallel::each;
 use super::pipeline_cache::hash;
 use super::scopes::Scopes;
 use crate::exec::Compilation;
-use crate::kernels::{Access, Dispatch, Kernel, Precision, in_pairs};
+use crate::kernels::{Access, Dispatch, Kernel, Precision};
 
 /// What makes two launches need different pipelines.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -189,7 +189,6 @@ fn layouts(gpu: &Gpu, signature: &Signature) -> (wgpu::BindGroupLayout, wgpu::Pi
 }
 
 fn shader(gpu: &Gpu, kernel: Kernel, source: String) -> wgpu::ShaderModule {
-    let source = if gpu.loads_pairs() { in_pairs(&source) } else { source };
     gpu.device.create_shader_module(wgpu::ShaderModuleDescriptor {
         label: Some(&format!("dynaconv.{}", kernel.spec().stem)),
         source: wgpu::ShaderSource::Wgsl(source.into()),

@@ -14,7 +14,6 @@ use super::record::{Ahead, Step};
 use super::scopes::{Scopes, sound};
 use super::{Gpu, GpuError, Timer};
 use crate::exec::{Compilation, HostMarks, HostTimes, Preparing, RunTiming};
-use crate::kernels::wgsl;
 use crate::picture::{Picture, Preprocess};
 use crate::plan::{Pass, Plan, View};
 
@@ -76,7 +75,7 @@ impl GpuExecutor {
     /// # Errors
     /// When the plan is not valid or the device refuses a part of it.
     pub async fn new(gpu: &Gpu, plan: impl Into<Arc<Plan>>, preprocess: Option<&Preprocess>) -> Result<Self, GpuError> {
-        Self::with_sources(gpu, plan, preprocess, &wgsl).await
+        Self::with_sources(gpu, plan, preprocess, &|kernel, precision| gpu.text(kernel, precision)).await
     }
 
     /// As [`GpuExecutor::new`], but compiles the text that `sources` gives for a kernel instead of the kernel's own.
@@ -97,7 +96,8 @@ impl GpuExecutor {
     /// # Errors
     /// When the plan is not valid or the device refuses a part of it.
     pub async fn with_candidate(gpu: &Gpu, plan: Plan, launch: usize, text: Option<String>) -> Result<Self, GpuError> {
-        Self::prepare(gpu, plan.into(), None, Compiler::new(&wgsl), text.map(|text| (launch, text))).await
+        let own = |kernel, precision| gpu.text(kernel, precision);
+        Self::prepare(gpu, plan.into(), None, Compiler::new(&own), text.map(|text| (launch, text))).await
     }
 
     async fn prepare(
