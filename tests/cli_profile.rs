@@ -173,6 +173,11 @@ fn variants_and_shaders_of_ones_own_are_tried() {
     let same = ab(&["--shader", "same.wgsl", "--json"]).succeeded().json();
     assert_eq!((&same[0]["outputs"][0]["differing"], &same[0]["names"][1]), (&0.into(), &"same.wgsl".into()));
     assert_eq!(same[0]["times"][0]["n"], 2);
+    // Whoever takes what is stored apart gets it as the text says, whatever the device makes of its own.
+    let from_stored = "from_stored(weights[KERNEL * KERNEL * params.groups + group])";
+    assert!(text.contains(from_stored), "{text}");
+    place.write("apart.wgsl", text.replace(from_stored, &from_stored.replace("])", "].xyzw)")));
+    assert_eq!(ab(&["--shader", "apart.wgsl", "--json"]).succeeded().json()[0]["outputs"][0]["differing"], 0);
     place.write(
         "wrong.wgsl",
         text.replacen("let left = i32(column * STRIDE) - i32(params.pad_left);", "let left = i32(column * STRIDE);", 1),
@@ -210,5 +215,7 @@ fn variants_and_shaders_of_ones_own_are_tried() {
     refused("KERNEL", "CORNEL", "expected an override `KERNEL`, which the launch sets to 3");
     let size = "@workgroup_size(WORKGROUP_X, WORKGROUP_Y)";
     refused(size, "@workgroup_size(32)", "expected workgroups of 64 invocations, found 32");
+    let lane = "@builtin(subgroup_invocation_id) lane: u32, @builtin(global_invocation_id)";
+    refused("@builtin(global_invocation_id)", lane, "Workgroup size is multi dimensional");
     assert!(ab(&["--shader", "none.wgsl"]).error().starts_with("none.wgsl: "));
 }
