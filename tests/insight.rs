@@ -155,8 +155,7 @@ fn the_gpu_shows_what_the_formulas_say() {
     let gpu = common::suite::gpu::open();
     for form in [Form::Assemble, Form::Branch] {
         let plan = planned(&weights, form, true);
-        let mut executor =
-            common::suite::gpu::executor(&gpu, plan.clone(), &|kernel, precision| gpu.text(kernel, precision));
+        let mut executor = common::suite::gpu::executor(&gpu, plan.clone(), &gpu.texts());
         let values = channels_last_from_nchw(INPUT, input().data());
         pollster::block_on(executor.run(PICTURES as u32, &values, false)).unwrap();
         let all = pollster::block_on(executor.start_insight().unwrap().values()).unwrap();

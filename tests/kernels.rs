@@ -35,7 +35,7 @@ fn check_stored_as(kernel: Kernel, precision: Precision) {
             Subgroups::Whole => limits.whole_subgroups && limits.subgroup == Some(8),
         };
         if suits {
-            let executor = gpu::executor(&gpu, plan.clone(), &|kernel, precision| gpu.text(kernel, precision));
+            let executor = gpu::executor(&gpu, plan.clone(), &gpu.texts());
             runtimes.push(("GPU", Box::new(executor)));
         }
     }

@@ -165,10 +165,13 @@ impl Gpu {
         software && subgroup.is_some() && self.device.features().contains(wgpu::Features::SHADER_INT64)
     }
 
-    /// The text that is compiled for a kernel's launches of a precision: [`wgsl`], in words of 64 bits where those are faster.
-    pub fn text(&self, kernel: Kernel, precision: Precision) -> String {
-        let text = wgsl(kernel, precision);
-        if self.loads_pairs() { in_pairs(&text) } else { text }
+    /// Gives the text that is compiled for a kernel's launches of a precision: [`wgsl`]'s, in words of 64 bits where those are faster.
+    pub fn texts(&self) -> impl Fn(Kernel, Precision) -> String + Sync + use<> {
+        let pairs = self.loads_pairs();
+        move |kernel, precision| {
+            let text = wgsl(kernel, precision);
+            if pairs { in_pairs(&text) } else { text }
+        }
     }
 
     /// The first error that the device reported outside of any call.

@@ -75,7 +75,7 @@ impl GpuExecutor {
     /// # Errors
     /// When the plan is not valid or the device refuses a part of it.
     pub async fn new(gpu: &Gpu, plan: impl Into<Arc<Plan>>, preprocess: Option<&Preprocess>) -> Result<Self, GpuError> {
-        Self::with_sources(gpu, plan, preprocess, &|kernel, precision| gpu.text(kernel, precision)).await
+        Self::with_sources(gpu, plan, preprocess, &gpu.texts()).await
     }
 
     /// As [`GpuExecutor::new`], but compiles the text that `sources` gives for a kernel instead of the kernel's own.
@@ -96,7 +96,7 @@ impl GpuExecutor {
     /// # Errors
     /// When the plan is not valid or the device refuses a part of it.
     pub async fn with_candidate(gpu: &Gpu, plan: Plan, launch: usize, text: Option<String>) -> Result<Self, GpuError> {
-        let own = |kernel, precision| gpu.text(kernel, precision);
+        let own = gpu.texts();
         Self::prepare(gpu, plan.into(), None, Compiler::new(&own), text.map(|text| (launch, text))).await
     }
 
