@@ -16,14 +16,13 @@ import platform
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
 HERE = Path(__file__).resolve().parent
 NETWORKS = ["mobilenet-v2", "mobilenet-v2-dcd"]
-PYTHON_ENGINES = ["ncnn-vulkan", "ncnn-cpu", "onnxruntime", "onnxruntime-1"]
-ENGINES = ["dynaconv-gpu", "dynaconv-cpu", *PYTHON_ENGINES]
 TOLERANCE = 1e-3  # of the largest score; f32 engines differ by some 1e-5
 PATIENCE = 900  # seconds for one turn: software adapters are slow
 
@@ -51,6 +50,13 @@ def python_turn(engine: str, network: Path, options: argparse.Namespace) -> Turn
     return json.loads(output_of([*command, "--vulkan-device", options.vulkan_device]).splitlines()[-1])
 
 
+def burn_turn(engine: str, network: Path, options: argparse.Namespace) -> Turn:
+    program = options.made / "burn/release/burn-bench"
+    if not program.exists():
+        raise EngineError(f"{program} is not built; run.sh builds it")
+    return json.loads(output_of([program, "--network", network, "--runs", options.runs]))
+
+
 def dynaconv_turn(engine: str, network: Path, options: argparse.Namespace) -> Turn:
     device = ["--device", "cpu" if engine == "dynaconv-cpu" else options.device]
     model = ["--model", f"{network}.safetensors"]
@@ -68,6 +74,17 @@ def difference_of(scores: np.ndarray, network: Path) -> float:
     return float(np.abs(scores.ravel() - expected).max() / np.abs(expected).max())
 
 
+ENGINES: dict[str, Callable[[str, Path, argparse.Namespace], Turn]] = {
+    "dynaconv-gpu": dynaconv_turn,
+    "dynaconv-cpu": dynaconv_turn,
+    "burn-wgpu": burn_turn,
+    "ncnn-vulkan": python_turn,
+    "ncnn-cpu": python_turn,
+    "onnxruntime": python_turn,
+    "onnxruntime-1": python_turn,
+}
+
+
 def measure(options: argparse.Namespace) -> tuple[dict[tuple[str, str], list[Turn]], list[dict]]:
     """The turns of every pair of network and engine that answers rightly, and why the others do not."""
     pairs = [(network, engine) for network in options.networks for engine in options.engines]
@@ -79,8 +96,7 @@ def measure(options: argparse.Namespace) -> tuple[dict[tuple[str, str], list[Tur
         for pair in [pair for pair in pairs[first:] + pairs[:first] if pair in turns]:
             network, engine = pair
             try:
-                take_turn = python_turn if engine in PYTHON_ENGINES else dynaconv_turn
-                turn = take_turn(engine, options.made / "models" / network, options)
+                turn = ENGINES[engine](engine, options.made / "models" / network, options)
                 if not turn["difference"] <= TOLERANCE:
                     raise EngineError(f"a wrong answer: it differs from PyTorch's by {turn['difference']:.2g} of the largest score")
             except EngineError as error:
@@ -163,7 +179,7 @@ def main() -> None:
     parser.add_argument("--dynaconv", type=Path, default=HERE.parent.parent / "target/release/dynaconv")
     parser.add_argument("--device", default="gpu", help="dynaconv's GPU; must be the one that ncnn takes")
     parser.add_argument("--vulkan-device", type=int, default=0, help="ncnn's GPU, by its index")
-    parser.add_argument("--engines", type=names(ENGINES), default=ENGINES, help=f"of {','.join(ENGINES)}")
+    parser.add_argument("--engines", type=names(list(ENGINES)), default=list(ENGINES), help=f"of {','.join(ENGINES)}")
     parser.add_argument("--networks", type=names(NETWORKS), default=NETWORKS, help=f"of {','.join(NETWORKS)}")
     parser.add_argument("--rounds", type=int, default=3, help="turns of each engine on each network")
     parser.add_argument("--runs", type=int, default=10, help="timed runs of a turn")

@@ -18,4 +18,10 @@ for network in mobilenet-v2 mobilenet-v2-dcd; do
     fi
 done
 
+# burn's importer writes the networks as Rust code: the program has both compiled in.
+echo "== Building burn's program"
+MODELS=$PWD/$made/models CARGO_TARGET_DIR=$made/burn \
+    cargo build --release --locked --manifest-path benches/peers/burn/Cargo.toml ||
+    echo "cargo cannot build benches/peers/burn: burn is left out"
+
 exec "$made/torch/bin/python" benches/peers/compare.py --dynaconv "${DYNACONV:-target/release/dynaconv}" "$@"
