@@ -24,6 +24,20 @@ fn kept(place: &Place) -> Vec<PathBuf> {
     paths.filter(|path| path.to_string_lossy().contains("tuned-")).collect()
 }
 
+/// Made-up weights must not make more of the order of sums than trained ones do.
+#[test]
+fn all_ways_of_a_network_without_training_compute_the_same() {
+    let place = Place::with_tiny_model();
+    let tune =
+        ["tune", "--network", "mobilenet-v2-dcd:0.35@64", "--rounds", "3", "--seconds", "1", "--dry-run", "--json"];
+    let found = place.run(&tune).succeeded().json();
+    let shapes = found[0]["shapes"].as_array().unwrap();
+    assert!(shapes.len() > 10);
+    for shape in shapes {
+        assert!(shape["wrong"].as_array().unwrap().is_empty(), "{shape}");
+    }
+}
+
 #[test]
 fn what_is_found_is_kept_and_taken_and_nothing_else_is() {
     let place = Place::with_tiny_model();

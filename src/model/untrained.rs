@@ -20,13 +20,19 @@ impl Model {
     }
 }
 
+/// What a controller multiplies with what, and the factors that its Φ(x) stands between: they are made smaller, or two sums in
+/// another order would be far apart after a few layers.
+const FACTORS: [&str; 6] = [".fc.", ".fc_phi.", ".conv_q.", ".conv_p.", ".cls_q.", ".cls_p."];
+const FACTOR_SCALE: f32 = 0.35;
+
 /// Norms that change nothing, no biases, and kernels and matrices of variance 2 / inputs, which a rectifier halves (He et al.,
 /// *Delving Deep into Rectifiers*, 2015).
 fn value(parameter: &Parameter) -> Tensor {
     let shape = parameter.shape.clone();
     let inputs: usize = shape.iter().skip(1).product();
     if shape.len() > 1 {
-        let bound = (6.0 / inputs as f32).sqrt();
+        let is_factor = FACTORS.iter().any(|part| parameter.name.contains(part));
+        let bound = (6.0 / inputs as f32).sqrt() * if is_factor { FACTOR_SCALE } else { 1.0 };
         let numbers = uniform(&parameter.name).map(|number| bound * (2.0 * number - 1.0));
         let mut values = Tensor::filled(shape, 0.0);
         for (value, number) in values.data_mut().iter_mut().zip(numbers) {
