@@ -20,8 +20,8 @@ impl Model {
     }
 }
 
-/// What a controller multiplies with what, and the factors that its Φ(x) stands between: they are made smaller, or two sums in
-/// another order would be far apart after a few layers.
+/// Parts of the names of controllers' matrices and of the factors on both sides of Φ(x). They are made smaller: otherwise the order
+/// of sums alone would take values far apart after a few layers.
 const FACTORS: [&str; 6] = [".fc.", ".fc_phi.", ".conv_q.", ".conv_p.", ".cls_q.", ".cls_p."];
 const FACTOR_SCALE: f32 = 0.35;
 
