@@ -2,8 +2,8 @@
 //
 // An invocation makes the weights of eight input groups and one output group at a time, so that neighbours go through a panel
 // side by side, as it lies in memory. The first eight invocations of a subgroup load one input group's factor each and hand it
-// round. Results are stored by loops, so that loads and stores are one piece of code for all of them: compilers take long over each. A workgroup is one subgroup, as in `controller_subgroup`, and makes the
-// whole product on the narrower side at once.
+// round. Results are stored by loops, so that loads and stores are one piece of code for all of them: compilers take long over
+// each. A workgroup is one subgroup, as in `controller_subgroup`, and makes the whole product on the narrower side at once.
 
 #import controller_assemble
 

@@ -178,6 +178,10 @@ fn variants_and_shaders_of_ones_own_are_tried() {
     assert!(text.contains(from_stored), "{text}");
     place.write("apart.wgsl", text.replace(from_stored, &from_stored.replace("])", "].xyzw)")));
     assert_eq!(ab(&["--shader", "apart.wgsl", "--json"]).succeeded().json()[0]["outputs"][0]["differing"], 0);
+    let warns = |shader: &str| ab(&["--shader", shader]).succeeded().err.contains("words of 64 bits");
+    assert!(!warns("same.wgsl"));
+    let device = &place.run(&["devices", "--json"]).succeeded().json()[0];
+    assert_eq!(warns("apart.wgsl"), device["name"].as_str().unwrap().starts_with("llvmpipe"), "{device}");
     place.write(
         "wrong.wgsl",
         text.replacen("let left = i32(column * STRIDE) - i32(params.pad_left);", "let left = i32(column * STRIDE);", 1),

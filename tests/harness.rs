@@ -20,7 +20,7 @@ mod shader_faults {
     use super::{BATCH, Case, cases_of, convolution, dynamic, failures, plan, vector};
     use crate::common::cases::roof;
     use crate::common::suite::gpu;
-    use dynaconv::kernels::{Kernel, Precision, wgsl};
+    use dynaconv::kernels::{Kernel, Precision, in_pairs, wgsl};
 
     /// What is wrong, in which entry point it must show, and the text that makes it wrong.
     type Fault = (&'static str, &'static str, &'static str, &'static str);
@@ -30,9 +30,12 @@ mod shader_faults {
     }
 
     fn must_be_caught_stored_as(precision: Precision, kernel: Kernel, cases: fn() -> Vec<Case>, faults: &[Fault]) {
+        must_be_caught_in(&wgsl(kernel, precision), precision, kernel, cases, faults);
+    }
+
+    fn must_be_caught_in(text: &str, precision: Precision, kernel: Kernel, cases: fn() -> Vec<Case>, faults: &[Fault]) {
         let gpu = gpu::open();
         for (what, entry, right, wrong) in faults {
-            let text = wgsl(kernel, precision);
             assert!(text.contains(right), "{}: the text of `{what}` is out of date: {right}", kernel.spec().stem);
             let text = text.replacen(right, wrong, 1);
             // The first few cases show most faults; compiling pipelines for all would take long.
@@ -43,6 +46,43 @@ mod shader_faults {
                 !failures(cases, &plan, &mut executor, BATCH).is_empty()
             });
             assert!(caught, "{}: `{what}` was not caught", kernel.spec().stem);
+        }
+    }
+
+    /// Of all devices lavapipe alone is given texts in pairs, where its subgroups have eight invocations.
+    #[test]
+    fn stored_in_pairs() {
+        let gpu = gpu::open();
+        let is_fast = gpu.info().name.starts_with("llvmpipe") && gpu.limits().subgroup.is_some();
+        assert_eq!(gpu.loads_pairs(), is_fast, "{}", gpu.info());
+        if !gpu.loads_pairs() {
+            return;
+        }
+        let faults: [(Precision, &[Fault]); 2] = [
+            (
+                Precision::F32,
+                &[
+                    ("swapped when stored", "plain", "u64(bits.x) | u64(bits.y)", "u64(bits.y) | u64(bits.x)"),
+                    (
+                        "swapped when loaded",
+                        "plain",
+                        "u32(value.y), u32(value.y >> 32u)",
+                        "u32(value.y >> 32u), u32(value.y)",
+                    ),
+                ],
+            ),
+            (
+                Precision::F16,
+                &[
+                    ("swapped when stored", "plain", "pack2x16float(within.xy)", "pack2x16float(within.yx)"),
+                    ("half a word lost", "plain", "unpack2x16float(u32(value >> 32u))", "unpack2x16float(u32(value))"),
+                ],
+            ),
+        ];
+        let kernel = Kernel::ConvDepthwise;
+        for (precision, faults) in faults {
+            let text = in_pairs(&wgsl(kernel, precision));
+            must_be_caught_in(&text, precision, kernel, convolution::depthwise, faults);
         }
     }
 

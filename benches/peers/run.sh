@@ -21,7 +21,10 @@ done
 # burn's importer writes the networks as Rust code: the program has both compiled in.
 echo "== Building burn's program"
 MODELS=$PWD/$made/models CARGO_TARGET_DIR=$made/burn \
-    cargo build --release --locked --manifest-path benches/peers/burn/Cargo.toml ||
+    cargo build --release --locked --manifest-path benches/peers/burn/Cargo.toml || {
+    # An older program is not what would be measured.
+    rm -f "$made/burn/release/burn-bench"
     echo "cargo cannot build benches/peers/burn: burn is left out"
+}
 
 exec "$made/torch/bin/python" benches/peers/compare.py --dynaconv "${DYNACONV:-target/release/dynaconv}" "$@"

@@ -19,6 +19,7 @@ use super::failure::note;
 use super::network::NetworkArguments;
 use super::settings::{DeviceArguments, introduce_plan};
 use super::shader_contract::check_candidate;
+use super::shader_text::is_valid;
 use super::show::{duration, printable};
 use super::table::{Side, Table};
 
@@ -74,6 +75,8 @@ struct Subject<'a> {
     network: &'a FoldedNetwork,
     options: &'a Options,
     limits: Limits,
+    /// Whether the device is given texts in pairs.
+    pairs: bool,
     plan: &'a Plan,
     /// The launch whose workgroups and shader may be others.
     launch: usize,
@@ -109,17 +112,9 @@ pub fn run(arguments: &Arguments) -> Result<Outcome> {
     let plan = lower(&model.description().name, &network, options.clone(), limits)?;
     let launch = find(&plan, layer, kernel.as_deref())?;
     let ways = alternatives(&network, &options, &limits).into_iter().find(|ways| ways.node == *layer);
-    let subject = Subject { network: &network, options: &options, limits, plan: &plan, launch, ways };
-    let mut candidates = subject.candidates(arguments)?;
-    if gpu.loads_pairs() {
-        // As what ships, unless it takes what is stored for something else than `Stored`.
-        for text in candidates.iter_mut().filter_map(|candidate| candidate.text.as_mut()) {
-            let pairs = in_pairs(text);
-            if naga::front::wgsl::parse_str(&pairs).is_ok() {
-                *text = pairs;
-            }
-        }
-    }
+    let pairs = gpu.loads_pairs();
+    let subject = Subject { network: &network, options: &options, limits, pairs, plan: &plan, launch, ways };
+    let candidates = subject.candidates(arguments)?;
     introduce_plan(&plan, &gpu.info().to_string(), gpu.info().software);
     let names = candidates.each_ref().map(|candidate| candidate.name.clone());
     let trial = block_on(ab(&gpu, candidates, &noise(&plan, *batch), *repeats))?;
@@ -158,13 +153,26 @@ impl Subject<'_> {
         &self.plan.passes[self.launch]
     }
 
+    /// A text in the words that the shipped one is compiled in, where it leaves to `Stored` what is stored.
+    fn as_shipped(&self, text: String) -> String {
+        if !self.pairs || self.pass().dispatch.kernel.spec().stored.is_empty() {
+            return text;
+        }
+        let pairs = in_pairs(&text);
+        if pairs != text && is_valid(&pairs) {
+            return pairs;
+        }
+        note("what ships loads words of 64 bits here, your shader loads what it says: that alone is a difference");
+        text
+    }
+
     fn candidates(&self, arguments: &Arguments) -> Result<[Candidate; 2]> {
         let shipped = || self.with_launch(format!("{} (shipped)", self.pass().dispatch.variant_name()), None);
         if let Some(file) = &arguments.shader {
             let path = file.display().to_string();
             let text = fs::read_to_string(file).with_context(|| path.clone())?;
             check_candidate(&text, &path, &self.pass().dispatch)?;
-            return Ok([shipped(), Candidate { text: Some(text), ..self.with_launch(path, None) }]);
+            return Ok([shipped(), Candidate { text: Some(self.as_shipped(text)), ..self.with_launch(path, None) }]);
         }
         let sizes = self.pass().dispatch.variants();
         // An × is not on every keyboard.

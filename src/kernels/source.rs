@@ -32,8 +32,8 @@ const STORAGE_F16: &str = include_str!("../../shaders/shared/storage_f16.wgsl");
 const STORAGE_F32_PAIRS: &str = include_str!("../../shaders/shared/storage_f32_pairs.wgsl");
 const STORAGE_F16_PAIRS: &str = include_str!("../../shaders/shared/storage_f16_pairs.wgsl");
 
-/// A text that loads and stores the same values in words of 64 bits: half as many, for software that goes through the lanes for
-/// each. WGSL has no such words, but naga has, where a device has them.
+/// A text that loads and stores the same values in words of 64 bits: half as many, for software on which their number costs more than
+/// their size. WGSL has no such words, but naga has, where a device has them.
 pub fn in_pairs(text: &str) -> String {
     let text = text.replacen(STORAGE_F32.trim_end(), STORAGE_F32_PAIRS.trim_end(), 1);
     text.replacen(STORAGE_F16.trim_end(), STORAGE_F16_PAIRS.trim_end(), 1)
