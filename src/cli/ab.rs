@@ -18,8 +18,7 @@ use super::Outcome;
 use super::failure::note;
 use super::network::NetworkArguments;
 use super::settings::{DeviceArguments, introduce_plan};
-use super::shader_contract::check_candidate;
-use super::shader_text::is_valid;
+use super::shader_contract::{check_candidate, is_valid};
 use super::show::{duration, printable};
 use super::table::{Side, Table};
 

@@ -2,7 +2,7 @@
 
 use anyhow::{Result, anyhow, bail, ensure};
 use dynaconv::kernels::{Dispatch, wgsl};
-use naga::valid::ModuleInfo;
+use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 use naga::{AddressSpace, Module, TypeInner};
 
 use super::shader_text::{parsed, resolved};
@@ -45,6 +45,12 @@ pub fn check_candidate(text: &str, path: &str, dispatch: &Dispatch) -> Result<()
     let expected = dispatch.invocations();
     ensure!(size == expected, "{path}: expected workgroups of {expected} invocations, found {size}");
     Ok(())
+}
+
+/// Whether a text is valid, where nobody needs to know why not.
+pub fn is_valid(text: &str) -> bool {
+    let module = naga::front::wgsl::parse_str(text);
+    module.is_ok_and(|it| Validator::new(ValidationFlags::all(), Capabilities::all()).validate(&it).is_ok())
 }
 
 /// What an entry point binds: place and type, in words.

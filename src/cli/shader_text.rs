@@ -100,12 +100,6 @@ pub fn parsed(text: &str, path: &str) -> Result<(Module, ModuleInfo)> {
     Ok((module, info))
 }
 
-/// Whether a text is valid, where nobody needs to know why not.
-pub fn is_valid(text: &str) -> bool {
-    let module = naga::front::wgsl::parse_str(text);
-    module.is_ok_and(|it| Validator::new(ValidationFlags::all(), Capabilities::all()).validate(&it).is_ok())
-}
-
 /// A text with the override values of a launch.
 pub fn resolved(text: &str, path: &str, dispatch: &Dispatch) -> Result<(Module, ModuleInfo)> {
     let (module, info) = parsed(text, path)?;
