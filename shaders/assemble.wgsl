@@ -10,6 +10,8 @@
 // Either M·Q or P·M is made first, the one on the narrower side, in the workgroup's memory.
 
 #import storage
+#import weights
+#import assembled
 #import panels
 
 struct Params {
@@ -20,9 +22,7 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> weights: array<Stored>;
-@group(0) @binding(2) var<storage, read> heads: array<vec4<f32>>;
-@group(0) @binding(3) var<storage, read_write> assembled: array<Stored>;
+@group(0) @binding(1) var<storage, read> heads: array<vec4<f32>>;
 
 override WORKGROUP_X: u32 = 64u;
 // At least 4·latent_groups.
@@ -54,17 +54,17 @@ fn rows(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         let row = heads_at(picture) + l * params.latent_groups;
         var total = vec4<f32>(0.0);
         if makes_bias {
-            total.x = from_stored(weights[q_offset_at() + params.latent_groups + l / 4u])[l % 4u];
+            total.x = weight(q_offset_at() + params.latent_groups + l / 4u)[l % 4u];
             for (var j = 0u; j < params.latent_groups; j++) {
-                total.x += dot(heads[row + j], from_stored(weights[q_offset_at() + j]));
+                total.x += dot(heads[row + j], weight(q_offset_at() + j));
             }
         } else {
             for (var j = 0u; j < params.latent_groups; j++) {
                 let m = heads[row + j];
                 let q = q_place(4u * j, group);
                 let step = panel_step(params.in_groups, group);
-                total += m.x * from_stored(weights[q]) + m.y * from_stored(weights[q + step])
-                    + m.z * from_stored(weights[q + 2u * step]) + m.w * from_stored(weights[q + 3u * step]);
+                total += m.x * weight(q) + m.y * weight(q + step)
+                    + m.z * weight(q + 2u * step) + m.w * weight(q + 3u * step);
             }
         }
         product[l] = total;
@@ -77,7 +77,7 @@ fn rows(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         var sum2 = vec4<f32>(0.0);
         var sum3 = vec4<f32>(0.0);
         for (var l = 0u; l < latent; l++) {
-            let p = from_stored(weights[p_place(l, n)]);
+            let p = weight(p_place(l, n));
             let t = product[l];
             sum0 += p * t.x;
             sum1 += p * t.y;
@@ -85,16 +85,16 @@ fn rows(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
             sum3 += p * t.w;
         }
         if makes_bias {
-            assembled[assembled_at(picture) + bias_at() + n] = to_stored(from_stored(weights[bias_at() + n]) + sum0);
+            store_assembled(assembled_at(picture) + bias_at() + n, weight(bias_at() + n) + sum0);
         } else {
             let lambda = heads[lambda_at(picture) + n];
             let step = panel_step(params.out_groups, n);
             let w = panel_place(4u * params.in_groups, n) + 4u * group * step;
             let out = assembled_at(picture) + w;
-            assembled[out] = to_stored(lambda * from_stored(weights[w]) + sum0);
-            assembled[out + step] = to_stored(lambda * from_stored(weights[w + step]) + sum1);
-            assembled[out + 2u * step] = to_stored(lambda * from_stored(weights[w + 2u * step]) + sum2);
-            assembled[out + 3u * step] = to_stored(lambda * from_stored(weights[w + 3u * step]) + sum3);
+            store_assembled(out, lambda * weight(w) + sum0);
+            store_assembled(out + step, lambda * weight(w + step) + sum1);
+            store_assembled(out + 2u * step, lambda * weight(w + 2u * step) + sum2);
+            store_assembled(out + 3u * step, lambda * weight(w + 3u * step) + sum3);
         }
     }
 }
@@ -110,7 +110,7 @@ fn columns(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocatio
         var total = vec4<f32>(0.0);
         for (var l = 0u; l < latent; l++) {
             let m = heads[heads_at(picture) + l * params.latent_groups + j / 4u][j % 4u];
-            total += from_stored(weights[p_place(l, n)]) * m;
+            total += weight(p_place(l, n)) * m;
         }
         product[j] = total;
     }
@@ -124,7 +124,7 @@ fn columns(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocatio
         var sum3 = vec4<f32>(0.0);
         for (var j = 0u; j < latent; j++) {
             let t = product[j];
-            let q = from_stored(weights[q_place(j, k)]);
+            let q = weight(q_place(j, k));
             sum0 += t * q.x;
             sum1 += t * q.y;
             sum2 += t * q.z;
@@ -133,19 +133,19 @@ fn columns(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocatio
         let step = panel_step(params.out_groups, n);
         let w = panel_place(4u * params.in_groups, n) + 4u * k * step;
         let out = assembled_at(picture) + w;
-        assembled[out] = to_stored(lambda * from_stored(weights[w]) + sum0);
-        assembled[out + step] = to_stored(lambda * from_stored(weights[w + step]) + sum1);
-        assembled[out + 2u * step] = to_stored(lambda * from_stored(weights[w + 2u * step]) + sum2);
-        assembled[out + 3u * step] = to_stored(lambda * from_stored(weights[w + 3u * step]) + sum3);
+        store_assembled(out, lambda * weight(w) + sum0);
+        store_assembled(out + step, lambda * weight(w + step) + sum1);
+        store_assembled(out + 2u * step, lambda * weight(w + 2u * step) + sum2);
+        store_assembled(out + 3u * step, lambda * weight(w + 3u * step) + sum3);
     }
 
     if lane == 0u {
-        var total = from_stored(weights[bias_at() + n]);
+        var total = weight(bias_at() + n);
         for (var j = 0u; j < latent; j++) {
-            total += product[j] * from_stored(weights[q_offset_at() + j / 4u])[j % 4u];
-            let offset = from_stored(weights[q_offset_at() + params.latent_groups + j / 4u])[j % 4u];
-            total += from_stored(weights[p_place(j, n)]) * offset;
+            total += product[j] * weight(q_offset_at() + j / 4u)[j % 4u];
+            let offset = weight(q_offset_at() + params.latent_groups + j / 4u)[j % 4u];
+            total += weight(p_place(j, n)) * offset;
         }
-        assembled[assembled_at(picture) + bias_at() + n] = to_stored(total);
+        store_assembled(assembled_at(picture) + bias_at() + n, total);
     }
 }

@@ -52,7 +52,7 @@ fn multiply_p(invocation: Invocation, outputs: vec2<u32>) {
         var out = product.x + 4u * m_at * product.y;
         var sums = mat4x4<f32>();
         for (var l = 0u; l < latent; l++) {
-            let p = from_stored(weights[p_at]);
+            let p = weight(p_at);
             let m = own_heads[m_at];
             sums[0] += p * m.x;
             sums[1] += p * m.y;

@@ -68,7 +68,7 @@ fn multiply_p(invocation: Invocation) {
             var sums_$j = mat4x4<f32>();
 #end
             for (var l = 0u; l < latent; l++) {
-                let p = from_stored(weights[p_at]);
+                let p = weight(p_at);
                 p_at += step;
                 let own = own_heads[m_at];
                 m_at += groups;

@@ -30,7 +30,7 @@ fn accumulate() {
         let x_$p = load($pu, tap / params.kernel, tap % params.kernel, n % params.in_groups);
 #end
 #repeat c = x y z w
-        let own_$c = from_stored(weights[at]);
+        let own_$c = weight(at);
         at += params.out_groups;
 #end
         // A sum takes all four channels at once: there are more sums than registers.

@@ -8,6 +8,7 @@
 // One invocation computes one channel group of a tile: four neighbouring columns of `tile_rows` rows.
 
 #import storage
+#import weights
 #import activation
 #import pool_sums
 
@@ -28,7 +29,6 @@ struct Params {
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> input: array<Stored>;
-@group(0) @binding(2) var<storage, read> weights: array<Stored>;
 @group(0) @binding(3) var<storage, read_write> output: array<Stored>;
 @group(0) @binding(4) var<storage, read_write> partials: array<vec4<f32>>;
 
@@ -51,7 +51,7 @@ var<private> bias: vec4<f32>;
 var<private> bin_sums: mat4x4<f32>;
 
 fn load_bias(group: u32) {
-    bias = from_stored(weights[KERNEL * KERNEL * params.groups + group]);
+    bias = weight(KERNEL * KERNEL * params.groups + group);
 }
 
 fn store(picture: u32, row: u32, column: u32, group: u32, sum: vec4<f32>) {
@@ -94,13 +94,13 @@ fn compute_tile(id: vec3<u32>) -> bool {
         var sum3 = vec4<f32>(0.0);
         for (var i = 0u; i < KERNEL; i++) {
             for (var j = 0u; j < KERNEL; j++) {
-                let weight = from_stored(weights[(i * KERNEL + j) * params.groups + group]);
+                let tap = weight((i * KERNEL + j) * params.groups + group);
                 let y = top + i32(i);
                 let x = left + i32(j);
-                sum0 += weight * load(id.z, y, x, group);
-                sum1 += weight * load(id.z, y, x + step, group);
-                sum2 += weight * load(id.z, y, x + 2 * step, group);
-                sum3 += weight * load(id.z, y, x + 3 * step, group);
+                sum0 += tap * load(id.z, y, x, group);
+                sum1 += tap * load(id.z, y, x + step, group);
+                sum2 += tap * load(id.z, y, x + 2 * step, group);
+                sum3 += tap * load(id.z, y, x + 3 * step, group);
             }
         }
         store(id.z, row, column, group, sum0);
@@ -157,7 +157,7 @@ fn roll(id: vec3<u32>) -> bool {
     let left = i32(column * STRIDE) - i32(params.pad_left);
     load_bias(group);
 #repeat t = 0..9
-    taps[$t] = from_stored(weights[$tu * params.groups + group]);
+    taps[$t] = weight($tu * params.groups + group);
 #end
 #repeat c = 0..4
     // Rows under way: the next to be finished, and at stride 1 the one after.

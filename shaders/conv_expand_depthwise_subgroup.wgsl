@@ -26,7 +26,7 @@ fn locate(invocation: Invocation) -> bool {
 }
 
 fn own_weights(at: u32) -> vec4<f32> {
-    return from_stored(weights[at + group_at(lane % TILE_GROUPS) - group]);
+    return weight(at + group_at(lane % TILE_GROUPS) - group);
 }
 
 #repeat g = 0..TILE_GROUPS

@@ -59,7 +59,7 @@ fn accumulate_$map(first_row: u32, groups: u32) {
         let x_$p = from_stored($map[place_$p + k]);
 #end
 #repeat c = x y z w
-        let own_$c = from_stored(weights[at]);
+        let own_$c = weight(at);
         at += step;
 #end
         // A sum takes all four channels at once: there are more sums than registers.

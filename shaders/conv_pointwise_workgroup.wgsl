@@ -58,7 +58,7 @@ fn accumulate_$map(first_row: u32, groups: u32) {
             let column = item % across;
             let own = min(first_group + column, params.out_groups - 1u);
             let at = first_row + panel_place(4u * groups, own) + row * panel_step(params.out_groups, own);
-            tile_weights[column / TILE_GROUPS][item / across * TILE_GROUPS + column % TILE_GROUPS] = from_stored(weights[at]);
+            tile_weights[column / TILE_GROUPS][item / across * TILE_GROUPS + column % TILE_GROUPS] = weight(at);
         }
         workgroupBarrier();
         for (var k = 0u; k < DEPTH; k++) {

@@ -8,6 +8,7 @@
 // One invocation owns one latent group of one pixel; a workgroup owns all groups of TILE pixels.
 
 #import storage
+#import weights
 
 struct Params {
     pixels: u32,
@@ -18,7 +19,6 @@ struct Params {
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> input: array<Stored>;
-@group(0) @binding(2) var<storage, read> weights: array<Stored>;
 @group(0) @binding(3) var<storage, read> heads: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read_write> latent: array<Stored>;
 
@@ -35,18 +35,18 @@ fn latent_map(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invoca
     let offsets = 4u * params.in_groups * LATENT_GROUPS;
     // Past the last pixel the last one is computed again, so that every invocation reaches the barrier.
     let place = (picture * params.pixels + min(pixel, params.pixels - 1u)) * params.in_groups;
-    var z = from_stored(weights[offsets + group]);
+    var z = weight(offsets + group);
     for (var k = 0u; k < params.in_groups; k++) {
         let x = from_stored(input[place + k]);
         let q = 4u * k * LATENT_GROUPS + group;
-        z += x.x * from_stored(weights[q]) + x.y * from_stored(weights[q + LATENT_GROUPS])
-            + x.z * from_stored(weights[q + 2u * LATENT_GROUPS]) + x.w * from_stored(weights[q + 3u * LATENT_GROUPS]);
+        z += x.x * weight(q) + x.y * weight(q + LATENT_GROUPS)
+            + x.z * weight(q + 2u * LATENT_GROUPS) + x.w * weight(q + 3u * LATENT_GROUPS);
     }
     compressed[lane.y * LATENT_GROUPS + group] = z;
     workgroupBarrier();
 
     if pixel >= params.pixels { return; }
-    var t = from_stored(weights[offsets + LATENT_GROUPS + group]);
+    var t = weight(offsets + LATENT_GROUPS + group);
     let rows = picture * params.heads_stride + 4u * group * LATENT_GROUPS;
     for (var j = 0u; j < LATENT_GROUPS; j++) {
         let c = compressed[lane.y * LATENT_GROUPS + j];

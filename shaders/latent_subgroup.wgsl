@@ -9,6 +9,7 @@
 // a subgroup load two groups' weights each and hand them round.
 
 #import storage
+#import weights
 
 struct Params {
     pixels: u32,
@@ -19,7 +20,6 @@ struct Params {
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> input: array<Stored>;
-@group(0) @binding(2) var<storage, read> weights: array<Stored>;
 @group(0) @binding(3) var<storage, read> heads: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read_write> latent: array<Stored>;
 
@@ -68,8 +68,8 @@ fn latent_map(
 #repeat p = 0..TILE_PIXELS
     let pixel_$p = picture * params.pixels + min(pixel + $pu, params.pixels - 1u);
 #end
-    let offset_a = from_stored(weights[offsets + group_a]);
-    let offset_b = from_stored(weights[offsets + group_b]);
+    let offset_a = weight(offsets + group_a);
+    let offset_b = weight(offsets + group_b);
 #repeat g = 0..16
     if $gu < LATENT_GROUPS {
         let offset = subgroupBroadcast(select(offset_a, offset_b, $gu >= 8u), $gu % 8u);
@@ -88,9 +88,9 @@ fn latent_map(
         let x_$p = from_stored(input[place_$p + k]);
 #end
 #repeat c = x y z w
-        let own_a_$c = from_stored(weights[row + group_a]);
+        let own_a_$c = weight(row + group_a);
         var own_b_$c = own_a_$c;
-        if LATENT_GROUPS > 8u { own_b_$c = from_stored(weights[row + group_b]); }
+        if LATENT_GROUPS > 8u { own_b_$c = weight(row + group_b); }
         row += LATENT_GROUPS;
 #end
         // A sum takes all four channels at once: there are more sums than registers.
@@ -108,7 +108,7 @@ fn latent_map(
 
     for (var group = 0u; group < LATENT_GROUPS; group++) {
         let row = picture * params.heads_stride + 4u * group * LATENT_GROUPS;
-        let offset = from_stored(weights[offsets + LATENT_GROUPS + group]);
+        let offset = weight(offsets + LATENT_GROUPS + group);
 #repeat c = 0..4
         let mixed_$c = offset[$c] + mix(row + $cu * LATENT_GROUPS);
 #end

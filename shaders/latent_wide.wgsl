@@ -9,6 +9,7 @@
 // more than registers, and a barrier costs most.
 
 #import storage
+#import weights
 
 struct Params {
     pixels: u32,
@@ -19,7 +20,6 @@ struct Params {
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> input: array<Stored>;
-@group(0) @binding(2) var<storage, read> weights: array<Stored>;
 @group(0) @binding(3) var<storage, read> heads: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read_write> latent: array<Stored>;
 
@@ -49,7 +49,7 @@ fn latent_map(@builtin(global_invocation_id) id: vec3<u32>) {
 #repeat g = 0..TILE_GROUPS
         let group_$g = min(first + $gu, step - 1u);
 #repeat p = 0..TILE_PIXELS
-        var sum_$p_$g = from_stored(weights[offsets + group_$g]);
+        var sum_$p_$g = weight(offsets + group_$g);
 #end
 #end
         for (var k = 0u; k < params.in_groups; k++) {
@@ -59,10 +59,10 @@ fn latent_map(@builtin(global_invocation_id) id: vec3<u32>) {
 #repeat g = 0..TILE_GROUPS
             let at_$g = 4u * k * step + group_$g;
             let rows_$g = mat4x4<f32>(
-                from_stored(weights[at_$g]),
-                from_stored(weights[at_$g + step]),
-                from_stored(weights[at_$g + 2u * step]),
-                from_stored(weights[at_$g + 3u * step]),
+                weight(at_$g),
+                weight(at_$g + step),
+                weight(at_$g + 2u * step),
+                weight(at_$g + 3u * step),
             );
 #repeat p = 0..TILE_PIXELS
             sum_$p_$g += rows_$g * x_$p;
@@ -78,7 +78,7 @@ fn latent_map(@builtin(global_invocation_id) id: vec3<u32>) {
 
     for (var group = 0u; group < step; group++) {
 #repeat p = 0..TILE_PIXELS
-        var t_$p = from_stored(weights[offsets + step + group]);
+        var t_$p = weight(offsets + step + group);
 #end
         for (var j = 0u; j < step; j++) {
             let row = picture * params.heads_stride + 4u * group * step + j;

@@ -11,6 +11,7 @@
 // panel.
 
 #import storage
+#import weights
 #import panels
 #import activation
 
@@ -23,7 +24,6 @@ struct Params {
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> input: array<Stored>;
-@group(0) @binding(2) var<storage, read> weights: array<Stored>;
 @group(0) @binding(3) var<storage, read> heads: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read> latent: array<Stored>;
 @group(0) @binding(5) var<storage, read_write> output: array<vec4<f32>>;
@@ -38,10 +38,10 @@ fn weight_rows(matrix_at: u32, rows: u32, row: u32, group: u32) -> mat4x4<f32> {
     let step = panel_step(params.out_groups, group);
     let at = matrix_at + panel_place(rows, group) + row * step;
     return mat4x4<f32>(
-        from_stored(weights[at]),
-        from_stored(weights[at + step]),
-        from_stored(weights[at + 2u * step]),
-        from_stored(weights[at + 3u * step]),
+        weight(at),
+        weight(at + step),
+        weight(at + 2u * step),
+        weight(at + 3u * step),
     );
 }
 
@@ -69,7 +69,7 @@ fn plain(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_
     let group = workgroup.x * GROUPS + lane.x;
     let total = product(workgroup.z, group, lane);
     if lane.y != 0u || group >= params.out_groups { return; }
-    let bias = from_stored(weights[4u * params.in_groups * params.out_groups + group]);
+    let bias = weight(4u * params.in_groups * params.out_groups + group);
     output[workgroup.z * params.out_groups + group] = activate(total + bias);
 }
 
@@ -81,12 +81,12 @@ fn branch(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation
     if lane.y != 0u || group >= params.out_groups { return; }
     let latent_width = 4u * params.latent_groups;
     let p_at = (4u * params.in_groups + 1u) * params.out_groups;
-    let scaled_bias = from_stored(weights[p_at + latent_width * params.out_groups + group]);
+    let scaled_bias = weight(p_at + latent_width * params.out_groups + group);
     let lambda = heads[picture * (params.lambda_offset + params.out_groups) + params.lambda_offset + group];
     var sum = lambda * (total + scaled_bias);
     for (var k = 0u; k < params.latent_groups; k++) {
         sum += weight_rows(p_at, latent_width, 4u * k, group) * from_stored(latent[picture * params.latent_groups + k]);
     }
-    let bias = from_stored(weights[4u * params.in_groups * params.out_groups + group]);
+    let bias = weight(4u * params.in_groups * params.out_groups + group);
     output[picture * params.out_groups + group] = activate(sum + bias);
 }

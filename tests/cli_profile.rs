@@ -174,14 +174,22 @@ fn variants_and_shaders_of_ones_own_are_tried() {
     assert_eq!((&same[0]["outputs"][0]["differing"], &same[0]["names"][1]), (&0.into(), &"same.wgsl".into()));
     assert_eq!(same[0]["times"][0]["n"], 2);
     // Whoever takes what is stored apart gets it as the text says, whatever the device makes of its own.
-    let from_stored = "from_stored(weights[KERNEL * KERNEL * params.groups + group])";
-    assert!(text.contains(from_stored), "{text}");
-    place.write("apart.wgsl", text.replace(from_stored, &from_stored.replace("])", "].xyzw)")));
-    assert_eq!(ab(&["--shader", "apart.wgsl", "--json"]).succeeded().json()[0]["outputs"][0]["differing"], 0);
-    let warns = |shader: &str| ab(&["--shader", shader]).succeeded().err.contains("words of 64 bits");
-    assert!(!warns("same.wgsl"));
+    let apart = [
+        ("apart.wgsl", "from_stored(input[pixel * params.groups + group])", "group])", "group].xyzw)"),
+        ("here.wgsl", "fn weight(at: u32) -> vec4<f32> {", ") -> vec4<f32> {", ") -> vec4<f32> { // Here.\n"),
+    ];
+    for (file, from, right, wrong) in apart {
+        assert!(text.contains(from), "{text}");
+        place.write(file, text.replace(from, &from.replace(right, wrong)));
+        assert_eq!(ab(&["--shader", file, "--json"]).succeeded().json()[0]["outputs"][0]["differing"], 0, "{file}");
+    }
+    let warns = |shader: &str, of: &str| ab(&["--shader", shader]).succeeded().err.contains(of);
     let device = &place.run(&["devices", "--json"]).succeeded().json()[0];
-    assert_eq!(warns("apart.wgsl"), device["name"].as_str().unwrap().starts_with("llvmpipe"), "{device}");
+    let is_apart = device["name"].as_str().unwrap().starts_with("llvmpipe");
+    for (shader, of) in [("apart.wgsl", "words of 64 bits"), ("here.wgsl", "weights from textures")] {
+        assert!(!warns("same.wgsl", of));
+        assert_eq!(warns(shader, of), is_apart, "{shader} on {device}");
+    }
     place.write(
         "wrong.wgsl",
         text.replacen("let left = i32(column * STRIDE) - i32(params.pad_left);", "let left = i32(column * STRIDE);", 1),

@@ -20,7 +20,7 @@ mod shader_faults {
     use super::{BATCH, Case, cases_of, convolution, dynamic, failures, plan, vector};
     use crate::common::cases::roof;
     use crate::common::suite::gpu;
-    use dynaconv::kernels::{Kernel, Precision, in_pairs, wgsl};
+    use dynaconv::kernels::{Kernel, Precision, in_pairs, in_texels, wgsl};
 
     /// What is wrong, in which entry point it must show, and the text that makes it wrong.
     type Fault = (&'static str, &'static str, &'static str, &'static str);
@@ -86,6 +86,35 @@ mod shader_faults {
         }
     }
 
+    /// Of all devices lavapipe alone has weights in textures.
+    #[test]
+    fn weights_in_texels() {
+        let gpu = gpu::open();
+        let is_fast = gpu.info().name.starts_with("llvmpipe") && gpu.limits().subgroup.is_some();
+        assert_eq!(gpu.loads_texels(), is_fast, "{}", gpu.info());
+        let faults: [(Precision, &[Fault]); 2] = [
+            (
+                Precision::F32,
+                &[
+                    ("the row after", "rows", "(at % 1024u, at / 1024u)); }", "(at % 1024u, at / 1024u + 1u)); }"),
+                    ("a row too far", "columns", "at / 1024u), value)", "at / 1024u + 1u), value)"),
+                ],
+            ),
+            (
+                Precision::F16,
+                &[
+                    ("halves swapped", "rows", "unpack2x16float(words.y)", "unpack2x16float(words.x)"),
+                    ("half lost", "columns", "pack2x16float(within.zw), 0u", "0u, 0u"),
+                ],
+            ),
+        ];
+        let kernel = Kernel::Assemble;
+        for (precision, faults) in faults {
+            let text = in_texels(&wgsl(kernel, precision), precision);
+            must_be_caught_in(&text, precision, kernel, dynamic::assemble, faults);
+        }
+    }
+
     #[test]
     fn assemble() {
         must_be_caught(
@@ -101,15 +130,10 @@ mod shader_faults {
                 (
                     "offset forgotten",
                     "rows",
-                    "total.x = from_stored(weights[q_offset_at() + params.latent_groups + l / 4u])[l % 4u];",
+                    "total.x = weight(q_offset_at() + params.latent_groups + l / 4u)[l % 4u];",
                     "",
                 ),
-                (
-                    "bias forgotten",
-                    "columns",
-                    "var total = from_stored(weights[bias_at() + n]);",
-                    "var total = vec4<f32>(0.0);",
-                ),
+                ("bias forgotten", "columns", "var total = weight(bias_at() + n);", "var total = vec4<f32>(0.0);"),
                 ("one input group too few", "columns", "k < params.in_groups;", "k + 1u < params.in_groups;"),
                 (
                     "λ of the first picture",
@@ -187,12 +211,7 @@ mod shader_faults {
             &[
                 ("M transposed", "columns", "var m = first * groups;", "var m = first;"),
                 ("offset forgotten", "rows", "vectors[group] = total;", ""),
-                (
-                    "bias forgotten",
-                    "columns",
-                    "var total = from_stored(weights[bias_at() + n]);",
-                    "var total = vec4<f32>(0.0);",
-                ),
+                ("bias forgotten", "columns", "var total = weight(bias_at() + n);", "var total = vec4<f32>(0.0);"),
                 ("λ of another output", "columns", "own_heads[lambda_at(part, n)]", "own_heads[matrix_groups()]"),
                 ("heads of the first part alone", "columns", "part == 0u ||", "part == 0u &&"),
                 ("one input group too few", "columns", "item < inputs.y * tiles;", "item + 1u < inputs.y * tiles;"),
@@ -286,7 +305,7 @@ mod shader_faults {
             Kernel::ConvDepthwise,
             convolution::depthwise,
             &[
-                ("kernel transposed", "plain", "weights[(i * KERNEL + j)", "weights[(j * KERNEL + i)"),
+                ("kernel transposed", "plain", "weight((i * KERNEL + j)", "weight((j * KERNEL + i)"),
                 ("padding above forgotten", "plain", "- i32(params.pad_top)", ""),
                 (
                     "store past the last column",
@@ -422,12 +441,7 @@ mod shader_faults {
                     "compressed[lane.y * LATENT_GROUPS + group] = z;",
                     "compressed[group * TILE + lane.y] = z;",
                 ),
-                (
-                    "offset forgotten",
-                    "latent_map",
-                    "var z = from_stored(weights[offsets + group]);",
-                    "var z = vec4<f32>(0.0);",
-                ),
+                ("offset forgotten", "latent_map", "var z = weight(offsets + group);", "var z = vec4<f32>(0.0);"),
                 ("pixels past the end", "latent_map", "if pixel >= params.pixels { return; }", ""),
             ],
         );
@@ -439,7 +453,7 @@ mod shader_faults {
             (
                 "offset forgotten",
                 "latent_map",
-                "var sum_2_0 = from_stored(weights[offsets + group_0]);",
+                "var sum_2_0 = weight(offsets + group_0);",
                 "var sum_2_0 = vec4<f32>();",
             ),
             ("M transposed", "latent_map", "t_0 += compressed_0[j] * m;", "t_0 += m * compressed_0[j];"),

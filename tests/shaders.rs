@@ -6,12 +6,12 @@ use std::collections::BTreeSet;
 
 use common::cases;
 use dynaconv::kernels::resize::Resize;
-use dynaconv::kernels::{Access, Dispatch, Kernel, Precision, Subgroups, in_pairs, wgsl};
+use dynaconv::kernels::{Access, Dispatch, Kernel, Precision, Subgroups, in_pairs, in_texels, wgsl};
 use dynaconv::picture::{Filter, Preprocess};
 use naga::back::{PipelineConstants, glsl, hlsl, msl, pipeline_constants::process_overrides, spv};
 use naga::proc::BoundsCheckPolicies;
 use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
-use naga::{AddressSpace, GlobalVariable, Module, ShaderStage, StorageAccess, TypeInner};
+use naga::{AddressSpace, GlobalVariable, ImageClass, Module, ShaderStage, StorageAccess, StorageFormat, TypeInner};
 
 /// A kernel's module, parsed and validated with no optional capability but what its specification says of subgroups.
 fn parse(kernel: Kernel, precision: Precision) -> (Module, ModuleInfo) {
@@ -232,6 +232,34 @@ fn texts_in_pairs_bind_the_same_bytes() {
             naga::front::wgsl::parse_str(&text).unwrap_or_else(|e| panic!("{kernel:?}: {}", e.emit_to_string(&text)));
         validate_with(&pairs, kernel, Capabilities::SHADER_INT64);
         assert_eq!(strides(&pairs), strides(&plain), "{kernel:?} {precision:?}");
+    }
+}
+
+/// They are compiled for Vulkan alone, but WGSL has all that they use.
+#[test]
+fn texts_in_texels_have_the_same_bindings() {
+    for (kernel, precision) in texts() {
+        let bindings = |module: &Module| -> BTreeSet<(u32, String)> {
+            let bound = module.global_variables.iter().filter_map(|(_, variable)| binding_of(variable));
+            bound.map(|(number, name)| (number, name.to_string())).collect()
+        };
+        let (plain, _) = parse(kernel, precision);
+        let text = in_texels(&wgsl(kernel, precision), precision);
+        let texels =
+            naga::front::wgsl::parse_str(&text).unwrap_or_else(|e| panic!("{kernel:?}: {}", e.emit_to_string(&text)));
+        validate(&texels, kernel);
+        assert_eq!(bindings(&texels), bindings(&plain), "{kernel:?} {precision:?}");
+        let images = texels.global_variables.iter().filter_map(|(_, variable)| match texels.types[variable.ty].inner {
+            TypeInner::Image { class: ImageClass::Storage { format, access }, .. } => {
+                Some((variable.name.as_deref().unwrap_or_default(), format, access))
+            }
+            _ => None,
+        });
+        let format = if precision == Precision::F32 { StorageFormat::Rgba32Float } else { StorageFormat::Rg32Uint };
+        for (name, found, access) in images {
+            let expected = if name == "weights" { StorageAccess::LOAD } else { StorageAccess::STORE };
+            assert_eq!((found, access), (format, expected), "{kernel:?} {precision:?} {name}");
+        }
     }
 }
 

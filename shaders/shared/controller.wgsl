@@ -48,10 +48,10 @@ fn quotient(a: u32, b: u32) -> u32 {
 
 fn weight_rows(at: u32, step: u32) -> mat4x4<f32> {
     return mat4x4<f32>(
-        from_stored(weights[at]),
-        from_stored(weights[at + step]),
-        from_stored(weights[at + 2u * step]),
-        from_stored(weights[at + 3u * step]),
+        weight(at),
+        weight(at + step),
+        weight(at + 2u * step),
+        weight(at + 3u * step),
     );
 }
 

@@ -15,6 +15,8 @@
 // Compilers move nothing out of loops here, and some read a parameter lane by lane: loops have places in variables.
 
 #import storage
+#import weights
+#import assembled
 #import panels
 #import controller
 
@@ -31,9 +33,7 @@ struct Params {
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> partials: array<vec4<f32>>;
-@group(0) @binding(2) var<storage, read> weights: array<Stored>;
-@group(0) @binding(3) var<storage, read_write> heads: array<vec4<f32>>;
-@group(0) @binding(4) var<storage, read_write> assembled: array<Stored>;
+@group(0) @binding(4) var<storage, read_write> heads: array<vec4<f32>>;
 
 // At least the vec4 of M and of the workgroup's λ.
 override HEAD_GROUPS: u32 = 224u;
@@ -92,9 +92,9 @@ fn product_place(group: u32) -> vec2<u32> { return vec2<u32>(params.latent_group
 
 fn multiply_offsets(lane: u32) {
     for (var group = lane; group < params.latent_groups; group += WORKGROUP_X) {
-        var total = from_stored(weights[q_offset_at() + params.latent_groups + group]);
+        var total = weight(q_offset_at() + params.latent_groups + group);
         for (var j = 0u; j < params.latent_groups; j++) {
-            let offset = from_stored(weights[q_offset_at() + j]);
+            let offset = weight(q_offset_at() + j);
             let m = 4u * group * params.latent_groups + j;
             total += vec4<f32>(
                 dot(own_heads[m], offset),
@@ -111,12 +111,12 @@ fn make_bias(part: u32, picture: u32, lane: u32) {
     let outputs = outputs_of(part);
     for (var index = lane; index < outputs.y; index += WORKGROUP_X) {
         let n = outputs.x + index;
-        var total = from_stored(weights[bias_at() + n]);
+        var total = weight(bias_at() + n);
         let p = p_place(n);
         for (var group = 0u; group < params.latent_groups; group++) {
             total += weight_rows(p.x + 4u * group * p.y, p.y) * vectors[group];
         }
-        assembled[assembled_at(picture) + bias_at() - w_at() + n] = to_stored(total);
+        store_assembled(assembled_at(picture) + bias_at() - w_at() + n, total);
     }
 }
 
@@ -132,10 +132,10 @@ fn w_place(k: u32, n: u32) -> vec2<u32> {
 // Stores four rows of W at one output: those of W₀ begin at `static_at`, those of W(x) at `at`.
 fn store_weights(static_at: u32, at: u32, step: u32, lambda: vec4<f32>, sums: mat4x4<f32>) {
     let rows = weight_rows(static_at, step);
-    assembled[at] = to_stored(lambda * rows[0] + sums[0]);
-    assembled[at + step] = to_stored(lambda * rows[1] + sums[1]);
-    assembled[at + 2u * step] = to_stored(lambda * rows[2] + sums[2]);
-    assembled[at + 3u * step] = to_stored(lambda * rows[3] + sums[3]);
+    store_assembled(at, lambda * rows[0] + sums[0]);
+    store_assembled(at + step, lambda * rows[1] + sums[1]);
+    store_assembled(at + 2u * step, lambda * rows[2] + sums[2]);
+    store_assembled(at + 3u * step, lambda * rows[3] + sums[3]);
 }
 
 // The two factors of the low-rank part: vec4 of inputs of group k, vec4 of outputs of group n. One of them is the product of the
@@ -145,8 +145,8 @@ fn columns_right_place(n: u32, first: u32) -> vec2<u32> { return p_place(n); }
 fn rows_left_place(k: u32, first: u32) -> vec2<u32> { return q_place(k); }
 fn rows_right_place(n: u32, first: u32) -> vec2<u32> { return product_place(n - first); }
 fn columns_left(at: u32) -> vec4<f32> { return vectors[at]; }
-fn columns_right(at: u32) -> vec4<f32> { return from_stored(weights[at]); }
-fn rows_left(at: u32) -> vec4<f32> { return from_stored(weights[at]); }
+fn columns_right(at: u32) -> vec4<f32> { return weight(at); }
+fn rows_left(at: u32) -> vec4<f32> { return weight(at); }
 fn rows_right(at: u32) -> vec4<f32> { return vectors[at]; }
 
 // For fewer inputs than outputs.

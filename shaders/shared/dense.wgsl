@@ -9,6 +9,7 @@
 // One invocation computes TILE_PIXELS neighbouring columns of one row of TILE_GROUPS neighbouring output groups.
 
 #import storage
+#import weights
 #import activation
 #import pool_sums
 
@@ -29,7 +30,6 @@ struct Params {
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> input: array<Stored>;
-@group(0) @binding(2) var<storage, read> weights: array<Stored>;
 @group(0) @binding(3) var<storage, read_write> output: array<Stored>;
 @group(0) @binding(4) var<storage, read_write> partials: array<vec4<f32>>;
 

@@ -21,10 +21,10 @@ fn accumulate() {
 #repeat g = 0..TILE_GROUPS
         let at_$g = first + group_at($gu);
         let rows_$g = mat4x4<f32>(
-            from_stored(weights[at_$g]),
-            from_stored(weights[at_$g + step]),
-            from_stored(weights[at_$g + 2u * step]),
-            from_stored(weights[at_$g + 3u * step]),
+            weight(at_$g),
+            weight(at_$g + step),
+            weight(at_$g + 2u * step),
+            weight(at_$g + 3u * step),
         );
 #repeat p = 0..TILE_PIXELS
         sums_$p[$g] += rows_$g * x_$p;

@@ -13,6 +13,7 @@
 // down the input rows one by one: what expands a row is the longest piece of the text, and there is one for all of them.
 
 #import storage
+#import weights
 #import panels
 #import activation
 
@@ -33,7 +34,6 @@ struct Params {
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> input: array<Stored>;
-@group(0) @binding(2) var<storage, read> weights: array<Stored>;
 @group(0) @binding(3) var<storage, read> taps: array<Stored>;
 @group(0) @binding(4) var<storage, read_write> output: array<Stored>;
 @group(0) @binding(5) var<storage, read_write> partials: array<vec4<f32>>;
@@ -91,7 +91,7 @@ fn compute_tile() {
     let step = panel_step(params.groups, group);
     let expansion_bias = picture * params.weight_stride + 4u * params.in_groups * params.groups;
 #repeat g = 0..TILE_GROUPS
-    let expansion_bias_$g = from_stored(weights[expansion_bias + group_at($gu)]);
+    let expansion_bias_$g = weight(expansion_bias + group_at($gu));
     let bias_$g = from_stored(taps[9u * params.groups + group_at($gu)]);
 #repeat t = 0..9
     let tap_$g_$t = from_stored(taps[$tu * params.groups + group_at($gu)]);

@@ -17,6 +17,6 @@ fn own_weights(at: u32) -> vec4<f32> {
 
 #repeat g = 0..TILE_GROUPS
 fn weights_of_$g(own: vec4<f32>, at: u32) -> vec4<f32> {
-    return from_stored(weights[at + group_at($gu) - group]);
+    return weight(at + group_at($gu) - group);
 }
 #end

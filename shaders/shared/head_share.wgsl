@@ -1,6 +1,7 @@
 // What a kernel has that runs a controller and nothing else: each workgroup makes its own share of the heads.
 
 #import storage
+#import weights
 #import panels
 #import controller
 
@@ -17,7 +18,6 @@ struct Params {
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> partials: array<vec4<f32>>;
-@group(0) @binding(2) var<storage, read> weights: array<Stored>;
 @group(0) @binding(3) var<storage, read_write> heads: array<vec4<f32>>;
 
 fn heads_of(part: u32) -> u32 {

@@ -15,6 +15,7 @@
 // TILE_GROUPS divides PANEL_GROUPS.
 
 #import storage
+#import weights
 #import panels
 #import activation
 #import pool_sums
@@ -32,7 +33,6 @@ struct Params {
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> input: array<Stored>;
-@group(0) @binding(2) var<storage, read> weights: array<Stored>;
 @group(0) @binding(3) var<storage, read> heads: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read> latent: array<Stored>;
 @group(0) @binding(5) var<storage, read> residual: array<Stored>;

@@ -23,7 +23,7 @@ fn group_at(offset: u32) -> u32 {
 // Bias, which begins at this place of the weights, and activation.
 fn bias_and_activate(bias: u32) {
 #repeat g = 0..TILE_GROUPS
-    let bias_$g = from_stored(weights[bias + group_at($gu)]);
+    let bias_$g = weight(bias + group_at($gu));
 #repeat p = 0..TILE_PIXELS
     sums_$p[$g] = activate(sums_$p[$g] + bias_$g);
 #end

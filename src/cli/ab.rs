@@ -7,8 +7,9 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use dynaconv::classifier::block_on;
+use dynaconv::exec::gpu::Gpu;
 use dynaconv::graph::{FoldedNetwork, fold};
-use dynaconv::kernels::{Kernel, Variant, in_pairs};
+use dynaconv::kernels::{Kernel, Variant, holds_weights, in_pairs, in_texels};
 use dynaconv::lower::{Alternatives, Options, alternatives, lower};
 use dynaconv::plan::{Limits, Pass, Plan};
 use dynaconv::profile::{Candidate, Difference, Samples, Trial, ab, noise};
@@ -74,8 +75,7 @@ struct Subject<'a> {
     network: &'a FoldedNetwork,
     options: &'a Options,
     limits: Limits,
-    /// Whether the device is given texts in pairs.
-    pairs: bool,
+    gpu: &'a Gpu,
     plan: &'a Plan,
     /// The launch whose workgroups and shader may be others.
     launch: usize,
@@ -111,8 +111,7 @@ pub fn run(arguments: &Arguments) -> Result<Outcome> {
     let plan = lower(&model.description().name, &network, options.clone(), limits)?;
     let launch = find(&plan, layer, kernel.as_deref())?;
     let ways = alternatives(&network, &options, &limits).into_iter().find(|ways| ways.node == *layer);
-    let pairs = gpu.loads_pairs();
-    let subject = Subject { network: &network, options: &options, limits, pairs, plan: &plan, launch, ways };
+    let subject = Subject { network: &network, options: &options, limits, gpu: &gpu, plan: &plan, launch, ways };
     let candidates = subject.candidates(arguments)?;
     introduce_plan(&plan, &gpu.info().to_string(), gpu.info().software);
     let names = candidates.each_ref().map(|candidate| candidate.name.clone());
@@ -127,6 +126,19 @@ pub fn run(arguments: &Arguments) -> Result<Outcome> {
         print(&report, &dispatch.shape(), &mut out)?;
     }
     Ok(Outcome::Success)
+}
+
+/// A text with a change, where it is wanted and leaves the text valid; otherwise the text, and a note.
+fn changed_where(wanted: bool, text: String, what: &str, change: impl Fn(&str) -> String) -> String {
+    if !wanted {
+        return text;
+    }
+    let changed = change(&text);
+    if changed != text && is_valid(&changed) {
+        return changed;
+    }
+    note(&format!("what ships loads {what} here, your shader loads what it says: that alone is a difference"));
+    text
 }
 
 /// The launch of a layer; the layer's last where no kernel is named.
@@ -152,17 +164,14 @@ impl Subject<'_> {
         &self.plan.passes[self.launch]
     }
 
-    /// A text in the words that the shipped one is compiled in, where it leaves to `Stored` what is stored.
+    /// A text that loads and stores as the shipped one does, where it leaves that to the shared files.
     fn as_shipped(&self, text: String) -> String {
-        if !self.pairs || self.pass().dispatch.kernel.spec().stored.is_empty() {
-            return text;
-        }
-        let pairs = in_pairs(&text);
-        if pairs != text && is_valid(&pairs) {
-            return pairs;
-        }
-        note("what ships loads words of 64 bits here, your shader loads what it says: that alone is a difference");
-        text
+        let dispatch = &self.pass().dispatch;
+        let spec = dispatch.kernel.spec();
+        let pairs = self.gpu.loads_pairs() && !spec.stored.is_empty();
+        let texels = self.gpu.loads_texels() && spec.bindings.iter().any(|(name, _)| holds_weights(name));
+        let text = changed_where(pairs, text, "words of 64 bits", in_pairs);
+        changed_where(texels, text, "weights from textures", |text| in_texels(text, dispatch.precision))
     }
 
     fn candidates(&self, arguments: &Arguments) -> Result<[Candidate; 2]> {

@@ -27,12 +27,12 @@ const fn spec(stem: &'static str, source: &'static str, subgroups: Subgroups) ->
         bindings: &[
             ("partials", Access::Read),
             ("weights", Access::Read),
-            ("heads", Access::Write),
             ("assembled", Access::Write),
+            ("heads", Access::Write),
         ],
         entries: &[
-            ("columns", &["partials", "weights", "heads", "assembled"]),
-            ("rows", &["partials", "weights", "heads", "assembled"]),
+            ("columns", &["partials", "weights", "assembled", "heads"]),
+            ("rows", &["partials", "weights", "assembled", "heads"]),
         ],
         stored: &["weights", "assembled"],
         overrides: &["WORKGROUP_X", "VECTORS", "HEAD_GROUPS"],

@@ -32,7 +32,7 @@ mod vectors;
 pub use epilogue::{Epilogue, Nonlinearity, Pooling};
 pub use panels::in_panels;
 pub use scalar::Scalar;
-pub use source::{in_pairs, wgsl};
+pub use source::{ROW_TEXELS, has_texels, holds_weights, in_pairs, in_texels, wgsl};
 pub use tile::Tile;
 pub use twin::{Arguments, run_twin};
 pub use variants::Variant;

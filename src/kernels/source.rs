@@ -8,8 +8,9 @@
 use super::{Kernel, Precision};
 
 /// The files that kernels may import, by name. `storage` is one of two.
-const SHARED: [(&str, &str); 15] = [
+const SHARED: [(&str, &str); 17] = [
     ("activation", include_str!("../../shaders/shared/activation.wgsl")),
+    ("assembled", ASSEMBLED),
     ("controller", include_str!("../../shaders/shared/controller.wgsl")),
     ("controller_assemble", include_str!("../../shaders/shared/controller_assemble.wgsl")),
     ("dense", include_str!("../../shaders/shared/dense.wgsl")),
@@ -24,6 +25,7 @@ const SHARED: [(&str, &str); 15] = [
     ("pointwise_product", include_str!("../../shaders/shared/pointwise_product.wgsl")),
     ("pool_sums", include_str!("../../shaders/shared/pool_sums.wgsl")),
     ("tile", include_str!("../../shaders/shared/tile.wgsl")),
+    ("weights", WEIGHTS),
 ];
 
 const STORAGE_F32: &str = include_str!("../../shaders/shared/storage_f32.wgsl");
@@ -32,11 +34,44 @@ const STORAGE_F16: &str = include_str!("../../shaders/shared/storage_f16.wgsl");
 const STORAGE_F32_PAIRS: &str = include_str!("../../shaders/shared/storage_f32_pairs.wgsl");
 const STORAGE_F16_PAIRS: &str = include_str!("../../shaders/shared/storage_f16_pairs.wgsl");
 
+const WEIGHTS: &str = include_str!("../../shaders/shared/weights.wgsl");
+const ASSEMBLED: &str = include_str!("../../shaders/shared/assembled.wgsl");
+
+/// What stands in place of `weights` and of `assembled` where they are textures.
+const TEXELS_F32: [&str; 2] = [
+    include_str!("../../shaders/shared/weights_f32_texels.wgsl"),
+    include_str!("../../shaders/shared/assembled_f32_texels.wgsl"),
+];
+const TEXELS_F16: [&str; 2] = [
+    include_str!("../../shaders/shared/weights_f16_texels.wgsl"),
+    include_str!("../../shaders/shared/assembled_f16_texels.wgsl"),
+];
+
+/// Texels of a row of the textures that [`in_texels`] brings; each is a vec4.
+pub const ROW_TEXELS: u32 = 1024;
+
+/// A text whose weights, static and assembled, are textures, for software on which buffers are slower to load.
+pub fn in_texels(text: &str, precision: Precision) -> String {
+    let [weights, assembled] = if precision == Precision::F32 { TEXELS_F32 } else { TEXELS_F16 };
+    let text = text.replacen(WEIGHTS.trim_end(), weights.trim_end(), 1);
+    text.replacen(ASSEMBLED.trim_end(), assembled.trim_end(), 1)
+}
+
+/// Whether a text's weights are textures.
+pub fn has_texels(text: &str) -> bool {
+    text.contains("texture_storage_2d<")
+}
+
 /// A text that loads and stores the same values in words of 64 bits: half as many, for software on which their number costs more than
 /// their size. WGSL has no such words, but naga has, where a device has them.
 pub fn in_pairs(text: &str) -> String {
     let text = text.replacen(STORAGE_F32.trim_end(), STORAGE_F32_PAIRS.trim_end(), 1);
     text.replacen(STORAGE_F16.trim_end(), STORAGE_F16_PAIRS.trim_end(), 1)
+}
+
+/// Whether a binding of this name holds weights, static or assembled.
+pub fn holds_weights(binding: &str) -> bool {
+    ["weights", "assembled"].contains(&binding)
 }
 
 /// The text that every backend compiles for launches of a precision. What cannot be resolved stays as it is, which no WGSL
@@ -112,6 +147,7 @@ mod tests {
     fn every_directive_is_resolved() {
         for (kernel, precision) in Kernel::ALL.into_iter().flat_map(|kernel| Precision::ALL.map(|it| (kernel, it))) {
             let text = wgsl(kernel, precision);
+            assert!(!has_texels(&text), "{kernel:?}");
             assert!(!text.contains('#') && !text.contains('$'), "{kernel:?} {precision:?}");
             assert_eq!(text.contains("Stored>"), !kernel.spec().stored.is_empty(), "{kernel:?}");
         }
@@ -123,6 +159,16 @@ mod tests {
         for (kernel, precision) in Kernel::ALL.into_iter().flat_map(|kernel| Precision::ALL.map(|it| (kernel, it))) {
             let text = in_pairs(&wgsl(kernel, precision));
             assert_eq!(text.contains("u64"), !kernel.spec().stored.is_empty(), "{kernel:?} {precision:?}");
+        }
+    }
+
+    #[test]
+    fn all_weights_may_be_textures() {
+        for (kernel, precision) in Kernel::ALL.into_iter().flat_map(|kernel| Precision::ALL.map(|it| (kernel, it))) {
+            let text = in_texels(&wgsl(kernel, precision), precision);
+            let weights = kernel.spec().bindings.iter().filter(|(name, _)| holds_weights(name)).count();
+            assert_eq!(text.matches("texture_storage_2d<").count(), weights, "{kernel:?} {precision:?}");
+            assert_eq!(text.matches(&format!("at / {ROW_TEXELS}u")).count(), weights, "{kernel:?} {precision:?}");
         }
     }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::kernels::{Kernel, Precision, in_pairs, wgsl};
+use crate::kernels::{Kernel, Precision, in_pairs, in_texels, wgsl};
 use crate::lower::Choices;
 use crate::profile::Device;
 
@@ -90,9 +90,13 @@ impl Tuned {
 
 /// The hash of the program's version and of all texts that are compiled: FNV-1a, which is the same everywhere and for ever.
 fn shaders() -> String {
-    let texts = Precision::ALL.into_iter().flat_map(|precision| Kernel::ALL.map(|kernel| wgsl(kernel, precision)));
-    let bytes =
-        std::iter::once(env!("CARGO_PKG_VERSION").to_string()).chain(texts.flat_map(|text| [in_pairs(&text), text]));
+    let texts = Precision::ALL.into_iter().flat_map(|precision| {
+        Kernel::ALL.into_iter().flat_map(move |kernel| {
+            let text = wgsl(kernel, precision);
+            [in_pairs(&text), in_texels(&text, precision), text]
+        })
+    });
+    let bytes = std::iter::once(env!("CARGO_PKG_VERSION").to_string()).chain(texts);
     let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
     // No text has a zero, so that what ends one cannot begin the next.
     let hash = bytes.fold(0xcbf2_9ce4_8422_2325, |hash, text| text.bytes().chain([0]).fold(hash, step));

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::GpuError;
 use super::pipeline_cache::PipelineCache;
-use crate::kernels::{Kernel, Precision, in_pairs, wgsl};
+use crate::kernels::{Kernel, Precision, in_pairs, in_texels, wgsl};
 use crate::plan::Limits;
 
 /// What is used where it is there: subgroups by plans, words of 64 bits by some software, timestamps and the roof of half floats
@@ -158,20 +158,32 @@ impl Gpu {
         self.limits
     }
 
-    /// Whether what is stored is faster to load in words of 64 bits: with them lavapipe takes a tenth to an eighth less for a whole
-    /// network, SwiftShader, whose subgroups are smaller, 7 % more. No other software was measured.
-    pub fn loads_pairs(&self) -> bool {
+    /// Whether weights are faster to load from textures: with them lavapipe takes a seventh less for a whole network, SwiftShader,
+    /// whose subgroups are smaller, as long for a static and a seventh more for a dynamic one. No other software was measured.
+    pub fn loads_texels(&self) -> bool {
         let Limits { software, subgroup, .. } = self.limits;
-        let has_words = self.device.features().contains(wgpu::Features::SHADER_INT64);
-        self.info.api == "vulkan" && software && subgroup.is_some() && has_words
+        self.info.api == "vulkan" && software && subgroup.is_some()
     }
 
-    /// Gives the text that is compiled for a kernel's launches of a precision: [`wgsl`]'s, in words of 64 bits where those are faster.
+    /// Whether what is stored in buffers is faster to load in words of 64 bits: with them lavapipe takes a tenth to an eighth less
+    /// for a whole network, SwiftShader 7 % more.
+    pub fn loads_pairs(&self) -> bool {
+        self.loads_texels() && self.device.features().contains(wgpu::Features::SHADER_INT64)
+    }
+
+    /// Gives the text that is compiled for a kernel's launches of a precision: [`wgsl`]'s, with weights in textures and in words
+    /// of 64 bits where those are faster.
     pub fn texts(&self) -> impl Fn(Kernel, Precision) -> String + Sync + use<> {
+        self.texts_with(self.loads_texels())
+    }
+
+    /// As [`Gpu::texts`], with weights in textures where that is said.
+    pub(super) fn texts_with(&self, texels: bool) -> impl Fn(Kernel, Precision) -> String + Sync + use<> {
         let pairs = self.loads_pairs();
         move |kernel, precision| {
             let text = wgsl(kernel, precision);
-            if pairs { in_pairs(&text) } else { text }
+            let text = if pairs { in_pairs(&text) } else { text };
+            if texels { in_texels(&text, precision) } else { text }
         }
     }
 

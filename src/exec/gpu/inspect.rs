@@ -12,6 +12,7 @@ impl GpuExecutor {
         let mut bytes = Vec::with_capacity(view.bytes as usize);
         view.precision.encode(values, &mut |part| bytes.extend_from_slice(part));
         self.gpu.queue.write_buffer(self.buffers.of(view.memory), view.offset, &bytes);
+        self.buffers.texels.write(&self.gpu, &view, &bytes);
     }
 
     /// The values of a view as the last run left them. Makes a buffer to read them through.
@@ -22,11 +23,22 @@ impl GpuExecutor {
         let usage = wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST;
         let staging = buffer(&self.gpu, "inspection", view.bytes, usage, false);
         let mut encoder = self.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-        encoder.copy_buffer_to_buffer(self.buffers.of(view.memory), view.offset, &staging, 0, view.bytes);
+        if self.was_texture(view) {
+            self.buffers.texels.copy(&view, &staging, &mut encoder);
+        } else {
+            encoder.copy_buffer_to_buffer(self.buffers.of(view.memory), view.offset, &staging, 0, view.bytes);
+        }
         let submitted = self.gpu.queue.submit([encoder.finish()]);
         self.gpu.wait(map(&staging, wgpu::MapMode::Read, view.bytes, Some(submitted))).await?;
         let mapped = staging.get_mapped_range(..view.bytes);
         let mapped = mapped.map_err(|error| self.gpu.failure("reading a view", &error))?;
         Ok(view.precision.decode(&mapped))
+    }
+
+    /// Whether the last launch of the last run that used a view had it in a texture.
+    fn was_texture(&self, view: View) -> bool {
+        let launches = self.plan.passes.iter().zip(&self.steps).take(self.launched).rev();
+        let last = launches.into_iter().find(|(pass, _)| pass.bindings.contains(&view));
+        last.is_some_and(|(_, step)| step.textures.contains(&view))
     }
 }

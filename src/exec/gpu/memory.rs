@@ -3,8 +3,9 @@
 use super::Gpu;
 use super::pipelines::Resolved;
 use super::readback::Readbacks;
+use super::texels::Texels;
 use super::uploads::Uploads;
-use crate::plan::{Memory, Pass, Plan};
+use crate::plan::{Memory, Pass, Plan, View};
 
 /// A uniform binding's dynamic offset must be a multiple of this everywhere.
 const PARAMS_ALIGNMENT: u64 = 256;
@@ -15,6 +16,8 @@ pub(super) struct Buffers {
     weights: wgpu::Buffer,
     slots: Vec<wgpu::Buffer>,
     params: wgpu::Buffer,
+    /// What launches have in textures in place of weights and slots.
+    pub texels: Texels,
     /// First byte of each pass's params.
     pub params_offsets: Vec<u32>,
     /// For prepared pictures.
@@ -26,7 +29,7 @@ pub(super) struct Buffers {
 }
 
 impl Buffers {
-    pub fn create(gpu: &Gpu, plan: &Plan) -> Self {
+    pub fn create(gpu: &Gpu, plan: &Plan, resolved: &[Resolved]) -> Self {
         let storage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST;
         let weights = filled(gpu, "weights", storage, &plan.weights);
         let slots = plan
@@ -42,7 +45,9 @@ impl Buffers {
             params_offsets.push(params.len() as u32);
             params.extend_from_slice(&pass.dispatch.params);
         }
+        let textures = plan.passes.iter().zip(resolved).flat_map(|(pass, resolved)| textures_of(pass, resolved));
         Self {
+            texels: Texels::create(gpu, textures, &weights),
             weights,
             slots: slots.collect(),
             params: filled(gpu, "params", wgpu::BufferUsages::UNIFORM, &params),
@@ -63,10 +68,24 @@ impl Buffers {
     /// The bind group of one pass.
     pub fn bind(&self, gpu: &Gpu, pass: &Pass, resolved: &Resolved) -> wgpu::BindGroup {
         let spec = pass.dispatch.kernel.spec();
-        let views = pass.bindings.iter().map(|view| (self.of(view.memory), view.offset, view.bytes));
-        let buffers: Vec<_> = std::iter::once((&self.params, 0, spec.params_bytes as u64)).chain(views).collect();
-        resolved.bind(gpu, &format!("{}.{}", spec.stem, pass.node), &buffers)
+        let views = pass.bindings.iter().zip(resolved.textures()).map(|(view, is_texture)| {
+            let texture = self.texels.of(view).filter(|_| is_texture).map(wgpu::BindingResource::TextureView);
+            texture.unwrap_or_else(|| binding(self.of(view.memory), view.offset, view.bytes))
+        });
+        let params = binding(&self.params, 0, spec.params_bytes as u64);
+        let resources: Vec<_> = std::iter::once(params).chain(views).collect();
+        resolved.bind(gpu, &format!("{}.{}", spec.stem, pass.node), &resources)
     }
+}
+
+/// A part of a buffer, from a first byte on.
+pub(super) fn binding(buffer: &wgpu::Buffer, offset: u64, bytes: u64) -> wgpu::BindingResource<'_> {
+    wgpu::BindingResource::Buffer(wgpu::BufferBinding { buffer, offset, size: std::num::NonZeroU64::new(bytes) })
+}
+
+/// What a launch has in textures.
+pub(super) fn textures_of<'a>(pass: &'a Pass, resolved: &'a Resolved) -> impl Iterator<Item = View> + 'a {
+    pass.bindings.iter().zip(resolved.textures()).filter(|(_, is_texture)| *is_texture).map(|(view, _)| *view)
 }
 
 pub(super) fn buffer(

@@ -17,6 +17,7 @@ mod readback;
 mod record;
 mod run;
 mod scopes;
+mod texels;
 mod timer;
 mod uploads;
 mod wait;

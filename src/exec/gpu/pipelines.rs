@@ -9,8 +9,9 @@ use super::Gpu;
 use super::parallel::each;
 use super::pipeline_cache::hash;
 use super::scopes::Scopes;
+use super::texels::format;
 use crate::exec::Compilation;
-use crate::kernels::{Access, Dispatch, Kernel, Precision};
+use crate::kernels::{Access, Dispatch, Kernel, Precision, has_texels, holds_weights};
 
 /// What makes two launches need different pipelines.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -23,15 +24,26 @@ struct Key {
     candidate: bool,
 }
 
-/// The storage bindings that decide a bind group's layout: number and access.
-type Signature = Vec<(u32, Access)>;
+/// The bindings after the params, which decide a bind group's layout: number and access, and how a texture holds a binding's
+/// weights where it is one.
+type Signature = Vec<(u32, Access, Option<Precision>)>;
 
 /// Gives the text to compile for a kernel's launches of a precision.
 pub(super) type Sources<'a> = &'a (dyn Fn(Kernel, Precision) -> String + Sync);
 
+/// Where launches have their weights.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Weights {
+    Buffers,
+    Textures,
+    /// Where each text says.
+    AsGiven,
+}
+
 /// The pipelines that launches need. They are compiled together once all are known.
 pub(super) struct Compiler<'a> {
     sources: Sources<'a>,
+    weights: Weights,
     wanted: Vec<Wanted>,
     indices: HashMap<Key, usize>,
     layouts: HashMap<Signature, (wgpu::BindGroupLayout, wgpu::PipelineLayout)>,
@@ -58,8 +70,8 @@ struct Module {
 pub(super) struct Resolved {
     /// Index of the pipeline.
     pub pipeline: usize,
-    /// Binding numbers: that of the params, then those of the storage buffers in order.
-    numbers: Vec<u32>,
+    /// Bindings in order, that of the params first: number, and whether it is a texture.
+    bindings: Vec<(u32, bool)>,
     layout: wgpu::BindGroupLayout,
 }
 
@@ -67,17 +79,20 @@ pub(super) struct Resolved {
 pub(super) type Compiled = Vec<(wgpu::ComputePipeline, Compilation)>;
 
 impl<'a> Compiler<'a> {
-    /// No pipelines yet.
-    pub fn new(sources: Sources<'a>) -> Self {
-        Self { sources, wanted: Vec::new(), indices: HashMap::new(), layouts: HashMap::new(), candidate: None }
+    /// No pipelines yet. `weights` says where the weights are in the texts of `sources`.
+    pub fn new(sources: Sources<'a>, weights: Weights) -> Self {
+        Self { sources, weights, wanted: Vec::new(), indices: HashMap::new(), layouts: HashMap::new(), candidate: None }
     }
 
     /// Says what a launch needs, from the text of a candidate for it where there is one.
     pub fn resolve(&mut self, gpu: &Gpu, dispatch: &Dispatch, candidate: Option<&str>) -> Resolved {
         let (kernel, entry) = (dispatch.kernel, dispatch.entry);
+        let textures = self.has_textures(dispatch, candidate);
         let bindings = kernel.spec().bindings_of(entry).into_iter().flatten();
-        let signature: Signature = bindings.map(|(number, _, access)| (number, access)).collect();
-        let numbers = std::iter::once(0).chain(signature.iter().map(|(number, _)| *number)).collect();
+        let texels = |name| (textures && holds_weights(name)).then_some(dispatch.precision);
+        let signature: Signature = bindings.map(|(number, name, access)| (number, access, texels(name))).collect();
+        let bindings = signature.iter().map(|(number, _, texels)| (*number, texels.is_some()));
+        let bindings = std::iter::once((0, false)).chain(bindings).collect();
         let (layout, pipeline_layout) = self.layouts.entry(signature).or_insert_with_key(|s| layouts(gpu, s));
         if let Some(text) = candidate {
             self.candidate = Some(text.into());
@@ -89,7 +104,16 @@ impl<'a> Compiler<'a> {
             self.wanted.push(Wanted { dispatch: dispatch.clone(), candidate, layout: pipeline_layout.clone() });
             self.wanted.len() - 1
         });
-        Resolved { pipeline, numbers, layout: layout.clone() }
+        Resolved { pipeline, bindings, layout: layout.clone() }
+    }
+
+    /// Whether the weights of a launch are textures.
+    fn has_textures(&self, dispatch: &Dispatch, candidate: Option<&str>) -> bool {
+        match (candidate, self.weights) {
+            (Some(text), _) => has_texels(text),
+            (None, Weights::AsGiven) => has_texels(&(self.sources)(dispatch.kernel, dispatch.precision)),
+            (None, weights) => weights == Weights::Textures,
+        }
     }
 
     /// Has a browser compile all that was said to be needed, on its own threads; natively threads do it when it is compiled.
@@ -150,13 +174,18 @@ impl Wanted {
 }
 
 impl Resolved {
-    /// Binds buffers (each with first byte and bytes) in the order of the entry point's bindings, the params first.
-    pub fn bind(&self, gpu: &Gpu, label: &str, buffers: &[(&wgpu::Buffer, u64, u64)]) -> wgpu::BindGroup {
-        let entries = self.numbers.iter().zip(buffers).map(|(number, (buffer, offset, bytes))| {
-            let size = std::num::NonZeroU64::new(*bytes);
-            let resource = wgpu::BindingResource::Buffer(wgpu::BufferBinding { buffer, offset: *offset, size });
-            wgpu::BindGroupEntry { binding: *number, resource }
-        });
+    /// Which bindings after the params are textures, in their order.
+    pub fn textures(&self) -> impl Iterator<Item = bool> {
+        self.bindings.iter().skip(1).map(|(_, is_texture)| *is_texture)
+    }
+
+    /// Binds what is given in the order of the entry point's bindings, the params first.
+    pub fn bind(&self, gpu: &Gpu, label: &str, resources: &[wgpu::BindingResource<'_>]) -> wgpu::BindGroup {
+        let entries = self
+            .bindings
+            .iter()
+            .zip(resources)
+            .map(|((number, _), resource)| wgpu::BindGroupEntry { binding: *number, resource: resource.clone() });
         gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
             label: Some(&format!("dynaconv.{label}")),
             layout: &self.layout,
@@ -166,16 +195,21 @@ impl Resolved {
 }
 
 fn layouts(gpu: &Gpu, signature: &Signature) -> (wgpu::BindGroupLayout, wgpu::PipelineLayout) {
-    let entry = |binding, ty, has_dynamic_offset| wgpu::BindGroupLayoutEntry {
-        binding,
-        visibility: wgpu::ShaderStages::COMPUTE,
-        ty: wgpu::BindingType::Buffer { ty, has_dynamic_offset, min_binding_size: None },
-        count: None,
+    let buffer = |ty, has_dynamic_offset| wgpu::BindingType::Buffer { ty, has_dynamic_offset, min_binding_size: None };
+    let texture = |access, precision| wgpu::BindingType::StorageTexture {
+        access: match access {
+            Access::Read => wgpu::StorageTextureAccess::ReadOnly,
+            Access::Write => wgpu::StorageTextureAccess::WriteOnly,
+        },
+        format: format(precision),
+        view_dimension: wgpu::TextureViewDimension::D2,
     };
-    let params = entry(0, wgpu::BufferBindingType::Uniform, true);
-    let storage = signature.iter().map(|(number, access)| {
-        let ty = wgpu::BufferBindingType::Storage { read_only: *access == Access::Read };
-        entry(*number, ty, false)
+    let entry =
+        |binding, ty| wgpu::BindGroupLayoutEntry { binding, visibility: wgpu::ShaderStages::COMPUTE, ty, count: None };
+    let params = entry(0, buffer(wgpu::BufferBindingType::Uniform, true));
+    let storage = signature.iter().map(|(number, access, texels)| match texels {
+        Some(precision) => entry(*number, texture(*access, *precision)),
+        None => entry(*number, buffer(wgpu::BufferBindingType::Storage { read_only: *access == Access::Read }, false)),
     });
     let entries: Vec<_> = std::iter::once(params).chain(storage).collect();
     let label = Some("dynaconv");

@@ -5,7 +5,7 @@
 //! picture comes than ever before.
 
 use super::frame::{Frame, FrameTexture};
-use super::memory::buffer;
+use super::memory::{binding, buffer};
 use super::pipelines::{Compiler, Resolved};
 use super::record::Launch;
 use super::uploads::Uploads;
@@ -216,9 +216,10 @@ impl Memory {
         let target = plan.input.view;
         let groups = (0..batch).map(|slot| {
             let at = slot * capacity;
-            let params = (&params, 0, 64);
-            let across = [params, (&source, at, capacity), (&narrowed, at, capacity)];
-            let down = [params, (&narrowed, at, capacity), (input, target.offset, target.bytes)];
+            let params = binding(&params, 0, 64);
+            let narrowed = binding(&narrowed, at, capacity);
+            let across = [params.clone(), binding(&source, at, capacity), narrowed.clone()];
+            let down = [params, narrowed, binding(input, target.offset, target.bytes)];
             [horizontal.bind(gpu, "resize", &across), vertical.bind(gpu, "resize", &down)]
         });
         let groups = groups.collect();

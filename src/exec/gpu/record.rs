@@ -3,6 +3,7 @@
 
 use super::{GpuExecutor, Timer};
 use crate::exec::TimingMethod;
+use crate::plan::View;
 
 /// One launch of the plan, resolved.
 pub(super) struct Step {
@@ -10,6 +11,8 @@ pub(super) struct Step {
     pub bind_group: wgpu::BindGroup,
     pub params_offset: u32,
     pub workgroups: [u32; 2],
+    /// What it has in textures.
+    pub textures: Vec<View>,
 }
 
 /// One launch of a run.
@@ -34,7 +37,7 @@ impl GpuExecutor {
     /// Records the plan's first `most` launches.
     pub(super) fn record(&self, pictures: u32, most: usize, timer: Option<&Timer>) -> wgpu::CommandBuffer {
         let steps = self.steps.iter().take(most).map(|step| {
-            let Step { pipeline, bind_group, params_offset, workgroups: [x, y] } = step;
+            let Step { pipeline, bind_group, params_offset, workgroups: [x, y], .. } = step;
             let workgroups = [*x, *y, pictures];
             Launch { pipeline: *pipeline, bind_group, params_offset: *params_offset, workgroups }
         });

@@ -5,22 +5,24 @@ use std::sync::Arc;
 use web_time::Instant;
 
 use super::frame::Frame;
-use super::memory::{Buffers, appending};
+use super::memory::{Buffers, appending, textures_of};
 use super::parallel::both;
-use super::pipelines::{Compiler, Sources};
+use super::pipelines::{Compiler, Sources, Weights};
 use super::prepare::{Launches, Preparation};
 use super::readback::Reading;
 use super::record::{Ahead, Step};
 use super::scopes::{Scopes, sound};
+use super::texels::Texels;
 use super::{Gpu, GpuError, Timer};
 use crate::exec::{Compilation, HostMarks, HostTimes, Preparing, RunTiming};
+use crate::kernels::{Kernel, Precision};
 use crate::picture::{Picture, Preprocess};
 use crate::plan::{Pass, Plan, View};
 
 /// A plan with everything that it needs on a device.
 pub struct GpuExecutor {
     pub(super) gpu: Gpu,
-    plan: Arc<Plan>,
+    pub(super) plan: Arc<Plan>,
     pub(super) pipelines: Vec<wgpu::ComputePipeline>,
     compilations: Vec<Compilation>,
     preparing: Preparing,
@@ -29,6 +31,8 @@ pub struct GpuExecutor {
     preparation: Option<Preparation>,
     /// The network's launches, recorded while the device computed the run before.
     ahead: Option<Ahead>,
+    /// Launches of the run started last.
+    pub(super) launched: usize,
     times: HostTimes,
 }
 
@@ -75,7 +79,9 @@ impl GpuExecutor {
     /// # Errors
     /// When the plan is not valid or the device refuses a part of it.
     pub async fn new(gpu: &Gpu, plan: impl Into<Arc<Plan>>, preprocess: Option<&Preprocess>) -> Result<Self, GpuError> {
-        Self::with_sources(gpu, plan, preprocess, &gpu.texts()).await
+        let plan = plan.into();
+        let (own, weights) = own_texts(gpu, &plan);
+        Self::prepare(gpu, plan, preprocess, Compiler::new(&own, weights), None).await
     }
 
     /// As [`GpuExecutor::new`], but compiles the text that `sources` gives for a kernel instead of the kernel's own.
@@ -88,7 +94,7 @@ impl GpuExecutor {
         preprocess: Option<&Preprocess>,
         sources: Sources<'_>,
     ) -> Result<Self, GpuError> {
-        Self::prepare(gpu, plan.into(), preprocess, Compiler::new(sources), None).await
+        Self::prepare(gpu, plan.into(), preprocess, Compiler::new(sources, Weights::AsGiven), None).await
     }
 
     /// As [`GpuExecutor::new`] without a preparation, but compiles `text`, where there is one, for the launch of that index.
@@ -96,8 +102,8 @@ impl GpuExecutor {
     /// # Errors
     /// When the plan is not valid or the device refuses a part of it.
     pub async fn with_candidate(gpu: &Gpu, plan: Plan, launch: usize, text: Option<String>) -> Result<Self, GpuError> {
-        let own = gpu.texts();
-        Self::prepare(gpu, plan.into(), None, Compiler::new(&own), text.map(|text| (launch, text))).await
+        let (own, weights) = own_texts(gpu, &plan);
+        Self::prepare(gpu, plan.into(), None, Compiler::new(&own, weights), text.map(|text| (launch, text))).await
     }
 
     async fn prepare(
@@ -124,7 +130,7 @@ impl GpuExecutor {
             || (compiler.compile(gpu), begin.elapsed()),
             || {
                 let scopes = Scopes::open(gpu);
-                let buffers = Buffers::create(gpu, &plan);
+                let buffers = Buffers::create(gpu, &plan, &resolved);
                 let steps =
                     plan.passes.iter().zip(&buffers.params_offsets).zip(&resolved).map(|((pass, offset), resolved)| {
                         Step {
@@ -132,6 +138,7 @@ impl GpuExecutor {
                             bind_group: buffers.bind(gpu, pass, resolved),
                             params_offset: *offset,
                             workgroups: pass.dispatch.workgroups,
+                            textures: textures_of(pass, resolved).collect(),
                         }
                     });
                 let steps: Vec<_> = steps.collect();
@@ -159,6 +166,7 @@ impl GpuExecutor {
             buffers,
             preparation,
             ahead: None,
+            launched: 0,
             times: HostTimes::default(),
         })
     }
@@ -378,6 +386,7 @@ impl GpuExecutor {
         scores: bool,
         Extent { launches, mut timer }: Extent<'_>,
     ) -> (Pending, wgpu::SubmissionIndex) {
+        self.launched = launches;
         let ahead = self.ahead.take().filter(|ahead| ahead.pictures == pictures);
         let network = match ahead {
             Some(ahead) if timer.is_none() && launches == self.steps.len() => ahead.commands,
@@ -426,4 +435,10 @@ impl GpuExecutor {
             self.encode(encoder, preparation.steps(launches), None);
         }
     }
+}
+
+/// The device's texts for a plan, and where they have its weights.
+fn own_texts(gpu: &Gpu, plan: &Plan) -> (impl Fn(Kernel, Precision) -> String + Sync + use<>, Weights) {
+    let texels = gpu.loads_texels() && Texels::fit(gpu, plan);
+    (gpu.texts_with(texels), if texels { Weights::Textures } else { Weights::Buffers })
 }

@@ -22,14 +22,14 @@ use dynaconv::exec::gpu::{Gpu, GpuChoice, GpuExecutor};
 use dynaconv::graph::fold;
 use dynaconv::graph::networks::{Architecture, MobileNetV2};
 use dynaconv::kernels::resize::Resize;
-use dynaconv::kernels::{Dispatch, Kernel, Precision, Subgroups, wgsl};
+use dynaconv::kernels::{Dispatch, Kernel, Precision, Subgroups, in_texels, wgsl};
 use dynaconv::lower::{Form, FormChoice, Options, lower};
 use dynaconv::picture::{Filter, Preprocess};
 use dynaconv::plan::Limits;
 use serde_json::json;
 use wasm_bindgen::prelude::{JsError, wasm_bindgen};
 
-/// The stem, precision and final text of every kernel, and whether it needs subgroups, as JSON. In a browser no plan has one
+/// The stem, precision and final texts of every kernel, also those whose weights are textures, and whether it needs subgroups, as JSON. In a browser no plan has one
 /// that does.
 #[wasm_bindgen]
 pub fn kernels() -> String {
@@ -37,11 +37,18 @@ pub fn kernels() -> String {
         let spec = kernel.spec();
         // The barrier of subgroups is naga's, not WGSL's: browsers are asked about all but that.
         let text = wgsl(kernel, precision).replace("subgroupBarrier();", "workgroupBarrier();");
-        json!({ "stem": spec.stem, "precision": precision, "wgsl": text, "subgroups": spec.subgroups != Subgroups::None })
+        let texels = in_texels(&text, precision);
+        let texels = (texels != text).then_some(texels);
+        let texts = std::iter::once(text).chain(texels);
+        let describe = |text: String| {
+            let subgroups = spec.subgroups != Subgroups::None;
+            json!({ "stem": spec.stem, "precision": precision, "wgsl": text, "subgroups": subgroups })
+        };
+        texts.map(describe).collect::<Vec<_>>()
     };
     let texts = Kernel::ALL.into_iter().flat_map(|kernel| Precision::ALL.map(|precision| (kernel, precision)));
     let texts = texts.filter(|(kernel, precision)| *precision == Precision::F32 || !kernel.spec().stored.is_empty());
-    json!(texts.map(describe).collect::<Vec<_>>()).to_string()
+    json!(texts.flat_map(describe).collect::<Vec<_>>()).to_string()
 }
 
 /// Runs a kernel's cases on the page's GPU, with maps and weights stored as halves or not: on the whole batch, on a part of it, and on the whole again. With `fault`, a

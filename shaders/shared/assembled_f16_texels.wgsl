@@ -1,0 +1,9 @@
+// The weights that a launch assembles, four halves by four: texels of a texture, row after row.
+
+@group(0) @binding(3) var assembled: texture_storage_2d<rg32uint, write>;
+
+fn store_assembled(at: u32, value: vec4<f32>) {
+    let within = clamp(value, -MOST_STORED, MOST_STORED);
+    let words = vec4<u32>(pack2x16float(within.xy), pack2x16float(within.zw), 0u, 0u);
+    textureStore(assembled, vec2<u32>(at % 1024u, at / 1024u), words);
+}
