@@ -1,5 +1,7 @@
 //! A plan's buffers on the device: weights, params, slots, and what a run is written and read through.
 
+use std::collections::HashSet;
+
 use super::Gpu;
 use super::pipelines::Resolved;
 use super::readback::Readbacks;
@@ -31,7 +33,11 @@ pub(super) struct Buffers {
 impl Buffers {
     pub fn create(gpu: &Gpu, plan: &Plan, resolved: &[Resolved]) -> Self {
         let storage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST;
-        let weights = filled(gpu, "weights", storage, &plan.weights);
+        let textures = || plan.passes.iter().zip(resolved).flat_map(|(pass, resolved)| textures_of(pass, resolved));
+        let weights = match textures().next() {
+            None => filled(gpu, "weights", storage, &plan.weights),
+            Some(_) => partly_filled(gpu, storage, plan, &textures().collect()),
+        };
         let slots = plan
             .slots
             .iter()
@@ -45,9 +51,8 @@ impl Buffers {
             params_offsets.push(params.len() as u32);
             params.extend_from_slice(&pass.dispatch.params);
         }
-        let textures = plan.passes.iter().zip(resolved).flat_map(|(pass, resolved)| textures_of(pass, resolved));
         Self {
-            texels: Texels::create(gpu, textures, &weights),
+            texels: Texels::create(gpu, textures(), &plan.weights),
             weights,
             slots: slots.collect(),
             params: filled(gpu, "params", wgpu::BufferUsages::UNIFORM, &params),
@@ -109,6 +114,18 @@ fn filled(gpu: &Gpu, name: &str, usage: wgpu::BufferUsages, contents: &[u8]) -> 
     }
     buffer.unmap();
     buffer
+}
+
+/// The weight arena, of which only the views are written that are not in textures.
+fn partly_filled(gpu: &Gpu, usage: wgpu::BufferUsages, plan: &Plan, textures: &HashSet<View>) -> wgpu::Buffer {
+    let arena = buffer(gpu, "weights", plan.weights.len() as u64, usage, false);
+    let views = plan.passes.iter().flat_map(|pass| &pass.bindings);
+    let written: HashSet<&View> =
+        views.filter(|view| view.memory == Memory::Weights && !textures.contains(view)).collect();
+    for View { offset, bytes, .. } in written {
+        gpu.queue.write_buffer(&arena, *offset, &plan.weights[*offset as usize..][..*bytes as usize]);
+    }
+    arena
 }
 
 /// Writes what it is given behind what it was given before.

@@ -32,28 +32,23 @@ impl Texels {
         ROW_TEXELS <= most && plan.passes.iter().flat_map(weights_of).all(|view| rows(&view) <= u64::from(most))
     }
 
-    /// Makes the textures of these views; static weights are copied from their arena.
-    pub fn create(gpu: &Gpu, views: impl Iterator<Item = View>, arena: &wgpu::Buffer) -> Self {
+    /// Makes the textures of these views and fills those of static weights, whose arena is given.
+    pub fn create(gpu: &Gpu, views: impl Iterator<Item = View>, arena: &[u8]) -> Self {
         let mut largest: HashMap<(Memory, u64), View> = HashMap::new();
         for view in views {
             let known = largest.entry((view.memory, view.offset)).or_insert(view);
             known.bytes = known.bytes.max(view.bytes);
         }
-        let descriptor = wgpu::CommandEncoderDescriptor { label: Some("dynaconv.texels") };
-        let mut encoder = gpu.device.create_command_encoder(&descriptor);
-        let made = largest.into_iter().map(|(place, view)| {
-            let texture = texture(gpu, &view);
-            for part in parts(&view).filter(|_| view.memory == Memory::Weights) {
-                let layout = layout(&view, view.offset + part.first);
-                let source = wgpu::TexelCopyBufferInfo { buffer: arena, layout };
-                encoder.copy_buffer_to_texture(source, part.of(&texture), part.size);
-            }
-            let view = texture.create_view(&wgpu::TextureViewDescriptor::default());
-            (place, Texture { texture, view })
+        let made = largest.values().map(|view| {
+            let texture = texture(gpu, view);
+            let bound = texture.create_view(&wgpu::TextureViewDescriptor::default());
+            ((view.memory, view.offset), Texture { texture, view: bound })
         });
-        let made = made.collect();
-        gpu.queue.submit([encoder.finish()]);
-        Self(made)
+        let made = Self(made.collect());
+        for view in largest.values().filter(|view| view.memory == Memory::Weights) {
+            made.write(gpu, view, &arena[view.offset as usize..][..view.bytes as usize]);
+        }
+        made
     }
 
     /// What is bound in place of a view.
