@@ -74,7 +74,9 @@ mod shader_faults {
             (
                 Precision::F16,
                 &[
-                    ("swapped when stored", "plain", "pack2x16float(within.xy)", "pack2x16float(within.yx)"),
+                    ("swapped when stored", "plain", "own.x | own.y << 16u", "own.y | own.x << 16u"),
+                    ("cut when stored", "plain", "vec4<u32>(0xc8000fffu)", "vec4<u32>(0xc8000000u)"),
+                    ("the sign lost", "plain", "let rounded = sign | select", "let rounded = select"),
                     ("half a word lost", "plain", "unpack2x16float(u32(value >> 32u))", "unpack2x16float(u32(value))"),
                 ],
             ),

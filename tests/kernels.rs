@@ -188,3 +188,53 @@ fn top_k() {
 fn roof() {
     check(Kernel::Roof);
 }
+
+/// A third of every half there is, by a depthwise convolution whose kernel has a third at its centre. The products are exact until
+/// they are stored, where devices that pack halves by hand take the nearest, and others one of the two that are near.
+#[cfg(feature = "gpu")]
+#[test]
+fn halves_are_the_nearest() {
+    use common::suite::{Output, Word, gpu, outputs};
+    use dynaconv::kernels::{Epilogue, Nonlinearity, conv_depthwise};
+    use half::f16;
+
+    let third = f16::from_f32(1.0 / 3.0);
+    let halves = || (0..=u16::MAX).map(f16::from_bits).map(|half| if half.is_finite() { half } else { f16::ONE });
+    let shape = conv_depthwise::Shape {
+        input: [64, 256],
+        output: [64, 256],
+        groups: 1,
+        kernel: 3,
+        stride: 1,
+        padding: [1, 1],
+        tile_rows: 4,
+        rolling: true,
+    };
+    let epilogue = Epilogue { nonlinearity: Nonlinearity::Identity, residual: false, pooling: None };
+    let weights = (0..40).map(|at| if at / 4 == 4 { third.to_f32() } else { 0.0 });
+    let case = Case {
+        name: "halves".into(),
+        dispatch: conv_depthwise::dispatch(shape, epilogue),
+        inputs: vec![
+            ("input", halves().chain(std::iter::repeat(f16::NAN)).take(BATCH << 16).map(f16::to_f32).collect()),
+            ("weights", weights.collect()),
+        ],
+        outputs: vec![Output { name: "output", slots: 1, words: vec![Word::Unspecified; BATCH << 16] }],
+    };
+    let plan = plan(&[case.stored_as(Precision::F16)]);
+    let view = outputs(&plan).next().expect("an output");
+    let gpu = gpu::open();
+    let mut executor = gpu::executor(&gpu, plan, &gpu.texts());
+    common::suite::Runtime::run(&mut executor, BATCH);
+    let found = common::suite::Runtime::read(&executor, view);
+    for (half, found) in halves().zip(&found) {
+        let product = half.to_f32() * third.to_f32();
+        let nearest = f16::from_f32(product).to_f32();
+        // From one half to the next, at most.
+        let apart = (product.abs() / 1024.0).max(f16::from_bits(1).to_f32());
+        let is_right = if gpu.loads_pairs() { *found == nearest } else { (found - product).abs() < apart };
+        assert!(is_right, "{half:?} · {third:?}: found {found:e}, expected {nearest:e}");
+    }
+    let number = found[1 << 16..BATCH << 16].iter().find(|found| !found.is_nan());
+    assert!(number.is_none() || !gpu.loads_pairs(), "what is not a number became {number:?}");
+}

@@ -159,7 +159,7 @@ impl Gpu {
     }
 
     /// Whether weights are faster to load from textures: with them lavapipe takes a seventh less for a whole network, SwiftShader,
-    /// whose subgroups are smaller, as long for a static and a seventh more for a dynamic one. No other software was measured.
+    /// whose subgroups are smaller, a tenth more. No other software was measured.
     pub fn loads_texels(&self) -> bool {
         let Limits { software, subgroup, .. } = self.limits;
         self.info.api == "vulkan" && software && subgroup.is_some()
