@@ -1,12 +1,16 @@
 // What a device can do at best: the rate of its multiply-adds and of its memory. Other kernels are measured against it.
 //
-// source [picture][count]        vec4 that `copy` and `add_up` read
-// result [picture][count]        vec4: the copies, or in `multiply_add` the sum of each invocation's chains
-//        [picture][invocation]   `add_up`: the sum of what each invocation has read
+// source  [picture][count]        vec4 that `copy` reads
+// weights [picture][count]        vec4 that `add_up` reads, as kernels read theirs
+// result  [picture][count]        vec4: the copies, or in `multiply_add` the sum of each invocation's chains
+//         [picture][invocation]   `add_up`: the sum of what each invocation has read
 //
 // One invocation of `copy` copies four vec4, one of `add_up` adds up sixteen, and one of `multiply_add` runs eight chains of
 // `iterations` vec4 multiply-adds. Eight neighbours go through one stretch of memory: on hardware they share a line of a cache,
 // and software that computes eight at a time reads half as fast where the next line is further away.
+
+#import storage
+#import weights
 
 // Where the device has half floats, the same text is compiled with `enable f16` and these two lines changed.
 alias Scalar = f32;
@@ -21,7 +25,7 @@ struct Params {
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> source: array<vec4<f32>>;
-@group(0) @binding(2) var<storage, read_write> result: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read_write> result: array<vec4<f32>>;
 
 override WORKGROUP_X: u32 = 64u;
 
@@ -54,7 +58,7 @@ fn add_up(
     for (var step = 0u; step < 16u; step++) {
         let at = first_of(16u, workgroup.x, lane) + step * LINE;
         if at < params.count {
-            sum += source[workgroup.z * params.count + at];
+            sum += weight(workgroup.z * params.count + at);
         }
     }
     result[(workgroup.z * workgroups.x + workgroup.x) * WORKGROUP_X + lane] = sum;

@@ -12,9 +12,9 @@ pub const SPEC: Spec = Spec {
     stem: "roof",
     source: include_str!("../../shaders/roof.wgsl"),
     params_bytes: size_of::<Params>(),
-    bindings: &[("source", Access::Read), ("result", Access::Write)],
-    entries: &[("copy", &["source", "result"]), ("add_up", &["source", "result"]), ("multiply_add", &["result"])],
-    stored: &[],
+    bindings: &[("source", Access::Read), ("weights", Access::Read), ("result", Access::Write)],
+    entries: &[("copy", &["source", "result"]), ("add_up", &["weights", "result"]), ("multiply_add", &["result"])],
+    stored: &["weights"],
     overrides: &["WORKGROUP_X"],
     workgroup: &["WORKGROUP_X"],
     workgroup_memory: &[],
@@ -53,7 +53,7 @@ pub fn copy(count: u32) -> Dispatch {
 pub fn add_up(count: u32) -> Dispatch {
     let workgroups = count.div_ceil(WORKGROUP * READS);
     let cost = Cost::of_words(4 * u64::from(count), vec4_bytes(count), vec4_bytes(workgroups * WORKGROUP));
-    launch("add_up", count, 0, workgroups, cost)
+    launch("add_up", count, 0, workgroups, Cost { single_read: 0, ..cost })
 }
 
 /// The launch in which `count` invocations run their chains for `iterations` steps.
@@ -107,7 +107,7 @@ pub(super) fn twin<S: Scalar>(dispatch: &Dispatch, mut arguments: Arguments<'_, 
     if dispatch.entry == "add_up" {
         let [line, reads] = [LINE, READS].map(|size| size as usize);
         result.fill([S::ZERO; 4]);
-        let pictures = arguments.input("source").chunks_exact(count).zip(result.chunks_exact_mut(written));
+        let pictures = arguments.input("weights").chunks_exact(count).zip(result.chunks_exact_mut(written));
         for (source, sums) in pictures {
             for (source, sums) in source.chunks(line * reads).zip(sums.chunks_exact_mut(line)) {
                 for values in source.chunks(line) {

@@ -149,7 +149,7 @@ async fn memory_rates(gpu: &Gpu) -> Result<Vec<MemoryRate>, GpuError> {
     Ok(rates)
 }
 
-/// One launch again and again, after one that writes what the first reads.
+/// One launch again and again, after one that writes what a first copy reads.
 async fn repeated(gpu: &Gpu, launch: Dispatch) -> Result<(GpuExecutor, Timer), GpuError> {
     let launches = std::iter::once(roof::multiply_add(COUNT, 1));
     let launches: Vec<_> = launches.chain(std::iter::repeat_n(launch, REPEATS)).collect();

@@ -24,7 +24,8 @@ fn source(name: &str, count: u32) -> Array<f32, 3> {
 
 fn case(name: String, dispatch: Dispatch, source: Option<Array<f32, 3>>, words: Vec<Word>) -> Case {
     let words_of = |source: Array<f32, 3>| pack(source.shape, [false; 3], 0.0, |index| source.at(index));
-    let inputs = source.map(|source| ("source", words_of(source))).into_iter().collect();
+    let binding = if dispatch.entry == "add_up" { "weights" } else { "source" };
+    let inputs = source.map(|source| (binding, words_of(source))).into_iter().collect();
     Case { dispatch, inputs, outputs: vec![Output { name: "result", slots: 1, words }], name }
 }
 
