@@ -37,26 +37,27 @@ pub const fn best_bytes(count: u32) -> u64 {
     8 * count as u64
 }
 
-/// The launch that finds the `count` most probable of `classes` classes; `count` must lie within 1 and `classes`.
-pub fn top_k(classes: u32, count: u32) -> Dispatch {
+/// The launch that finds the `count` most probable of `classes` classes; `count` must lie within 1 and `classes`. In software
+/// every invocation goes through what the others found one after another, so that few are faster.
+pub fn top_k(classes: u32, count: u32, software: bool) -> Dispatch {
     let flops = 3 * u64::from(classes) + 3 * u64::from(count);
-    launch("top_k", classes, count, Cost::of_words(flops, 4 * u64::from(classes), best_bytes(count)))
+    launch("top_k", classes, count, software, Cost::of_words(flops, 4 * u64::from(classes), best_bytes(count)))
 }
 
 /// The launch that turns scores into probabilities.
-pub fn softmax(classes: u32) -> Dispatch {
+pub fn softmax(classes: u32, software: bool) -> Dispatch {
     let bytes = 4 * u64::from(classes);
     let cost = Cost::of_words(6 * u64::from(classes), bytes, bytes.next_multiple_of(16));
-    launch("softmax", classes, 0, cost)
+    launch("softmax", classes, 0, software, cost)
 }
 
-fn launch(entry: &'static str, classes: u32, count: u32, cost: Cost) -> Dispatch {
+fn launch(entry: &'static str, classes: u32, count: u32, software: bool, cost: Cost) -> Dispatch {
     let params = Params { classes, padded_classes: classes.next_multiple_of(4), count, unused: 0 };
     Dispatch {
         kernel: Kernel::TopK,
         entry,
         precision: Precision::F32,
-        overrides: vec![("WORKGROUP_X", 64)],
+        overrides: vec![("WORKGROUP_X", if software { 8 } else { 64 })],
         params: bytemuck::bytes_of(&params).to_vec(),
         workgroups: [1, 1],
         cost,

@@ -102,7 +102,7 @@ mod tests {
         let names: Vec<_> = in_rows.variants().into_iter().map(|variant| variant.name).collect();
         assert_eq!(names, ["16×1", "32×1", "64×1", "128×1", "256×1"]);
         assert_eq!(in_rows.variant_name(), "16×1");
-        let names: Vec<_> = top_k::top_k(1000, 5).variants().into_iter().map(|variant| variant.name).collect();
-        assert_eq!(names, ["32", "64", "128", "256"]);
+        let names: Vec<_> = top_k::top_k(1000, 5, true).variants().into_iter().map(|variant| variant.name).collect();
+        assert_eq!(names, ["8", "32", "64", "128", "256"]);
     }
 }

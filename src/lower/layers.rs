@@ -47,7 +47,8 @@ pub(super) fn draft(network: &FoldedNetwork, options: &Options, limits: Limits) 
     let pair_bytes = top_k::best_bytes(top);
     let best = draft.table("top_k", pair_bytes.div_ceil(16))?;
     let memory = [("scores", Binding::Value(scores)), ("best", Binding::Value(best))];
-    draft.launch("top_k", top_k::top_k(classes, top), &memory);
+    let dispatch = top_k::top_k(classes, top, draft.limits.software);
+    draft.launch("top_k", dispatch, &memory);
     Ok(Drafted { draft, input: (input, network.input), scores: (scores, map), best, top })
 }
 
@@ -240,7 +241,8 @@ impl Lowering<'_> {
         let output = self.draft.table(&layer.name, vec4s(layer.output_map))?;
         let memory =
             [("scores", Binding::Value(self.value_of(layer.input))), ("probabilities", Binding::Value(output))];
-        self.draft.launch(&layer.name, top_k::softmax(layer.output_map.channels as u32), &memory);
+        let dispatch = top_k::softmax(layer.output_map.channels as u32, self.draft.limits.software);
+        self.draft.launch(&layer.name, dispatch, &memory);
         Ok(output)
     }
 

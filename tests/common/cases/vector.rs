@@ -112,9 +112,11 @@ pub fn top_k() -> Vec<Case> {
     for classes in [1, 3, 10, 64, 67, 150] {
         for kind in [Scores::Random, Scores::Ties, Scores::Extreme, Scores::WithNan, Scores::Infinite] {
             let scores = scores(classes, kind);
-            cases.push(softmax_case(classes, kind, &scores));
-            for count in if classes == 10 { (1..=10).collect() } else { vec![1, classes.min(5), classes] } {
-                cases.push(best_case(classes, kind, count, &scores));
+            for software in [false, true] {
+                cases.push(softmax_case(classes, kind, software, &scores));
+                for count in if classes == 10 { (1..=10).collect() } else { vec![1, classes.min(5), classes] } {
+                    cases.push(best_case(classes, kind, count, software, &scores));
+                }
             }
         }
     }
@@ -155,11 +157,11 @@ fn pack_scores(scores: &Array<f32, 2>) -> Vec<f32> {
     pack(scores.shape, [false, true], 1e30, |index| scores.at(index))
 }
 
-fn softmax_case(classes: usize, kind: Scores, scores: &Array<f32, 2>) -> Case {
+fn softmax_case(classes: usize, kind: Scores, software: bool, scores: &Array<f32, 2>) -> Case {
     let zero = Word::Is(Real::ZERO);
     Case {
-        name: format!("{SEED} softmax of {classes} {kind:?}"),
-        dispatch: top_k::softmax(classes as u32),
+        name: format!("{SEED} softmax of {classes} {kind:?} software {software}"),
+        dispatch: top_k::softmax(classes as u32, software),
         inputs: vec![("scores", pack_scores(scores))],
         outputs: vec![Output {
             name: "probabilities",
@@ -169,7 +171,7 @@ fn softmax_case(classes: usize, kind: Scores, scores: &Array<f32, 2>) -> Case {
     }
 }
 
-fn best_case(classes: usize, kind: Scores, count: usize, scores: &Array<f32, 2>) -> Case {
+fn best_case(classes: usize, kind: Scores, count: usize, software: bool, scores: &Array<f32, 2>) -> Case {
     let mut words = Vec::new();
     for picture in 0..BATCH {
         let score = |class: &usize| scores.at([picture, *class]);
@@ -183,8 +185,8 @@ fn best_case(classes: usize, kind: Scores, count: usize, scores: &Array<f32, 2>)
         }
     }
     Case {
-        name: format!("{SEED} best {count} of {classes} {kind:?}"),
-        dispatch: top_k::top_k(classes as u32, count as u32),
+        name: format!("{SEED} best {count} of {classes} {kind:?} software {software}"),
+        dispatch: top_k::top_k(classes as u32, count as u32, software),
         inputs: vec![("scores", pack_scores(scores))],
         outputs: vec![Output { name: "best", slots: 1, words }],
     }
