@@ -81,14 +81,19 @@ const BEFORE_ALL: vec2<f32> = vec2<f32>(3.4028234e38, -1.0);
 @compute @workgroup_size(WORKGROUP_X)
 fn top_k(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let first = workgroup.z * params.padded_classes;
-    var found = next_best(first, lane, BEFORE_ALL);
-    let highest = found.x;
-    let total = sum_of_exponentials(first, lane, highest);
+    var found = BEFORE_ALL;
+    var highest = 0.0;
+    var total = 0.0;
+    // One call, which compilers write out once.
     for (var i = 0u; i < params.count; i++) {
+        found = next_best(first, lane, found);
+        if i == 0u {
+            highest = found.x;
+            total = sum_of_exponentials(first, lane, highest);
+        }
         if lane == 0u {
             best[workgroup.z * params.count + i] = vec2<f32>(found.y, exp(found.x - highest) / total);
         }
-        found = next_best(first, lane, found);
     }
 }
 
