@@ -15,7 +15,7 @@ use super::scopes::{Scopes, sound};
 use super::texels::Texels;
 use super::{Gpu, GpuError, Timer};
 use crate::exec::{Compilation, HostMarks, HostTimes, Preparing, RunTiming};
-use crate::kernels::{Kernel, Precision};
+use crate::kernels::{Kernel, Precision, has_texels};
 use crate::picture::{Picture, Preprocess};
 use crate::plan::{Pass, Plan, View};
 
@@ -80,7 +80,7 @@ impl GpuExecutor {
     /// When the plan is not valid or the device refuses a part of it.
     pub async fn new(gpu: &Gpu, plan: impl Into<Arc<Plan>>, preprocess: Option<&Preprocess>) -> Result<Self, GpuError> {
         let plan = plan.into();
-        let (own, weights) = own_texts(gpu, &plan);
+        let (own, weights) = own_texts(gpu, &plan, gpu.loads_texels());
         Self::prepare(gpu, plan, preprocess, Compiler::new(&own, weights), None).await
     }
 
@@ -102,7 +102,9 @@ impl GpuExecutor {
     /// # Errors
     /// When the plan is not valid or the device refuses a part of it.
     pub async fn with_candidate(gpu: &Gpu, plan: Plan, launch: usize, text: Option<String>) -> Result<Self, GpuError> {
-        let (own, weights) = own_texts(gpu, &plan);
+        // What a launch assembles and another loads lies in the same place for both.
+        let texels = gpu.loads_texels() && text.as_ref().is_none_or(|text| has_texels(text));
+        let (own, weights) = own_texts(gpu, &plan, texels);
         Self::prepare(gpu, plan.into(), None, Compiler::new(&own, weights), text.map(|text| (launch, text))).await
     }
 
@@ -437,8 +439,8 @@ impl GpuExecutor {
     }
 }
 
-/// The device's texts for a plan, and where they have its weights.
-fn own_texts(gpu: &Gpu, plan: &Plan) -> (impl Fn(Kernel, Precision) -> String + Sync + use<>, Weights) {
-    let texels = gpu.loads_texels() && Texels::fit(gpu, plan);
+/// The device's texts for a plan, and where they have its weights: in textures where those are wanted and large enough.
+fn own_texts(gpu: &Gpu, plan: &Plan, texels: bool) -> (impl Fn(Kernel, Precision) -> String + Sync + use<>, Weights) {
+    let texels = texels && Texels::fit(gpu, plan);
     (gpu.texts_with(texels), if texels { Weights::Textures } else { Weights::Buffers })
 }
