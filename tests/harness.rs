@@ -1,4 +1,6 @@
 //! The suite can fail: for each kernel deliberate faults, which the suite's own comparison must report.
+//!
+//! A table of faults for each kernel, all read by the same few lines: long, but one list.
 
 mod common;
 
@@ -106,7 +108,7 @@ mod shader_faults {
                 Precision::F16,
                 &[
                     ("halves swapped", "rows", "unpack2x16float(words.y)", "unpack2x16float(words.x)"),
-                    ("half lost", "columns", "pack2x16float(within.zw), 0u", "0u, 0u"),
+                    ("halves lost", "columns", "vec4<u32>(packed(value), 0u", "vec4<u32>(packed(value).xx, 0u"),
                 ],
             ),
         ];

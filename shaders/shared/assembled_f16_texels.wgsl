@@ -3,7 +3,5 @@
 @group(0) @binding(3) var assembled: texture_storage_2d<rg32uint, write>;
 
 fn store_assembled(at: u32, value: vec4<f32>) {
-    let within = clamp(value, -MOST_STORED, MOST_STORED);
-    let words = vec4<u32>(pack2x16float(within.xy), pack2x16float(within.zw), 0u, 0u);
-    textureStore(assembled, vec2<u32>(at % 1024u, at / 1024u), words);
+    textureStore(assembled, vec2<u32>(at % 1024u, at / 1024u), vec4<u32>(packed(value), 0u, 0u));
 }

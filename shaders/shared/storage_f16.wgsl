@@ -9,7 +9,9 @@ fn from_stored(value: Stored) -> vec4<f32> {
     return vec4<f32>(unpack2x16float(value.x), unpack2x16float(value.y));
 }
 
-fn to_stored(value: vec4<f32>) -> Stored {
+fn packed(value: vec4<f32>) -> vec2<u32> {
     let within = clamp(value, -MOST_STORED, MOST_STORED);
     return vec2<u32>(pack2x16float(within.xy), pack2x16float(within.zw));
 }
+
+fn to_stored(value: vec4<f32>) -> Stored { return packed(value); }

@@ -24,7 +24,12 @@ fn halves(value: vec4<f32>) -> vec4<u32> {
     return select(rounded, vec4<u32>(0x7e00u), is_no_number);
 }
 
-fn to_stored(value: vec4<f32>) -> Stored {
+fn packed(value: vec4<f32>) -> vec2<u32> {
     let own = halves(value);
-    return u64(own.x | own.y << 16u) | u64(own.z | own.w << 16u) << 32u;
+    return vec2<u32>(own.x | own.y << 16u, own.z | own.w << 16u);
+}
+
+fn to_stored(value: vec4<f32>) -> Stored {
+    let words = packed(value);
+    return u64(words.x) | u64(words.y) << 32u;
 }

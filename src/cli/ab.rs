@@ -128,19 +128,6 @@ pub fn run(arguments: &Arguments) -> Result<Outcome> {
     Ok(Outcome::Success)
 }
 
-/// A text with a change, where it is wanted and leaves the text valid; otherwise the text, and a note.
-fn changed_where(wanted: bool, text: String, what: &str, change: impl Fn(&str) -> String) -> String {
-    if !wanted {
-        return text;
-    }
-    let changed = change(&text);
-    if changed != text && is_valid(&changed) {
-        return changed;
-    }
-    note(&format!("what ships loads {what} here, your shader loads what it says: that alone is a difference"));
-    text
-}
-
 /// The launch of a layer; the layer's last where no kernel is named.
 fn find(plan: &Plan, layer: &str, kernel: Option<&str>) -> Result<usize> {
     let of_layer: Vec<(usize, &Pass)> = plan.passes.iter().enumerate().filter(|(_, pass)| pass.node == layer).collect();
@@ -264,6 +251,19 @@ impl Subject<'_> {
         let ways = self.ways.iter().flat_map(|ways| ways.names.iter());
         ways.chain(sizes.iter().map(|size| &size.name)).map(String::as_str).collect::<Vec<_>>().join(", ")
     }
+}
+
+/// A text with a change, where it is wanted and leaves the text valid; otherwise the text, and a note.
+fn changed_where(wanted: bool, text: String, what: &str, change: impl Fn(&str) -> String) -> String {
+    if !wanted {
+        return text;
+    }
+    let changed = change(&text);
+    if changed != text && is_valid(&changed) {
+        return changed;
+    }
+    note(&format!("what ships loads {what} here, your shader loads what it says: that alone is a difference"));
+    text
 }
 
 fn stem(kernel: Kernel) -> &'static str {
