@@ -22,9 +22,9 @@ struct Params {
     pad_top: u32,
     pad_left: u32,
     tile_rows: u32,
+    ceiling: f32,
     unused_1: u32,
     unused_2: u32,
-    unused_3: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -32,6 +32,7 @@ struct Params {
 @group(0) @binding(3) var<storage, read_write> output: array<Stored>;
 @group(0) @binding(4) var<storage, read_write> partials: array<vec4<f32>>;
 
+override POOL_BINS: u32 = 1u;
 override KERNEL: u32 = 3u;
 // Of the `rolling` entries alone.
 override STRIDE: u32 = 1u;
@@ -64,7 +65,7 @@ fn store(picture: u32, row: u32, column: u32, group: u32, sum: vec4<f32>) {
     if POOL_BINS == 1u {
         bin_sums[0] += counted;
     } else {
-        bin_sums += in_bins(counted, bins_of(row, column, params.out_height, params.out_width));
+        bin_sums += in_bins(counted, bins_of(POOL_BINS, row, column, params.out_height, params.out_width));
     }
 }
 

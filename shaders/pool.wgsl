@@ -22,6 +22,7 @@ struct Params {
 @group(0) @binding(3) var<storage, read> partials: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read_write> means: array<Stored>;
 
+override POOL_BINS: u32 = 1u;
 override WORKGROUP_X: u32 = 64u;
 
 // One invocation adds up one channel group of one row.
@@ -34,7 +35,7 @@ fn sum(@builtin(global_invocation_id) id: vec3<u32>) {
     for (var column = 0u; column < params.width; column++) {
         let pixel = (id.z * params.height + row) * params.width + column;
         let value = from_stored(map[pixel * params.groups + group]);
-        bin_sums += in_bins(value, bins_of(row, column, params.height, params.width));
+        bin_sums += in_bins(value, bins_of(POOL_BINS, row, column, params.height, params.width));
     }
     let bins = POOL_BINS * POOL_BINS;
 #repeat b = 0..4

@@ -374,8 +374,11 @@ mod shader_faults {
                     "accumulate_input(0u,",
                 ),
                 ("λ on the first group alone", "branch", "sums_0[1] *= lambda_1;", ""),
-                ("branch forgotten", "branch_residual_sum", "params.out_groups, params.latent_groups);", "0u, 0u);"),
-                ("wrong residual lane", "residual_sum", "residual[place + group_at(1u)]", "residual[place + group]"),
+                ("branch forgotten", "branch", "params.out_groups, params.latent_groups);", "0u, 0u);"),
+                ("wrong residual lane", "plain", "residual[place + group_at(1u)]", "residual[place + group]"),
+                ("residual where none is", "plain", "params.has_residual * own_pixels()", "own_pixels()"),
+                ("identity bounded", "plain", "u, params.ceiling < 0.0)", "u, false)"),
+                ("one bin for all", "plain_pooled", "params.pool_bins * params.pool_bins", "1u"),
                 ("pool without its last pixel", "plain_pooled", "select(0.0, 1.0, at_3 < stored_pixels)", "0.0"),
             ],
         );
@@ -402,7 +405,7 @@ mod shader_faults {
                 "let own = lane % TILE_GROUPS;",
                 "let own = TILE_GROUPS - 1u - lane % TILE_GROUPS;",
             ),
-            ("residual on another pixel", "residual_sum", "residual_1, offset == 2u)", "residual_1, offset == 1u)"),
+            ("residual on another pixel", "plain", "residual_1, offset == 2u)", "residual_1, offset == 1u)"),
             ("one bin alone", "plain_pooled", "let share_1 = bins_1[bin];", "let share_1 = bins_1[0];"),
         ];
         must_be_caught(Kernel::ConvPointwiseSubgroup, convolution::pointwise_subgroup, &faults);

@@ -1,11 +1,6 @@
-// The activation of a convolution's epilogue; the codes are those of `kernels::Nonlinearity`. Over a `switch`
-// lavapipe compiles longer, and this is written out for each value of a tile.
-
-override ACTIVATION: u32 = 0u;
+// The activation of a convolution's epilogue: none where params.ceiling is below zero, else relu up to it. A parameter and no
+// override, so that layers with and without share a pipeline.
 
 fn activate(u: vec4<f32>) -> vec4<f32> {
-    if ACTIVATION == 0u { return u; }
-    if ACTIVATION == 1u { return max(u, vec4<f32>(0.0)); }
-    if ACTIVATION == 2u { return clamp(u, vec4<f32>(0.0), vec4<f32>(6.0)); }
-    return clamp(u + 3.0, vec4<f32>(0.0), vec4<f32>(6.0)) / 3.0;
+    return select(clamp(u, vec4<f32>(0.0), vec4<f32>(params.ceiling)), u, params.ceiling < 0.0);
 }

@@ -24,14 +24,16 @@ struct Params {
     pad_top: u32,
     pad_left: u32,
     kernel: u32,
-    unused_1: u32,
-    unused_2: u32,
+    ceiling: f32,
+    unused: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> input: array<Stored>;
 @group(0) @binding(3) var<storage, read_write> output: array<Stored>;
 @group(0) @binding(4) var<storage, read_write> partials: array<vec4<f32>>;
+
+override POOL_BINS: u32 = 1u;
 
 #import tile
 
@@ -82,12 +84,16 @@ fn store_pool_sums() {
     let bins = POOL_BINS * POOL_BINS;
 #repeat p = 0..TILE_PIXELS
     let is_stored_$p = select(0.0, 1.0, column + $pu < params.out_width);
-    let bins_$p = is_stored_$p * bins_of(row, column + $pu, params.out_height, params.out_width);
+    let bins_$p = is_stored_$p * bins_of(POOL_BINS, row, column + $pu, params.out_height, params.out_width);
 #end
 #repeat g = 0..TILE_GROUPS
     var bin_sums_$g = mat4x4<f32>();
 #repeat p = 0..TILE_PIXELS
-    bin_sums_$g += in_bins(sums_$p[$g], bins_$p);
+    if POOL_BINS == 1u {
+        bin_sums_$g[0] += sums_$p[$g] * bins_$p.x;
+    } else {
+        bin_sums_$g += in_bins(sums_$p[$g], bins_$p);
+    }
 #end
 #repeat b = 0..4
     if $bu < bins && has_group($gu) {

@@ -7,9 +7,10 @@
 //          branch entries: then P [4·latent_groups][out_groups]; matrices in panels
 // heads    [picture] M, then λ [out_groups]                   branch entries: out = λ ⊙ (W₀·x) + P·latent + bias
 // latent   [picture][pixel][latent_groups]                    branch entries
-// residual as output                                          added after the activation
+// residual as output                                          added after the activation where params.has_residual is one
 // output   [picture][pixel][out_groups]
-// partials [picture][slot][bin][out_groups]                   sums of the outputs; one slot for each SLOT_PIXELS pixels
+// partials [picture][slot][bin][out_groups]                   pooled entries: sums of the outputs; one slot for each SLOT_PIXELS
+//                                                             pixels, with params.pool_bins bins along each axis
 //
 // One invocation computes TILE_PIXELS neighbouring pixels of TILE_GROUPS neighbouring output groups, which lie in one panel:
 // TILE_GROUPS divides PANEL_GROUPS.
@@ -29,6 +30,10 @@ struct Params {
     latent_groups: u32,
     heads_stride: u32,
     lambda_offset: u32,
+    ceiling: f32,
+    has_residual: u32,
+    pool_bins: u32,
+    unused: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -73,8 +78,10 @@ fn own_pixels() -> u32 {
     return min(TILE_PIXELS, stored_pixels - min(pixel, stored_pixels));
 }
 
+// A loop of no turns where there is none: software goes through both sides of a branch.
 fn add_residual() {
-    for (var offset = 0u; offset < own_pixels(); offset++) {
+    let end = params.has_residual * own_pixels();
+    for (var offset = 0u; offset < end; offset++) {
         let place = place(offset, params.out_groups);
 #repeat g = 0..TILE_GROUPS
         let residual_$g = from_stored(residual[place + group_at($gu)]);
@@ -95,13 +102,13 @@ fn store() {
 }
 
 fn store_pool_sums() {
-    let bins = POOL_BINS * POOL_BINS;
+    let bins = params.pool_bins * params.pool_bins;
     let slot = picture * ((pixels + SLOT_PIXELS - 1u) / SLOT_PIXELS) + pixel / SLOT_PIXELS;
 #repeat p = 0..TILE_PIXELS
     let at_$p = pixel + $pu;
     // A pixel past the end is the last one again, and in no bin.
     let is_stored_$p = select(0.0, 1.0, at_$p < stored_pixels);
-    let bins_$p = is_stored_$p * bins_of(at_$p / params.width, at_$p % params.width, params.height, params.width);
+    let bins_$p = is_stored_$p * bins_of(params.pool_bins, at_$p / params.width, at_$p % params.width, params.height, params.width);
 #end
     for (var bin = 0u; bin < bins; bin++) {
         var sums = array<vec4<f32>, TILE_GROUPS>();
@@ -115,39 +122,25 @@ fn store_pool_sums() {
     }
 }
 
+// Bias, activation, residual and store.
+fn finish() {
+    bias_and_activate(bias_at());
+    add_residual();
+    store();
+}
+
 @compute @workgroup_size(WORKGROUP_X, WORKGROUP_Y)
 fn plain(invocation: Invocation) {
     if !locate(invocation) { return; }
     accumulate_input(picture * params.weight_stride, params.in_groups);
-    bias_and_activate(bias_at());
-    store();
+    finish();
 }
 
 @compute @workgroup_size(WORKGROUP_X, WORKGROUP_Y)
 fn plain_pooled(invocation: Invocation) {
     if !locate(invocation) { return; }
     accumulate_input(picture * params.weight_stride, params.in_groups);
-    bias_and_activate(bias_at());
-    store();
-    store_pool_sums();
-}
-
-@compute @workgroup_size(WORKGROUP_X, WORKGROUP_Y)
-fn residual_sum(invocation: Invocation) {
-    if !locate(invocation) { return; }
-    accumulate_input(picture * params.weight_stride, params.in_groups);
-    bias_and_activate(bias_at());
-    add_residual();
-    store();
-}
-
-@compute @workgroup_size(WORKGROUP_X, WORKGROUP_Y)
-fn residual_sum_pooled(invocation: Invocation) {
-    if !locate(invocation) { return; }
-    accumulate_input(picture * params.weight_stride, params.in_groups);
-    bias_and_activate(bias_at());
-    add_residual();
-    store();
+    finish();
     store_pool_sums();
 }
 
@@ -156,8 +149,7 @@ fn branch(invocation: Invocation) {
     if !locate(invocation) { return; }
     accumulate_input(picture * params.weight_stride, params.in_groups);
     accumulate_branch();
-    bias_and_activate(bias_at());
-    store();
+    finish();
 }
 
 @compute @workgroup_size(WORKGROUP_X, WORKGROUP_Y)
@@ -165,28 +157,6 @@ fn branch_pooled(invocation: Invocation) {
     if !locate(invocation) { return; }
     accumulate_input(picture * params.weight_stride, params.in_groups);
     accumulate_branch();
-    bias_and_activate(bias_at());
-    store();
-    store_pool_sums();
-}
-
-@compute @workgroup_size(WORKGROUP_X, WORKGROUP_Y)
-fn branch_residual_sum(invocation: Invocation) {
-    if !locate(invocation) { return; }
-    accumulate_input(picture * params.weight_stride, params.in_groups);
-    accumulate_branch();
-    bias_and_activate(bias_at());
-    add_residual();
-    store();
-}
-
-@compute @workgroup_size(WORKGROUP_X, WORKGROUP_Y)
-fn branch_residual_sum_pooled(invocation: Invocation) {
-    if !locate(invocation) { return; }
-    accumulate_input(picture * params.weight_stride, params.in_groups);
-    accumulate_branch();
-    bias_and_activate(bias_at());
-    add_residual();
-    store();
+    finish();
     store_pool_sums();
 }

@@ -97,8 +97,6 @@ pub enum Activation {
     Relu,
     /// min(max(u, 0), 6).
     Relu6,
-    /// DCD's gate: relu6(u + 3) / 3, from 0 to 2, one at zero. (The usual hard sigmoid divides by 6.)
-    Gate,
 }
 
 /// One operator. Sizes that follow from the input are inferred, not stored.
@@ -154,7 +152,6 @@ impl fmt::Display for Op {
             Self::Activation(Activation::Identity) => f.write_str("identity"),
             Self::Activation(Activation::Relu) => f.write_str("relu"),
             Self::Activation(Activation::Relu6) => f.write_str("relu6"),
-            Self::Activation(Activation::Gate) => f.write_str("gate"),
             Self::Add => f.write_str("add"),
             Self::AveragePool { bins } => write!(f, "average pool {bins}×{bins}"),
             Self::Linear { .. } => f.write_str("linear"),

@@ -5,10 +5,10 @@ use rayon::prelude::*;
 
 use super::axis::Axis;
 use super::conv_depthwise::sum_tiles;
+use super::epilogue::activate;
 use super::multiply::multiply_rows;
 use super::{
-    Access, Arguments, Cost, Dispatch, Epilogue, Kernel, Nonlinearity, Precision, Scalar, Spec, Subgroups, Tile, tile,
-    vec4_bytes,
+    Access, Arguments, Cost, Dispatch, Epilogue, Kernel, Precision, Scalar, Spec, Subgroups, Tile, tile, vec4_bytes,
 };
 
 /// The specification of small tiles.
@@ -38,7 +38,7 @@ const fn spec(stem: &'static str, source: &'static str, subgroups: Subgroups) ->
             ("plain_pooled", &["input", "weights", "output", "partials"]),
         ],
         stored: &["input", "weights", "output"],
-        overrides: &["ACTIVATION", "POOL_BINS", "WORKGROUP_X", "WORKGROUP_Y"],
+        overrides: &["POOL_BINS", "WORKGROUP_X", "WORKGROUP_Y"],
         workgroup: &["WORKGROUP_X", "WORKGROUP_Y"],
         workgroup_memory: &[],
         subgroups,
@@ -67,7 +67,8 @@ struct Params {
     pad_top: u32,
     pad_left: u32,
     kernel: u32,
-    unused: [u32; 2],
+    ceiling: f32,
+    unused: u32,
 }
 
 const _: () = assert!(size_of::<Params>() == 48);
@@ -111,7 +112,8 @@ pub fn dispatch(shape: Shape, epilogue: Epilogue, tile: Tile) -> Dispatch {
         pad_top: shape.padding[0],
         pad_left: shape.padding[1],
         kernel: shape.kernel,
-        unused: [0; 2],
+        ceiling: epilogue.nonlinearity.ceiling(),
+        unused: 0,
     };
     let (kernel, tile) = kernel_of(tile);
     let ([x, y], workgroups) = tile.launch(shape.out_groups, shape.slots(tile));
@@ -125,12 +127,7 @@ pub fn dispatch(shape: Shape, epilogue: Epilogue, tile: Tile) -> Dispatch {
         kernel,
         entry: if epilogue.pooling.is_some() { "plain_pooled" } else { "plain" },
         precision: Precision::F32,
-        overrides: vec![
-            ("ACTIVATION", epilogue.nonlinearity as u32),
-            ("POOL_BINS", epilogue.bins()),
-            ("WORKGROUP_X", x),
-            ("WORKGROUP_Y", y),
-        ],
+        overrides: vec![("POOL_BINS", epilogue.bins()), ("WORKGROUP_X", x), ("WORKGROUP_Y", y)],
         params: bytemuck::bytes_of(&params).to_vec(),
         workgroups,
         cost: Cost {
@@ -154,7 +151,6 @@ pub(super) fn twin<S: Scalar>(dispatch: &Dispatch, mut arguments: Arguments<'_, 
     let params: Params = dispatch.params_as();
     let (in_groups, out_groups) = (params.in_groups as usize, params.out_groups as usize);
     let kernel = params.kernel as usize;
-    let nonlinearity = Nonlinearity::from_code(dispatch.override_value("ACTIVATION").unwrap_or(0));
     let (in_height, in_width) = (params.in_height as isize, params.in_width as isize);
     let (out_height, out_width) = (params.out_height as usize, params.out_width as usize);
     let input = arguments.input("input");
@@ -180,7 +176,7 @@ pub(super) fn twin<S: Scalar>(dispatch: &Dispatch, mut arguments: Arguments<'_, 
                     multiply_rows(out, &input[pixel as usize * in_groups..][..count], &weights[first..], out_groups);
                 }
             }
-            nonlinearity.apply(out);
+            activate(out, params.ceiling);
         }
     });
 

@@ -4,11 +4,11 @@ use bytemuck::{Pod, Zeroable};
 use rayon::prelude::*;
 
 use super::axis::Axis;
-use super::epilogue::add_to_bins;
+use super::epilogue::{activate, add_to_bins};
 use super::vectors::{Loops, widest};
 use super::{
-    Access, Arguments, Cost, Dispatch, Epilogue, Kernel, Nonlinearity, Precision, Scalar, Spec, Subgroups,
-    split_workgroup, vec4_bytes,
+    Access, Arguments, Cost, Dispatch, Epilogue, Kernel, Precision, Scalar, Spec, Subgroups, split_workgroup,
+    vec4_bytes,
 };
 
 /// The kernel's specification.
@@ -29,7 +29,7 @@ pub const SPEC: Spec = Spec {
         ("plain_pooled", &["input", "weights", "output", "partials"]),
     ],
     stored: &["input", "weights", "output"],
-    overrides: &["ACTIVATION", "POOL_BINS", "KERNEL", "STRIDE", "WORKGROUP_X", "WORKGROUP_Y"],
+    overrides: &["POOL_BINS", "KERNEL", "STRIDE", "WORKGROUP_X", "WORKGROUP_Y"],
     workgroup: &["WORKGROUP_X", "WORKGROUP_Y"],
     workgroup_memory: &[],
     subgroups: Subgroups::None,
@@ -49,7 +49,8 @@ struct Params {
     pad_top: u32,
     pad_left: u32,
     tile_rows: u32,
-    unused: [u32; 3],
+    ceiling: f32,
+    unused: [u32; 2],
 }
 
 const _: () = assert!(size_of::<Params>() == 48);
@@ -109,7 +110,8 @@ pub fn dispatch(shape: Shape, epilogue: Epilogue) -> Dispatch {
         pad_top: shape.padding[0],
         pad_left: shape.padding[1],
         tile_rows: shape.tile_rows,
-        unused: [0; 3],
+        ceiling: epilogue.nonlinearity.ceiling(),
+        unused: [0; 2],
     };
     let [x, y] = split_workgroup(shape.groups, 8);
     let rolling = shape.rolling && can_roll(shape.kernel as usize, shape.stride as usize);
@@ -128,7 +130,6 @@ pub fn dispatch(shape: Shape, epilogue: Epilogue) -> Dispatch {
         },
         precision: Precision::F32,
         overrides: vec![
-            ("ACTIVATION", epilogue.nonlinearity as u32),
             ("POOL_BINS", epilogue.bins()),
             ("KERNEL", shape.kernel),
             ("STRIDE", if rolling { shape.stride } else { 1 }),
@@ -158,7 +159,6 @@ pub(super) fn twin<S: Scalar>(dispatch: &Dispatch, mut arguments: Arguments<'_, 
     let params: Params = dispatch.params_as();
     let groups = params.groups as usize;
     let kernel = dispatch.override_value("KERNEL").unwrap_or(3) as usize;
-    let nonlinearity = Nonlinearity::from_code(dispatch.override_value("ACTIVATION").unwrap_or(0));
     let (in_height, in_width) = (params.in_height as isize, params.in_width as isize);
     let (out_height, out_width) = (params.out_height as usize, params.out_width as usize);
     let input = arguments.input("input");
@@ -181,7 +181,7 @@ pub(super) fn twin<S: Scalar>(dispatch: &Dispatch, mut arguments: Arguments<'_, 
             }));
             let bias = channels(weights, kernel * kernel, groups);
             widest(Taps { out: out.as_flattened_mut(), bias, taps: &taps });
-            nonlinearity.apply(out);
+            activate(out, params.ceiling);
         }
     });
 

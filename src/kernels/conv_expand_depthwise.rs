@@ -35,7 +35,7 @@ const fn spec(stem: &'static str, source: &'static str) -> Spec {
             ("plain_pooled", &["input", "weights", "taps", "output", "partials"]),
         ],
         stored: &["input", "weights", "taps", "output"],
-        overrides: &["ACTIVATION", "WORKGROUP_X", "WORKGROUP_Y"],
+        overrides: &["WORKGROUP_X", "WORKGROUP_Y"],
         workgroup: &["WORKGROUP_X", "WORKGROUP_Y"],
         workgroup_memory: &[],
         subgroups: Subgroups::None,
@@ -59,7 +59,8 @@ struct Params {
     pad_top: u32,
     pad_left: u32,
     tile_rows: u32,
-    unused: [u32; 2],
+    ceiling: f32,
+    unused: u32,
 }
 
 const _: () = assert!(size_of::<Params>() == 48);
@@ -139,7 +140,8 @@ pub fn dispatch(shape: Shape, per_picture: bool, nonlinearity: Nonlinearity, poo
         pad_top: padding[0],
         pad_left: padding[1],
         tile_rows,
-        unused: [0; 2],
+        ceiling: nonlinearity.ceiling(),
+        unused: 0,
     };
     let slots = shape.slots(tile);
     let ([x, y], workgroups) = match tile {
@@ -154,7 +156,7 @@ pub fn dispatch(shape: Shape, per_picture: bool, nonlinearity: Nonlinearity, poo
         kernel: kernel_of(tile),
         entry: if pooled { "plain_pooled" } else { "plain" },
         precision: Precision::F32,
-        overrides: vec![("ACTIVATION", nonlinearity as u32), ("WORKGROUP_X", x), ("WORKGROUP_Y", y)],
+        overrides: vec![("WORKGROUP_X", x), ("WORKGROUP_Y", y)],
         params: bytemuck::bytes_of(&params).to_vec(),
         workgroups,
         cost: cost(shape, nonlinearity, pooled, sums),
@@ -205,17 +207,19 @@ pub(super) fn twin<S: Scalar>(dispatch: &Dispatch, mut arguments: Arguments<'_, 
         padding: [params.pad_top, params.pad_left],
         tile_rows: params.tile_rows,
     };
-    let nonlinearity = Nonlinearity::from_code(dispatch.override_value("ACTIVATION").unwrap_or(0));
+    let nonlinearity = Nonlinearity::of_ceiling(params.ceiling);
     let weights =
         if params.weight_stride > 0 { conv_pointwise::Weights::PerPicture } else { conv_pointwise::Weights::Static };
     let pictures = arguments.pictures;
     let groups = params.groups as usize;
     let mut expanded = vec![S::ZERO; pictures * (params.in_height * params.in_width) as usize * 4 * groups];
     let [expansion, depthwise] = apart(shape, weights, nonlinearity, false);
+    let input = arguments.input("input").as_flattened();
     run_twin(
         &expansion,
         Arguments::new(pictures)
-            .read("input", arguments.input("input").as_flattened())
+            .read("input", input)
+            .read("residual", input)
             .read("weights", arguments.input("weights").as_flattened())
             .write("output", &mut expanded),
     );

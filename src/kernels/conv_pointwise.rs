@@ -3,11 +3,10 @@
 use bytemuck::{Pod, Zeroable};
 use rayon::prelude::*;
 
-use super::epilogue::{self, add_to_bins};
+use super::epilogue::{self, activate, add_to_bins};
 use super::multiply::multiply;
 use super::{
-    Access, Arguments, Cost, Dispatch, Epilogue, Kernel, Nonlinearity, Precision, Scalar, Spec, Subgroups, Tile, tile,
-    vec4_bytes,
+    Access, Arguments, Cost, Dispatch, Epilogue, Kernel, Precision, Scalar, Spec, Subgroups, Tile, tile, vec4_bytes,
 };
 
 /// The specification of small tiles.
@@ -49,17 +48,13 @@ const fn spec(stem: &'static str, source: &'static str) -> Spec {
             ("partials", Access::Write),
         ],
         entries: &[
-            ("plain", &["input", "weights", "output"]),
-            ("plain_pooled", &["input", "weights", "output", "partials"]),
-            ("residual_sum", &["input", "weights", "residual", "output"]),
-            ("residual_sum_pooled", &["input", "weights", "residual", "output", "partials"]),
-            ("branch", &["input", "weights", "heads", "latent", "output"]),
-            ("branch_pooled", &["input", "weights", "heads", "latent", "output", "partials"]),
-            ("branch_residual_sum", &["input", "weights", "heads", "latent", "residual", "output"]),
-            ("branch_residual_sum_pooled", &["input", "weights", "heads", "latent", "residual", "output", "partials"]),
+            ("plain", &["input", "weights", "residual", "output"]),
+            ("plain_pooled", &["input", "weights", "residual", "output", "partials"]),
+            ("branch", &["input", "weights", "heads", "latent", "residual", "output"]),
+            ("branch_pooled", &["input", "weights", "heads", "latent", "residual", "output", "partials"]),
         ],
         stored: &["input", "weights", "latent", "residual", "output"],
-        overrides: &["ACTIVATION", "POOL_BINS", "WORKGROUP_X", "WORKGROUP_Y"],
+        overrides: &["WORKGROUP_X", "WORKGROUP_Y"],
         workgroup: &["WORKGROUP_X", "WORKGROUP_Y"],
         workgroup_memory: &[],
         subgroups: Subgroups::None,
@@ -88,9 +83,13 @@ struct Params {
     latent_groups: u32,
     heads_stride: u32,
     lambda_offset: u32,
+    ceiling: f32,
+    has_residual: u32,
+    pool_bins: u32,
+    unused: u32,
 }
 
-const _: () = assert!(size_of::<Params>() == 32);
+const _: () = assert!(size_of::<Params>() == 48);
 
 /// Where a pointwise convolution's weights come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -131,11 +130,11 @@ impl Shape {
     }
 }
 
-/// The launch of a pointwise convolution.
+/// The launch of a pointwise convolution. One without a residual reads none, but its `residual` is bound all the same, to any
+/// memory as large as an element, so that both share a pipeline.
 pub fn dispatch(shape: Shape, weights: Weights, epilogue: Epilogue, tile: Tile) -> Dispatch {
     let Shape { height, width, in_groups, out_groups } = shape;
     let latent_groups = if let Weights::Branch { latent_groups } = weights { latent_groups } else { 0 };
-    let branch = latent_groups > 0;
     let lambda_offset = 4 * latent_groups * latent_groups;
     let params = Params {
         width,
@@ -146,28 +145,23 @@ pub fn dispatch(shape: Shape, weights: Weights, epilogue: Epilogue, tile: Tile) 
         latent_groups,
         heads_stride: lambda_offset + out_groups,
         lambda_offset,
+        ceiling: epilogue.nonlinearity.ceiling(),
+        has_residual: epilogue.residual.into(),
+        pool_bins: epilogue.bins(),
+        unused: 0,
     };
-    let entry = match (branch, epilogue.residual, epilogue.pooling.is_some()) {
-        (false, false, false) => "plain",
-        (false, false, true) => "plain_pooled",
-        (false, true, false) => "residual_sum",
-        (false, true, true) => "residual_sum_pooled",
-        (true, false, false) => "branch",
-        (true, false, true) => "branch_pooled",
-        (true, true, false) => "branch_residual_sum",
-        (true, true, true) => "branch_residual_sum_pooled",
+    let entry = match (latent_groups > 0, epilogue.pooling.is_some()) {
+        (false, false) => "plain",
+        (false, true) => "plain_pooled",
+        (true, false) => "branch",
+        (true, true) => "branch_pooled",
     };
     let ([x, y], workgroups) = tile.launch(out_groups, (height * width).div_ceil(tile.pixels()));
     Dispatch {
         kernel: kernel_of(tile),
         entry,
         precision: Precision::F32,
-        overrides: vec![
-            ("ACTIVATION", epilogue.nonlinearity as u32),
-            ("POOL_BINS", epilogue.bins()),
-            ("WORKGROUP_X", x),
-            ("WORKGROUP_Y", y),
-        ],
+        overrides: vec![("WORKGROUP_X", x), ("WORKGROUP_Y", y)],
         params: bytemuck::bytes_of(&params).to_vec(),
         workgroups,
         cost: cost(shape, latent_groups, epilogue, tile),
@@ -203,6 +197,11 @@ fn cost(shape: Shape, latent_groups: u32, epilogue: Epilogue, tile: Tile) -> Cos
     }
 }
 
+/// Whether a launch adds a residual.
+pub(super) fn has_residual(dispatch: &Dispatch) -> bool {
+    dispatch.params_as::<Params>().has_residual != 0
+}
+
 pub(super) fn shape(dispatch: &Dispatch) -> String {
     let Params { width, height, in_groups, out_groups, latent_groups, .. } = dispatch.params_as();
     let latent = if latent_groups > 0 { format!(", latent {}", 4 * latent_groups) } else { String::new() };
@@ -215,8 +214,6 @@ pub(super) fn twin<S: Scalar>(dispatch: &Dispatch, mut arguments: Arguments<'_, 
     let latent_groups = params.latent_groups as usize;
     let pixels = (params.width * params.height) as usize;
     let branch = dispatch.entry.starts_with("branch");
-    let has_residual = dispatch.entry.contains("residual_sum");
-    let nonlinearity = Nonlinearity::from_code(dispatch.override_value("ACTIVATION").unwrap_or(0));
     let input = arguments.input("input");
     let weights = arguments.input("weights");
     let heads = arguments.input("heads");
@@ -249,15 +246,15 @@ pub(super) fn twin<S: Scalar>(dispatch: &Dispatch, mut arguments: Arguments<'_, 
         for row in out.chunks_exact_mut(out_groups) {
             epilogue::add(row, bias);
         }
-        nonlinearity.apply(out);
-        if has_residual {
+        activate(out, params.ceiling);
+        if has_residual(dispatch) {
             let first = place(out_groups);
             epilogue::add(out, &residual[first..][..rows * out_groups]);
         }
     });
 
     if dispatch.entry.ends_with("pooled") {
-        let bins = dispatch.override_value("POOL_BINS").unwrap_or(1);
+        let bins = params.pool_bins;
         let size = [params.height, params.width];
         let tile = tile::slot_pixels_of(dispatch.kernel) as usize;
         let slots = pixels.div_ceil(tile);

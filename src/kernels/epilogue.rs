@@ -2,48 +2,39 @@
 
 use super::Scalar;
 
-/// The activation codes of `shaders/shared/activation.wgsl`.
+/// The activations of `shaders/shared/activation.wgsl`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[repr(u32)]
 pub enum Nonlinearity {
     /// u
     #[default]
-    Identity = 0,
+    Identity,
     /// max(u, 0)
-    Relu = 1,
+    Relu,
     /// min(max(u, 0), 6)
-    Relu6 = 2,
-    /// relu6(u + 3) / 3
-    Gate = 3,
+    Relu6,
 }
 
 impl Nonlinearity {
-    pub(super) fn from_code(code: u32) -> Self {
-        match code {
-            1 => Self::Relu,
-            2 => Self::Relu6,
-            3 => Self::Gate,
-            _ => Self::Identity,
+    /// The parameter that says it: the most that its values can be, below zero for the identity.
+    pub(super) const fn ceiling(self) -> f32 {
+        match self {
+            Self::Identity => -1.0,
+            Self::Relu => f32::MAX,
+            Self::Relu6 => 6.0,
         }
     }
 
-    /// Operations on one value.
-    pub(super) const fn flops(self) -> u64 {
-        match self {
-            Self::Gate => 2,
-            _ => 0,
-        }
+    /// The one with this ceiling.
+    pub(super) fn of_ceiling(ceiling: f32) -> Self {
+        let all = [Self::Identity, Self::Relu, Self::Relu6];
+        all.into_iter().find(|nonlinearity| nonlinearity.ceiling() == ceiling).unwrap_or_default()
     }
+}
 
-    /// The twin of `activate`. NaN passes through.
-    pub(super) fn apply<S: Scalar>(self, values: &mut [[S; 4]]) {
-        let values = values.as_flattened_mut().iter_mut();
-        match self {
-            Self::Identity => {}
-            Self::Relu => values.for_each(|v| *v = if *v < S::ZERO { S::ZERO } else { *v }),
-            Self::Relu6 => values.for_each(|v| *v = v.clamp(0.0, 6.0)),
-            Self::Gate => values.for_each(|v| *v = (*v + 3.0.into()).clamp(0.0, 6.0) / 3.0.into()),
-        }
+/// The twin of `activate`. NaN passes through.
+pub(super) fn activate<S: Scalar>(values: &mut [[S; 4]], ceiling: f32) {
+    if ceiling >= 0.0 {
+        values.as_flattened_mut().iter_mut().for_each(|v| *v = v.clamp(0.0, ceiling));
     }
 }
 
@@ -98,7 +89,7 @@ impl Epilogue {
     pub(super) fn flops(self, [height, width]: [u32; 2], groups: u32) -> u64 {
         let values = u64::from(height) * u64::from(width) * 4 * u64::from(groups);
         let pooling = self.pooling.map_or(0, |pooling| pooling.additions([height, width], groups));
-        values * (self.nonlinearity.flops() + u64::from(self.residual)) + pooling
+        values * u64::from(self.residual) + pooling
     }
 }
 

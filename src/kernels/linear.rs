@@ -3,7 +3,7 @@
 use bytemuck::{Pod, Zeroable};
 use rayon::prelude::*;
 
-use super::epilogue;
+use super::epilogue::{self, activate};
 use super::multiply::multiply;
 use super::panels::PANEL_GROUPS;
 use super::{Access, Arguments, Cost, Dispatch, Kernel, Nonlinearity, Precision, Scalar, Spec, Subgroups, vec4_bytes};
@@ -25,7 +25,7 @@ pub const SPEC: Spec = Spec {
         ("branch", &["input", "weights", "heads", "latent", "output"]),
     ],
     stored: &["input", "weights", "latent"],
-    overrides: &["ACTIVATION", "GROUPS", "SPLITS"],
+    overrides: &["GROUPS", "SPLITS"],
     workgroup: &["GROUPS", "SPLITS"],
     workgroup_memory: &[(16, &["GROUPS", "SPLITS"])],
     subgroups: Subgroups::None,
@@ -41,9 +41,11 @@ struct Params {
     out_groups: u32,
     latent_groups: u32,
     lambda_offset: u32,
+    ceiling: f32,
+    unused: [u32; 3],
 }
 
-const _: () = assert!(size_of::<Params>() == 16);
+const _: () = assert!(size_of::<Params>() == 32);
 
 /// The sizes of a fully connected layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,14 +72,16 @@ pub fn dispatch(shape: Shape, nonlinearity: Nonlinearity) -> Dispatch {
     let lambda_offset = 4 * latent_groups * latent_groups;
     let products = 16 * u64::from(out_groups) * u64::from(in_groups + latent_groups);
     // The bias, and a branch's scaled bias and scale.
-    let additions = if latent_groups > 0 { 3 } else { 1 } + nonlinearity.flops();
+    let additions = if latent_groups > 0 { 3 } else { 1 };
     let branch = if latent_groups > 0 { latent_groups + out_groups } else { 0 };
+    let ceiling = nonlinearity.ceiling();
+    let params = Params { in_groups, out_groups, latent_groups, lambda_offset, ceiling, unused: [0; 3] };
     Dispatch {
         kernel: Kernel::Linear,
         entry: if latent_groups > 0 { "branch" } else { "plain" },
         precision: Precision::F32,
-        overrides: vec![("ACTIVATION", nonlinearity as u32), ("GROUPS", GROUPS), ("SPLITS", SPLITS)],
-        params: bytemuck::bytes_of(&Params { in_groups, out_groups, latent_groups, lambda_offset }).to_vec(),
+        overrides: vec![("GROUPS", GROUPS), ("SPLITS", SPLITS)],
+        params: bytemuck::bytes_of(&params).to_vec(),
         workgroups: [out_groups.div_ceil(GROUPS), 1],
         cost: Cost {
             flops: 2 * products + additions * u64::from(4 * out_groups),
@@ -100,7 +104,6 @@ pub(super) fn twin<S: Scalar>(dispatch: &Dispatch, mut arguments: Arguments<'_, 
     let (in_groups, out_groups) = (params.in_groups as usize, params.out_groups as usize);
     let latent_groups = params.latent_groups as usize;
     let branch = dispatch.entry == "branch";
-    let nonlinearity = Nonlinearity::from_code(dispatch.override_value("ACTIVATION").unwrap_or(0));
     let (input, weights) = (arguments.input("input"), arguments.input("weights"));
     let (heads, latent) = (arguments.input("heads"), arguments.input("latent"));
     let output = arguments.output("output");
@@ -129,7 +132,7 @@ pub(super) fn twin<S: Scalar>(dispatch: &Dispatch, mut arguments: Arguments<'_, 
             );
         }
         epilogue::add(out, &bias[first..]);
-        nonlinearity.apply(out);
+        activate(out, params.ceiling);
     });
 }
 

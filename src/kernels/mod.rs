@@ -267,6 +267,11 @@ impl Dispatch {
         format!("{} {}{precision}{}", self.kernel.spec().stem, self.entry, overrides.collect::<String>())
     }
 
+    /// Whether a binding of the entry point stands idle in this launch: a residual where nothing is added.
+    pub fn ignores(&self, binding: &str) -> bool {
+        binding == "residual" && !conv_pointwise::has_residual(self)
+    }
+
     /// Invocations of one workgroup.
     pub fn invocations(&self) -> u32 {
         self.product(self.kernel.spec().workgroup)

@@ -151,9 +151,8 @@ impl Lowering<'_> {
     ) -> Result<Value, LowerError> {
         let shape = pointwise_shape(layer.input_map, layer.output_map);
         memory.push(("input", Binding::Value(self.value_of(layer.input))));
-        if let Some(residual) = layer.residual {
-            memory.push(("residual", Binding::Value(self.value_of(residual))));
-        }
+        // Where nothing is added the input stands in, which is not read there.
+        memory.push(("residual", Binding::Value(self.value_of(layer.residual.unwrap_or(layer.input)))));
         let dispatch = conv_pointwise::dispatch(shape, weights, epilogue, tile);
         self.launch_convolution(layer, dispatch, shape.slots(tile), epilogue, memory)
     }
@@ -269,7 +268,6 @@ fn nonlinearity(activation: Activation) -> Nonlinearity {
         Activation::Identity => Nonlinearity::Identity,
         Activation::Relu => Nonlinearity::Relu,
         Activation::Relu6 => Nonlinearity::Relu6,
-        Activation::Gate => Nonlinearity::Gate,
     }
 }
 

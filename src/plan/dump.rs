@@ -35,7 +35,8 @@ impl fmt::Display for Plan {
                 write!(f, " {name}={value}")?;
             }
             write!(f, " | {x}×{y} workgroups | ")?;
-            for ((_, name, _), view) in spec.bindings_of(dispatch.entry).into_iter().flatten().zip(&pass.bindings) {
+            let bindings = spec.bindings_of(dispatch.entry).into_iter().flatten().zip(&pass.bindings);
+            for ((_, name, _), view) in bindings.filter(|((_, name, _), _)| !dispatch.ignores(name)) {
                 write!(f, "{name} {view}, ")?;
             }
             let cost = dispatch.cost;

@@ -190,9 +190,9 @@ fn dispatch(
 ) -> DispatchProfile {
     let launch = &pass.dispatch;
     let spec = launch.kernel.spec();
-    let names: Vec<_> = spec.bindings_of(launch.entry).into_iter().flatten().collect();
-    let buffers = names.iter().zip(&pass.bindings);
-    let buffers = buffers.map(|((_, name, access), view)| BufferProfile::new(name, *access, view.bytes)).collect();
+    let buffers = spec.bindings_of(launch.entry).into_iter().flatten().zip(&pass.bindings);
+    let buffers = buffers.filter(|((_, name, _), _)| !launch.ignores(name));
+    let buffers = buffers.map(|((_, name, access), view)| BufferProfile::new(name, access, view.bytes)).collect();
     let work = Work::of(pass, pictures);
     let Work { flops, bytes_read, bytes_written, .. } = work;
     let bytes = work.bytes();

@@ -86,7 +86,6 @@ impl Real {
             Nonlinearity::Identity => self,
             Nonlinearity::Relu => self.clamp(0.0, f64::INFINITY),
             Nonlinearity::Relu6 => self.relu6(),
-            Nonlinearity::Gate => (self + 3.0f32).relu6().over(3.0f32),
         }
     }
 }

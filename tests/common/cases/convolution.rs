@@ -88,11 +88,7 @@ fn dense_case(sampler: &mut Sampler, kernel: usize, outputs: usize, epilogue: Ep
     Case {
         dispatch: conv_dense::dispatch(shape, epilogue, tile),
         inputs: vec![("input", pack_map(&x, 0.0)), ("weights", [packed, pack_vector(&bias)].concat())],
-        outputs: map_outputs(
-            &maps,
-            epilogue.nonlinearity,
-            epilogue.pooling.map(|pooling| (pooling, shape.slots(tile))),
-        ),
+        outputs: map_outputs(&maps, epilogue.pooling.map(|pooling| (pooling, shape.slots(tile)))),
         name,
     }
 }
@@ -135,7 +131,7 @@ fn depthwise_case(sampler: &mut Sampler, kernel: usize, channels: usize, epilogu
     Case {
         dispatch: conv_depthwise::dispatch(shape, epilogue),
         inputs: vec![("input", pack_map(&x, 0.0)), ("weights", [packed, pack_vector(&bias)].concat())],
-        outputs: map_outputs(&maps, epilogue.nonlinearity, epilogue.pooling.map(|pooling| (pooling, shape.slots()))),
+        outputs: map_outputs(&maps, epilogue.pooling.map(|pooling| (pooling, shape.slots()))),
         name,
     }
 }
@@ -210,7 +206,7 @@ fn expand_depthwise_case(
     Case {
         dispatch: conv_expand_depthwise::dispatch(shape, per_picture, nonlinearity, pooled, tile),
         inputs: vec![("input", pack_map(&x, 0.0)), ("weights", block), ("taps", [packed, pack_vector(&bias)].concat())],
-        outputs: map_outputs(&maps, nonlinearity, pooled.then(|| (Pooling::Global, shape.slots(tile)))),
+        outputs: map_outputs(&maps, pooled.then(|| (Pooling::Global, shape.slots(tile)))),
         name,
     }
 }
@@ -313,11 +309,7 @@ fn pointwise_case(sampler: &mut Sampler, weights: Weights, outputs: usize, epilo
     Case {
         dispatch: conv_pointwise::dispatch(shape, kind, epilogue, tile),
         inputs: memory,
-        outputs: map_outputs(
-            &maps,
-            epilogue.nonlinearity,
-            epilogue.pooling.map(|pooling| (pooling, shape.slots(tile))),
-        ),
+        outputs: map_outputs(&maps, epilogue.pooling.map(|pooling| (pooling, shape.slots(tile)))),
         name,
     }
 }

@@ -18,8 +18,7 @@ const SEED: &str = "seed 1:";
 
 const SIZES: [[usize; 2]; 5] = [[7, 7], [5, 9], [1, 1], [13, 2], [14, 14]];
 const CHANNELS: [usize; 9] = [1, 3, 4, 5, 8, 13, 16, 33, 40];
-const ACTIVATIONS: [Nonlinearity; 4] =
-    [Nonlinearity::Identity, Nonlinearity::Relu, Nonlinearity::Relu6, Nonlinearity::Gate];
+const ACTIVATIONS: [Nonlinearity; 3] = [Nonlinearity::Identity, Nonlinearity::Relu, Nonlinearity::Relu6];
 const POOLINGS: [Option<Pooling>; 3] = [None, Some(Pooling::Global), Some(Pooling::TwoByTwo)];
 
 /// A kernel's cases.
@@ -72,25 +71,22 @@ impl Sampler {
 
 /// Outputs `output` and, where something is pooled, `partials`.
 ///
-/// Lanes past the last channel are zero, but for the gate, which is one at zero.
-fn map_outputs(maps: &Maps, nonlinearity: Nonlinearity, pooling: Option<(Pooling, u32)>) -> Vec<Output> {
-    let padding = match nonlinearity {
-        Nonlinearity::Gate => Word::Finite,
-        _ => Word::Is(Real::ZERO),
-    };
+/// Lanes past the last channel are zero.
+fn map_outputs(maps: &Maps, pooling: Option<(Pooling, u32)>) -> Vec<Output> {
     let [pictures, channels, height, width] = maps.shape;
     let shape = [pictures, height, width, channels];
-    let words = pack(shape, [false, false, false, true], padding, |[p, y, x, c]| Word::Is(maps.at([p, c, y, x])));
+    let words =
+        pack(shape, [false, false, false, true], Word::Is(Real::ZERO), |[p, y, x, c]| Word::Is(maps.at([p, c, y, x])));
     let mut outputs = vec![Output { name: "output", slots: 1, words }];
     if let Some((pooling, slots)) = pooling {
-        outputs.push(sums_output("partials", maps, pooling, slots, padding));
+        outputs.push(sums_output("partials", maps, pooling, slots));
     }
     outputs
 }
 
-fn sums_output(name: &'static str, maps: &Maps, pooling: Pooling, slots: u32, padding: Word) -> Output {
+fn sums_output(name: &'static str, maps: &Maps, pooling: Pooling, slots: u32) -> Output {
     let sums = pool_sums(maps, pooling);
-    let words = pack(sums.shape, [false, false, true], padding, |index| Word::Is(sums.at(index)));
+    let words = pack(sums.shape, [false, false, true], Word::Is(Real::ZERO), |index| Word::Is(sums.at(index)));
     Output { name, slots: slots as usize, words }
 }
 

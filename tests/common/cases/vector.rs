@@ -47,7 +47,7 @@ fn linear_case(sampler: &mut Sampler, branch: bool) -> Case {
             ("heads", pack_heads(&ignored, &lambda)),
             ("latent", pack_map(&t, 0.0)),
         ],
-        outputs: map_outputs(&maps, nonlinearity, None),
+        outputs: map_outputs(&maps, None),
         name,
     }
 }
@@ -72,7 +72,7 @@ fn pool_sum(shape: pool::Shape, channels: usize, pooling: Pooling) -> Case {
     let (height, width) = (shape.height as usize, shape.width as usize);
     let name = format!("{SEED} pool sum {height}×{width}×{channels} {pooling:?}");
     let map = Array::random(&name, [BATCH, channels, height, width], -1.0, 1.0);
-    let sums = sums_output("row_sums", &exact(&map), pooling, shape.height, Word::Is(Real::ZERO));
+    let sums = sums_output("row_sums", &exact(&map), pooling, shape.height);
     Case { dispatch: pool::sum(shape, pooling), inputs: vec![("map", pack_map(&map, 0.0))], outputs: vec![sums], name }
 }
 
