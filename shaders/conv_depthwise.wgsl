@@ -22,9 +22,9 @@ struct Params {
     pad_top: u32,
     pad_left: u32,
     tile_rows: u32,
-    ceiling: f32,
-    unused_1: u32,
-    unused_2: u32,
+    low: f32,
+    high: f32,
+    unused: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;

@@ -20,10 +20,10 @@ struct Params {
     out_groups: u32,
     latent_groups: u32,
     lambda_offset: u32,
-    ceiling: f32,
+    low: f32,
+    high: f32,
     unused_1: u32,
     unused_2: u32,
-    unused_3: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;

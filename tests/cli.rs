@@ -173,7 +173,10 @@ fn benches_time_as_many_runs_as_asked_for() {
             rows.len() == 11 && rows[0].starts_with("batch  median ms") && rows[2].starts_with("    3  "),
             "{table:?}"
         );
-        assert!(rows[4].starts_with("batch  launches") && rows[8].starts_with("batch  first answer ms"), "{table:?}");
+        assert!(
+            rows[4].starts_with("batch  runs  launches") && rows[8].starts_with("batch  first answer ms"),
+            "{table:?}"
+        );
         let brief = place.run(&[&fixed[..], &["--brief", "--json"]].concat()).succeeded().json();
         assert!(
             brief.iter().all(|report| report["launches"].is_null() && report["median_ms"].is_number()),

@@ -377,7 +377,7 @@ mod shader_faults {
                 ("branch forgotten", "branch", "params.out_groups, params.latent_groups);", "0u, 0u);"),
                 ("wrong residual lane", "plain", "residual[place + group_at(1u)]", "residual[place + group]"),
                 ("residual where none is", "plain", "params.has_residual * own_pixels()", "own_pixels()"),
-                ("identity bounded", "plain", "u, params.ceiling < 0.0)", "u, false)"),
+                ("identity bounded", "plain", "vec4<f32>(params.low)", "vec4<f32>(0.0)"),
                 ("one bin for all", "plain_pooled", "params.pool_bins * params.pool_bins", "1u"),
                 ("pool without its last pixel", "plain_pooled", "select(0.0, 1.0, at_3 < stored_pixels)", "0.0"),
             ],

@@ -103,20 +103,35 @@ fn two_runs_may_be_under_way_and_disturb_neither_the_other() {
 #[test]
 fn batches_of_pictures_under_way_give_what_each_gives_alone() {
     let model = Model::load("assets/models/mobilenet-v2-dcd-cifar10.safetensors").unwrap();
-    let options = Options { batch: BATCH, ..Options::default() };
     let folded = FoldedModel::new(&model).unwrap();
-    let mut classifier = block_on(Classifier::on_gpu(&folded, gpu::open(), options)).unwrap();
+    // Software takes the larger batch in several runs.
+    for batch in [2, 6] {
+        let options = Options { batch, ..Options::default() };
+        let classifier = block_on(Classifier::on_gpu(&folded, gpu::open(), options)).unwrap();
+        assert_eq!(classifier.plan().runs > 1, classifier.is_software() && batch > 4);
+        batches_under_way(classifier);
+    }
+}
+
+fn batches_under_way(mut classifier: Classifier) {
+    let batch = classifier.batch() as usize;
     // The third is larger than what there is memory for at first.
     let picture = |width: u32, height: u32, seed: u32| {
         let levels = (0..3 * width * height).map(|index| (index.wrapping_mul(seed) % 251) as u8);
         Picture::from_rgb(width, height, levels.collect()).unwrap()
     };
-    let pictures = [picture(40, 30, 7), picture(64, 64, 11), picture(1800, 1600, 13), picture(33, 90, 17)];
+    let sizes = [(40, 30), (64, 64), (1800, 1600), (33, 90)];
+    let pictures: Vec<_> =
+        (7..).zip(sizes.iter().cycle()).map(|(seed, (w, h))| picture(*w, *h, seed)).take(2 * batch).collect();
+    let pictures: Vec<_> = pictures.iter().collect();
     let alone: Vec<_> =
-        pictures.iter().flat_map(|picture| block_on(classifier.classify(&[picture])).unwrap()).collect();
-    let first = block_on(classifier.start_batch(&[&pictures[0], &pictures[1]])).unwrap();
-    let second = block_on(classifier.start_batch(&[&pictures[2], &pictures[3]])).unwrap();
-    assert_eq!(block_on(first.guesses()).unwrap(), alone[..2]);
-    assert_eq!(block_on(second.guesses()).unwrap(), alone[2..]);
+        pictures.iter().flat_map(|picture| block_on(classifier.classify(&[*picture])).unwrap()).collect();
+    let first = block_on(classifier.start_batch(&pictures[..batch])).unwrap();
+    let second = block_on(classifier.start_batch(&pictures[batch..])).unwrap();
+    assert_eq!(block_on(first.guesses()).unwrap(), alone[..batch]);
+    assert_eq!(block_on(second.guesses()).unwrap(), alone[batch..]);
     assert!(alone.iter().any(|guesses| guesses != &alone[0]), "the pictures should differ");
+    let few = block_on(classifier.start_batch(&pictures[1..batch])).unwrap();
+    assert_eq!(block_on(few.guesses()).unwrap(), alone[1..batch]);
+    assert!(block_on(classifier.start_batch(&pictures)).is_err(), "more than a batch");
 }

@@ -206,7 +206,9 @@ fn validation_refuses_every_broken_rule() {
 #[test]
 fn validation_refuses_memory_that_cannot_be() {
     type Fault = (&'static str, fn(&mut Plan));
-    let faults: [Fault; 5] = [
+    let faults: [Fault; 7] = [
+        ("a batch: takes 0 runs of 2 pictures", |p| p.runs = 0),
+        ("a batch: takes 32768 runs of 2 pictures", |p| p.runs = 32768),
         ("the input: needs ", |p| p.input.map.height += 1),
         ("the scores: needs ", |p| p.scores.view.offset += 256),
         ("the best classes: needs ", |p| p.top = 1000),
@@ -218,6 +220,23 @@ fn validation_refuses_memory_that_cannot_be() {
         fault(&mut plan);
         let error = plan.validate().expect_err(reason).to_string();
         assert!(error.starts_with(reason), "`{error}` does not say `{reason}`");
+    }
+}
+
+/// Software takes a large batch in runs of few pictures, as equal as can be; but in one where more is read after it than answers.
+#[test]
+fn software_takes_large_batches_in_several_runs() {
+    let graph = small(0.1, 10, 16, 1).build().unwrap();
+    let network = fold(&graph, &ones(&graph)).unwrap();
+    let runs = |batch, software, insight| {
+        let options = Options { batch, insight, ..Options::default() };
+        let plan = lower("small", &network, options, Limits { software, ..Limits::default() }).unwrap();
+        assert_eq!(plan.input.view.bytes, u64::from(16 * 16 * 16 * plan.batch));
+        [plan.runs, plan.batch]
+    };
+    for (batch, expected) in [(1, [1, 1]), (4, [1, 4]), (5, [2, 3]), (9, [3, 3]), (16, [4, 4]), (64, [16, 4])] {
+        assert_eq!(runs(batch, true, false), expected, "{batch}");
+        assert_eq!([runs(batch, false, false), runs(batch, true, true)], [[1, batch]; 2], "{batch}");
     }
 }
 

@@ -35,6 +35,7 @@ fn plan(precision: Precision) -> Plan {
     Plan {
         name: "preparation".into(),
         batch: BATCH,
+        runs: 1,
         limits: Limits::default(),
         precision,
         weights: Vec::new(),

@@ -1,6 +1,7 @@
-// The activation of a convolution's epilogue: none where params.ceiling is below zero, else relu up to it. A parameter and no
-// override, so that layers with and without share a pipeline.
+// The activation of a convolution's epilogue: relu has no upper bound, the identity none at all, which are infinities. Bounds are
+// parameters and no overrides, so that layers with and without an activation share a pipeline. Infinite bounds make an infinity
+// of what is not a number, never a number.
 
 fn activate(u: vec4<f32>) -> vec4<f32> {
-    return select(clamp(u, vec4<f32>(0.0), vec4<f32>(params.ceiling)), u, params.ceiling < 0.0);
+    return clamp(u, vec4<f32>(params.low), vec4<f32>(params.high));
 }

@@ -30,10 +30,10 @@ struct Params {
     latent_groups: u32,
     heads_stride: u32,
     lambda_offset: u32,
-    ceiling: f32,
+    low: f32,
+    high: f32,
     has_residual: u32,
     pool_bins: u32,
-    unused: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;

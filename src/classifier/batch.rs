@@ -2,8 +2,10 @@
 
 use super::{Classifier, ClassifierError, Executor, Guess, guesses, prepare_on_cpu};
 #[cfg(feature = "gpu")]
-use crate::exec::gpu::Pending;
+use crate::exec::gpu::{GpuExecutor, Pending};
 use crate::picture::Picture;
+#[cfg(feature = "gpu")]
+use crate::picture::Preprocess;
 
 /// The most probable classes of a batch of pictures, on their way.
 pub struct PendingBatch {
@@ -14,9 +16,9 @@ pub struct PendingBatch {
     values: usize,
     /// From the CPU they are here.
     best: Vec<f32>,
-    /// From a GPU they are on their way.
+    /// From a GPU they are on their way, run by run.
     #[cfg(feature = "gpu")]
-    coming: Option<Pending>,
+    coming: Vec<Pending>,
 }
 
 impl PendingBatch {
@@ -25,12 +27,12 @@ impl PendingBatch {
     /// # Errors
     /// When the network's result is not finite, or the device fails.
     pub async fn guesses(self) -> Result<Vec<Vec<Guess>>, ClassifierError> {
-        let best = self.best;
+        #[cfg_attr(not(feature = "gpu"), expect(unused_mut, reason = "only a GPU adds to it"))]
+        let mut best = self.best;
         #[cfg(feature = "gpu")]
-        let best = match self.coming {
-            Some(pending) => pending.results().await?.best,
-            None => best,
-        };
+        for pending in self.coming {
+            best.extend(pending.results().await?.best);
+        }
         let pictures = best.chunks_exact(self.values).take(self.pictures).enumerate();
         let guesses = |(picture, pairs)| {
             let not_finite = || ClassifierError::NotFinite { model: self.model.clone(), picture };
@@ -49,7 +51,7 @@ impl Classifier {
     pub async fn start_batch(&mut self, pictures: &[&Picture]) -> Result<PendingBatch, ClassifierError> {
         self.check_batch(pictures.len())?;
         #[cfg(feature = "gpu")]
-        let mut coming = None;
+        let mut coming = Vec::new();
         let best = match &mut self.executor {
             Executor::Cpu(executor) => {
                 prepare_on_cpu(&self.preprocess, pictures, executor.input_mut());
@@ -57,15 +59,10 @@ impl Classifier {
                 executor.view(executor.plan().best).to_vec()
             }
             #[cfg(feature = "gpu")]
-            Executor::Gpu(executor) if executor.can_prepare(pictures) => {
-                coming = Some(executor.start_pictures(pictures, false).await?);
-                Vec::new()
-            }
-            #[cfg(feature = "gpu")]
             Executor::Gpu(executor) => {
-                let mut input = vec![0.0; pictures.len() * executor.plan().input.map.padded_values()];
-                prepare_on_cpu(&self.preprocess, pictures, &mut input);
-                coming = Some(executor.start_values(pictures.len() as u32, &input, false).await?);
+                for pictures in pictures.chunks(executor.plan().batch as usize) {
+                    coming.push(start(executor, &self.preprocess, pictures).await?);
+                }
                 Vec::new()
             }
         };
@@ -80,4 +77,19 @@ impl Classifier {
             coming,
         })
     }
+}
+
+/// Starts a run on pictures, which the device prepares where it has room for them.
+#[cfg(feature = "gpu")]
+async fn start(
+    executor: &mut GpuExecutor,
+    preprocess: &Preprocess,
+    pictures: &[&Picture],
+) -> Result<Pending, ClassifierError> {
+    if executor.can_prepare(pictures) {
+        return Ok(executor.start_pictures(pictures, false).await?);
+    }
+    let mut input = vec![0.0; pictures.len() * executor.plan().input.map.padded_values()];
+    prepare_on_cpu(preprocess, pictures, &mut input);
+    Ok(executor.start_values(pictures.len() as u32, &input, false).await?)
 }

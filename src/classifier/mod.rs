@@ -62,6 +62,7 @@ pub struct Classifier {
     labels: Vec<String>,
     preprocess: Preprocess,
     executor: Executor,
+    batch: u32,
     loading: Loading,
     device: String,
     software: bool,
@@ -122,11 +123,12 @@ impl Classifier {
     /// # Errors
     /// When the model does not lower.
     pub fn on_cpu(model: &FoldedModel, options: Options) -> Result<Self, ClassifierError> {
+        let batch = options.batch;
         let (plan, lower) = model.plan(options, Limits::default())?;
         let executor = Executor::Cpu(Box::new(CpuExecutor::new(plan)?));
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let loading = Loading { fold: model.folding, lower, ..Loading::default() };
-        Ok(Self::with(model.description(), executor, loading, format!("CPU, {cores} core(s)"), false))
+        Ok(Self::with(model.description(), executor, batch, loading, format!("CPU, {cores} core(s)"), false))
     }
 
     /// Prepares a model on an open GPU.
@@ -135,6 +137,7 @@ impl Classifier {
     /// When the model does not lower, or the device refuses the plan.
     #[cfg(feature = "gpu")]
     pub async fn on_gpu(model: &FoldedModel, gpu: Gpu, options: Options) -> Result<Self, ClassifierError> {
+        let batch = options.batch;
         let (plan, lower) = model.plan(options, gpu.limits())?;
         let description = model.description();
         let executor = GpuExecutor::new(&gpu, plan, Some(&description.preprocess)).await?;
@@ -142,20 +145,33 @@ impl Classifier {
         let loading = Loading { fold: model.folding, lower, pipelines, memory };
         log::info!("{}: {loading:.1?}", description.name);
         let (device, software) = (gpu.info().to_string(), gpu.info().software);
-        Ok(Self::with(description, Executor::Gpu(Box::new(executor)), loading, device, software))
+        Ok(Self::with(description, Executor::Gpu(Box::new(executor)), batch, loading, device, software))
     }
 
-    fn with(description: &Description, executor: Executor, loading: Loading, device: String, software: bool) -> Self {
+    fn with(
+        description: &Description,
+        executor: Executor,
+        batch: u32,
+        loading: Loading,
+        device: String,
+        software: bool,
+    ) -> Self {
         Self {
             name: description.name.clone(),
             labels: description.labels.clone(),
             preprocess: description.preprocess.clone(),
             executor,
+            batch,
             loading,
             device,
             software,
             notice: None,
         }
+    }
+
+    /// Pictures of one call, at most. The device may compute them in several runs, each of the plan's batch.
+    pub fn batch(&self) -> u32 {
+        self.batch
     }
 
     /// The model's name.
@@ -215,7 +231,7 @@ impl Classifier {
         }
     }
 
-    /// Prepares pictures, runs the network on all of them at once, and gives each one's most probable classes, best first.
+    /// Prepares pictures, runs the network on them, and gives each one's most probable classes, best first.
     ///
     /// # Errors
     /// When there are no pictures or more than the batch, the network's result is not finite, or the device fails.
@@ -274,9 +290,8 @@ impl Classifier {
     /// preparation of pictures is no part of it.
     ///
     /// # Errors
-    /// When there are no pictures or more than the batch, or the device fails.
+    /// When there are no pictures or more than the plan's batch, or the device fails.
     pub async fn profile(&mut self, profiler: &Profiler, pictures: u32) -> Result<Profile, ClassifierError> {
-        self.check_batch(pictures as usize)?;
         let input = noise(self.plan(), pictures);
         let profile = match &mut self.executor {
             Executor::Cpu(executor) => profiler.cpu(executor, pictures, &input).await,
@@ -287,7 +302,7 @@ impl Classifier {
     }
 
     fn check_batch(&self, found: usize) -> Result<(), ClassifierError> {
-        let batch = self.plan().batch;
+        let batch = self.batch;
         if (1..=batch as usize).contains(&found) { Ok(()) } else { Err(ClassifierError::Batch { found, batch }) }
     }
 

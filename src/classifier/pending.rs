@@ -99,6 +99,7 @@ impl super::Classifier {
             Executor::Gpu(executor) => Arc::clone(executor.plan()),
         };
         let (name, labels, preprocess) = (self.name.clone(), self.labels.clone(), self.preprocess.clone());
+        let batch = self.batch;
         async move {
             let executor = GpuExecutor::new(&gpu, plan, Some(&preprocess)).await?;
             let device = gpu.info().to_string();
@@ -106,7 +107,7 @@ impl super::Classifier {
             let Preparing { pipelines, memory } = executor.preparing();
             let loading = Loading { pipelines, memory, ..Loading::default() };
             let executor = Executor::Gpu(Box::new(executor));
-            Ok(Self { name, labels, preprocess, executor, loading, device, software, notice: None })
+            Ok(Self { name, labels, preprocess, executor, batch, loading, device, software, notice: None })
         }
     }
 

@@ -115,7 +115,7 @@ pub fn run(arguments: &Arguments) -> Result<Outcome> {
     let candidates = subject.candidates(arguments)?;
     introduce_plan(&plan, &gpu.info().to_string(), gpu.info().software);
     let names = candidates.each_ref().map(|candidate| candidate.name.clone());
-    let trial = block_on(ab(&gpu, candidates, &noise(&plan, *batch), *repeats))?;
+    let trial = block_on(ab(&gpu, candidates, &noise(&plan, plan.batch), *repeats))?;
     let dispatch = &plan.passes[launch].dispatch;
     let kernel = format!("{} {}", dispatch.kernel.spec().stem, dispatch.entry);
     let report = Report { layer, launch, kernel, names, trial: &trial };

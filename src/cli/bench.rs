@@ -17,9 +17,10 @@ use super::settings::{DeviceArguments, introduce};
 
 /// Measure how fast a network answers, and how soon after its file is opened
 ///
-/// Prepared pictures of noise go in and class scores come out, both through the processor's memory. Runs are timed until the
+/// Prepared pictures of noise go in and class scores come out, both through the processor's memory. Batches are timed until the
 /// median is known to one percent, with 95 % confidence. Then some runs are timed launch by launch, what the device can do at
-/// best is measured, and runs are given to it while it computes those before.
+/// best is measured, and runs are given to it while it computes those before. A batch is one run, but for large ones in
+/// software, which takes several; what is said of launches and of the host is of one run.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
@@ -33,11 +34,11 @@ pub struct Arguments {
     model: NetworkArguments,
     #[command(flatten)]
     device: DeviceArguments,
-    /// Pictures of one run; several sizes are measured one after another
+    /// Pictures of a batch; several sizes are measured one after another
     #[arg(long, value_name = "N,...", default_value = "1", value_delimiter = ',')]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=1024))]
     batch: Vec<u32>,
-    /// Time exactly so many runs
+    /// Time exactly so many batches
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     runs: Option<u32>,
     /// Stop after so many seconds even if the median is not known well
@@ -84,7 +85,7 @@ pub fn run(arguments: &Arguments) -> Result<Outcome> {
         if index == 0 && !arguments.json {
             introduce(&classifier);
         }
-        let input = input(classifier.plan(), 1)?;
+        let input = input(classifier.plan(), batch as usize)?;
         let first = time_run(&mut classifier, &input)?;
         let first_answer = FirstAnswer::new([read, prepare, first], classifier.loading());
         let (times, host) = measure(arguments, &mut classifier, &input)?;
@@ -106,7 +107,7 @@ pub fn run(arguments: &Arguments) -> Result<Outcome> {
     Ok(Outcome::Success)
 }
 
-/// Profiles the launches of a whole batch; with the roof, which is measured once.
+/// Profiles the launches of a run; with the roof, which is measured once.
 fn launches(classifier: &mut Classifier, roof: &mut Option<Roof>) -> Result<Launches> {
     let profiler = Profiler { warm_up: 1, repeats: TIMED_RUNS, roof: roof.is_none() };
     let batch = classifier.plan().batch;
@@ -118,15 +119,15 @@ fn launches(classifier: &mut Classifier, roof: &mut Option<Roof>) -> Result<Laun
 }
 
 /// Pictures per second where two runs are under way; nothing where the CPU answers, which computes one after another.
-fn two_under_way(classifier: &mut Classifier, run_nanoseconds: f64) -> Result<Option<f64>> {
+fn two_under_way(classifier: &mut Classifier, batch_nanoseconds: f64) -> Result<Option<f64>> {
     if host_times(classifier).is_none() {
         return Ok(None);
     }
-    let plan = classifier.plan();
-    let wanted = (IN_A_ROW_FOR.as_nanos() as f64 / run_nanoseconds.max(1.0)) as usize;
-    let most = MOST_INPUT_BYTES / (plan.batch as usize * plan.input.map.padded_values() * size_of::<f32>());
-    let runs = wanted.min(most).max(FEWEST_IN_A_ROW);
-    let input = input(plan, runs)?;
+    let (plan, batch) = (classifier.plan(), classifier.batch() as usize);
+    let wanted = (IN_A_ROW_FOR.as_nanos() as f64 / batch_nanoseconds.max(1.0)) as usize;
+    let most = MOST_INPUT_BYTES / (batch * plan.input.map.padded_values() * size_of::<f32>());
+    let batches = wanted.min(most).max(FEWEST_IN_A_ROW);
+    let input = input(plan, batches * batch)?;
     let pictures = input.shape()[0] as f64;
     let start = Instant::now();
     let mut rates = Vec::new();
@@ -199,11 +200,12 @@ fn medians(times: &[[Duration; 3]]) -> Option<Host> {
     Some(Host { encode_ms: median(0)?, submit_ms: median(1)?, ahead_ms: median(2)? })
 }
 
-/// Prepared pictures of noise for a number of whole batches.
-fn input(plan: &Plan, batches: usize) -> Result<Tensor> {
+/// Prepared pictures of noise.
+fn input(plan: &Plan, pictures: usize) -> Result<Tensor> {
     let map = plan.input.map;
-    let values = nchw_from_channels_last(map, &noise(plan, plan.batch)).repeat(batches);
-    Ok(Tensor::new(vec![batches * plan.batch as usize, map.channels, map.height, map.width], values)?)
+    let run = nchw_from_channels_last(map, &noise(plan, plan.batch));
+    let values = run.into_iter().cycle().take(pictures * map.channels * map.pixels()).collect();
+    Ok(Tensor::new(vec![pictures, map.channels, map.height, map.width], values)?)
 }
 
 #[cfg(test)]

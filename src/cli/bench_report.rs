@@ -20,6 +20,8 @@ pub struct Report {
     /// Whether the device is a GPU adapter that computes on the CPU.
     software: bool,
     batch: u32,
+    /// The runs of a batch; dispatches, activations, `host` and `launches` are those of one.
+    runs: u32,
     /// How maps and weights are stored.
     precision: Precision,
     dispatches: usize,
@@ -38,7 +40,7 @@ pub struct Report {
     two_under_way_per_second: Option<f64>,
     /// What was found by timing launches; none where that was not asked for.
     launches: Option<Launches>,
-    /// Every timed run, in order.
+    /// Every timed batch, in order.
     times_ms: Vec<f64>,
 }
 
@@ -150,7 +152,8 @@ impl Report {
             model: classifier.name().into(),
             device: classifier.device().into(),
             software: classifier.is_software(),
-            batch: plan.batch,
+            batch: classifier.batch(),
+            runs: plan.runs,
             precision: plan.precision,
             dispatches: plan.passes.len(),
             weight_bytes: plan.weights.len() as u64,
@@ -160,7 +163,7 @@ impl Report {
             p10_ms,
             p90_ms,
             median_within_ms: times.median_within().map(|bound| bound / 1e6),
-            pictures_per_second: if median_ms > 0.0 { f64::from(plan.batch) * 1e3 / median_ms } else { 0.0 },
+            pictures_per_second: if median_ms > 0.0 { f64::from(classifier.batch()) * 1e3 / median_ms } else { 0.0 },
             host,
             two_under_way_per_second,
             launches,
@@ -179,7 +182,7 @@ pub fn write_tables(reports: &[Report], out: &mut impl Write) -> io::Result<()> 
             "batch",
             "median ms",
             "p10 – p90",
-            "runs",
+            "times",
             "device ms",
             "encode µs",
             "submit µs",
@@ -190,8 +193,19 @@ pub fn write_tables(reports: &[Report], out: &mut impl Write) -> io::Result<()> 
         .map(right),
     );
     let mut work = Table::new(
-        ["batch", "launches", "weights", "activations", "moved", "GFLOP", "of FMA rate", "of bandwidth", "of roof"]
-            .map(right),
+        [
+            "batch",
+            "runs",
+            "launches",
+            "weights",
+            "activations",
+            "moved",
+            "GFLOP",
+            "of FMA rate",
+            "of bandwidth",
+            "of roof",
+        ]
+        .map(right),
     );
     let mut ways = Table::new(
         ["batch", "first answer ms", "read", "open", "fold", "lower", "pipelines", "memory", "first run"].map(right),
@@ -217,6 +231,7 @@ pub fn write_tables(reports: &[Report], out: &mut impl Write) -> io::Result<()> 
         ]);
         work.push([
             batch.clone(),
+            report.runs.to_string(),
             report.dispatches.to_string(),
             bytes(report.weight_bytes),
             bytes(report.activation_bytes),

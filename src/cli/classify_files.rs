@@ -23,7 +23,7 @@ pub fn each(
     files: &[PathBuf],
     mut each: impl FnMut(&Classifier, &Path, Found) -> Result<()>,
 ) -> Result<()> {
-    let batch = classifier.plan().batch as usize;
+    let batch = classifier.batch() as usize;
     let mut before: Option<Started<'_>> = None;
     decode_ahead::in_batches(files, batch, |decoded| {
         let started = start(classifier, decoded)?;

@@ -33,7 +33,7 @@ pub struct Arguments {
     model: NetworkArguments,
     #[command(flatten)]
     device: DeviceArguments,
-    /// Pictures of each run
+    /// Pictures of each run, or of a batch that takes several
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1024))]
     batch: u32,
     /// Plain runs, and as many timed ones
@@ -120,7 +120,11 @@ fn take(arguments: &Arguments) -> Result<Profile> {
     let (_, mut classifier) = device.load_and_prepare(|| model.load(), *batch, 5)?;
     introduce(&classifier);
     let profiler = Profiler { warm_up: *warm_up, repeats: *repeats, roof: !no_roof };
-    Ok(block_on(classifier.profile(&profiler, *batch))?)
+    let (pictures, runs) = (classifier.plan().batch, classifier.plan().runs);
+    if runs > 1 {
+        failure::note(&format!("{batch} pictures take {runs} runs here; this is one of {pictures} pictures"));
+    }
+    Ok(block_on(classifier.profile(&profiler, pictures))?)
 }
 
 /// Reads a profile from a file.

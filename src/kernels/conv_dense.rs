@@ -67,8 +67,7 @@ struct Params {
     pad_top: u32,
     pad_left: u32,
     kernel: u32,
-    ceiling: f32,
-    unused: u32,
+    bounds: [f32; 2],
 }
 
 const _: () = assert!(size_of::<Params>() == 48);
@@ -112,8 +111,7 @@ pub fn dispatch(shape: Shape, epilogue: Epilogue, tile: Tile) -> Dispatch {
         pad_top: shape.padding[0],
         pad_left: shape.padding[1],
         kernel: shape.kernel,
-        ceiling: epilogue.nonlinearity.ceiling(),
-        unused: 0,
+        bounds: epilogue.nonlinearity.bounds(),
     };
     let (kernel, tile) = kernel_of(tile);
     let ([x, y], workgroups) = tile.launch(shape.out_groups, shape.slots(tile));
@@ -176,7 +174,7 @@ pub(super) fn twin<S: Scalar>(dispatch: &Dispatch, mut arguments: Arguments<'_, 
                     multiply_rows(out, &input[pixel as usize * in_groups..][..count], &weights[first..], out_groups);
                 }
             }
-            activate(out, params.ceiling);
+            activate(out, params.bounds);
         }
     });
 

@@ -49,8 +49,8 @@ struct Params {
     pad_top: u32,
     pad_left: u32,
     tile_rows: u32,
-    ceiling: f32,
-    unused: [u32; 2],
+    bounds: [f32; 2],
+    unused: u32,
 }
 
 const _: () = assert!(size_of::<Params>() == 48);
@@ -110,8 +110,8 @@ pub fn dispatch(shape: Shape, epilogue: Epilogue) -> Dispatch {
         pad_top: shape.padding[0],
         pad_left: shape.padding[1],
         tile_rows: shape.tile_rows,
-        ceiling: epilogue.nonlinearity.ceiling(),
-        unused: [0; 2],
+        bounds: epilogue.nonlinearity.bounds(),
+        unused: 0,
     };
     let [x, y] = split_workgroup(shape.groups, 8);
     let rolling = shape.rolling && can_roll(shape.kernel as usize, shape.stride as usize);
@@ -181,7 +181,7 @@ pub(super) fn twin<S: Scalar>(dispatch: &Dispatch, mut arguments: Arguments<'_, 
             }));
             let bias = channels(weights, kernel * kernel, groups);
             widest(Taps { out: out.as_flattened_mut(), bias, taps: &taps });
-            activate(out, params.ceiling);
+            activate(out, params.bounds);
         }
     });
 

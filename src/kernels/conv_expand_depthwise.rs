@@ -59,8 +59,7 @@ struct Params {
     pad_top: u32,
     pad_left: u32,
     tile_rows: u32,
-    ceiling: f32,
-    unused: u32,
+    bounds: [f32; 2],
 }
 
 const _: () = assert!(size_of::<Params>() == 48);
@@ -140,8 +139,7 @@ pub fn dispatch(shape: Shape, per_picture: bool, nonlinearity: Nonlinearity, poo
         pad_top: padding[0],
         pad_left: padding[1],
         tile_rows,
-        ceiling: nonlinearity.ceiling(),
-        unused: 0,
+        bounds: nonlinearity.bounds(),
     };
     let slots = shape.slots(tile);
     let ([x, y], workgroups) = match tile {
@@ -207,7 +205,7 @@ pub(super) fn twin<S: Scalar>(dispatch: &Dispatch, mut arguments: Arguments<'_, 
         padding: [params.pad_top, params.pad_left],
         tile_rows: params.tile_rows,
     };
-    let nonlinearity = Nonlinearity::of_ceiling(params.ceiling);
+    let nonlinearity = Nonlinearity::of_bounds(params.bounds);
     let weights =
         if params.weight_stride > 0 { conv_pointwise::Weights::PerPicture } else { conv_pointwise::Weights::Static };
     let pictures = arguments.pictures;

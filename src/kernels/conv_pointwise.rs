@@ -83,10 +83,9 @@ struct Params {
     latent_groups: u32,
     heads_stride: u32,
     lambda_offset: u32,
-    ceiling: f32,
+    bounds: [f32; 2],
     has_residual: u32,
     pool_bins: u32,
-    unused: u32,
 }
 
 const _: () = assert!(size_of::<Params>() == 48);
@@ -145,10 +144,9 @@ pub fn dispatch(shape: Shape, weights: Weights, epilogue: Epilogue, tile: Tile) 
         latent_groups,
         heads_stride: lambda_offset + out_groups,
         lambda_offset,
-        ceiling: epilogue.nonlinearity.ceiling(),
+        bounds: epilogue.nonlinearity.bounds(),
         has_residual: epilogue.residual.into(),
         pool_bins: epilogue.bins(),
-        unused: 0,
     };
     let entry = match (latent_groups > 0, epilogue.pooling.is_some()) {
         (false, false) => "plain",
@@ -246,7 +244,7 @@ pub(super) fn twin<S: Scalar>(dispatch: &Dispatch, mut arguments: Arguments<'_, 
         for row in out.chunks_exact_mut(out_groups) {
             epilogue::add(row, bias);
         }
-        activate(out, params.ceiling);
+        activate(out, params.bounds);
         if has_residual(dispatch) {
             let first = place(out_groups);
             epilogue::add(out, &residual[first..][..rows * out_groups]);

@@ -15,27 +15,25 @@ pub enum Nonlinearity {
 }
 
 impl Nonlinearity {
-    /// The parameter that says it: the most that its values can be, below zero for the identity.
-    pub(super) const fn ceiling(self) -> f32 {
+    /// The least and the most that it gives, as the shaders' parameters.
+    pub(super) const fn bounds(self) -> [f32; 2] {
         match self {
-            Self::Identity => -1.0,
-            Self::Relu => f32::MAX,
-            Self::Relu6 => 6.0,
+            Self::Identity => [f32::NEG_INFINITY, f32::INFINITY],
+            Self::Relu => [0.0, f32::INFINITY],
+            Self::Relu6 => [0.0, 6.0],
         }
     }
 
-    /// The one with this ceiling.
-    pub(super) fn of_ceiling(ceiling: f32) -> Self {
+    /// The one with these bounds.
+    pub(super) fn of_bounds(bounds: [f32; 2]) -> Self {
         let all = [Self::Identity, Self::Relu, Self::Relu6];
-        all.into_iter().find(|nonlinearity| nonlinearity.ceiling() == ceiling).unwrap_or_default()
+        all.into_iter().find(|nonlinearity| nonlinearity.bounds() == bounds).unwrap_or_default()
     }
 }
 
-/// The twin of `activate`. NaN passes through.
-pub(super) fn activate<S: Scalar>(values: &mut [[S; 4]], ceiling: f32) {
-    if ceiling >= 0.0 {
-        values.as_flattened_mut().iter_mut().for_each(|v| *v = v.clamp(0.0, ceiling));
-    }
+/// The twin of `activate`, through which NaN passes.
+pub(super) fn activate<S: Scalar>(values: &mut [[S; 4]], [low, high]: [f32; 2]) {
+    values.as_flattened_mut().iter_mut().for_each(|v| *v = v.clamp(low, high));
 }
 
 /// Bins of the average pool whose sums a convolution makes beside its output.

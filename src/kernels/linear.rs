@@ -41,8 +41,8 @@ struct Params {
     out_groups: u32,
     latent_groups: u32,
     lambda_offset: u32,
-    ceiling: f32,
-    unused: [u32; 3],
+    bounds: [f32; 2],
+    unused: [u32; 2],
 }
 
 const _: () = assert!(size_of::<Params>() == 32);
@@ -74,8 +74,8 @@ pub fn dispatch(shape: Shape, nonlinearity: Nonlinearity) -> Dispatch {
     // The bias, and a branch's scaled bias and scale.
     let additions = if latent_groups > 0 { 3 } else { 1 };
     let branch = if latent_groups > 0 { latent_groups + out_groups } else { 0 };
-    let ceiling = nonlinearity.ceiling();
-    let params = Params { in_groups, out_groups, latent_groups, lambda_offset, ceiling, unused: [0; 3] };
+    let bounds = nonlinearity.bounds();
+    let params = Params { in_groups, out_groups, latent_groups, lambda_offset, bounds, unused: [0; 2] };
     Dispatch {
         kernel: Kernel::Linear,
         entry: if latent_groups > 0 { "branch" } else { "plain" },
@@ -132,7 +132,7 @@ pub(super) fn twin<S: Scalar>(dispatch: &Dispatch, mut arguments: Arguments<'_, 
             );
         }
         epilogue::add(out, &bias[first..]);
-        activate(out, params.ceiling);
+        activate(out, params.bounds);
     });
 }
 

@@ -207,14 +207,14 @@ impl Layers<'_> {
 
     /// Kind and sizes of a layer, and of the one that may be in one launch with it, for a number of pictures in a precision.
     fn shape(&self, index: usize) -> String {
-        let Options { batch, precision, .. } = self.options;
+        let (precision, [_, batch]) = (self.options.precision, self.options.runs(self.limits));
         let name = |index: usize| kind_and_sizes(self.layer(index));
         [
             name(index),
             self.expansion_of_any_form(index).map(|before| format!(" after {}", name(before))).unwrap_or_default(),
             self.expander_of_any_form(index).map(|after| format!(" before {}", name(after))).unwrap_or_default(),
-            if *batch == 1 { String::new() } else { format!(", {batch} pictures") },
-            if *precision == Precision::F32 { String::new() } else { ", f16".into() },
+            if batch == 1 { String::new() } else { format!(", {batch} pictures") },
+            if precision == Precision::F32 { String::new() } else { ", f16".into() },
         ]
         .concat()
     }

@@ -23,7 +23,8 @@ pub(super) struct Drafted {
 }
 
 pub(super) fn draft(network: &FoldedNetwork, options: &Options, limits: Limits) -> Result<Drafted, LowerError> {
-    let mut draft = Draft::new(options.batch, options.precision, limits);
+    let [_, batch] = options.runs(&limits);
+    let mut draft = Draft::new(batch, options.precision, limits);
     let input = draft.map("input", vec4s(network.input))?;
     let mut lowering = Lowering { network, options, draft, input, results: Vec::new(), expansions: HashMap::new() };
     for (index, layer) in network.layers.iter().enumerate() {

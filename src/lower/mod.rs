@@ -23,7 +23,7 @@ use dynamic::latent_shape;
 /// What the user may decide about a plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// Pictures of one run, at most.
+    /// Pictures of a batch, at most. Where a device computes fewer at once, a batch takes several runs.
     pub batch: u32,
     /// Which form the dynamic layers take.
     pub form: FormChoice,
@@ -48,6 +48,19 @@ impl Default for Options {
             insight: false,
             choices: Choices::default(),
         }
+    }
+}
+
+/// Pictures that software computes at once: the maps of more would come from memory, those of so few lie in caches.
+const AT_ONCE_IN_SOFTWARE: u32 = 4;
+
+impl Options {
+    /// The runs that a batch takes on a device, and the pictures of each.
+    pub(crate) fn runs(&self, limits: &Limits) -> [u32; 2] {
+        // What can be read after a run must be that of the whole batch.
+        let in_parts = limits.software && !self.insight;
+        let runs = if in_parts { self.batch.div_ceil(AT_ONCE_IN_SOFTWARE).max(1) } else { 1 };
+        [runs, self.batch.div_ceil(runs)]
     }
 }
 

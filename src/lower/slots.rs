@@ -10,6 +10,7 @@ use super::{LowerError, Options};
 use crate::plan::{DynamicLayer, Limits, Memory, Output, Pass, Plan, View};
 
 pub(super) fn place(name: &str, drafted: Drafted, options: &Options, limits: Limits) -> Result<Plan, LowerError> {
+    let [runs, batch] = options.runs(&limits);
     let Drafted { draft, input, scores, best, top } = drafted;
     let mut places = Places { bytes: Vec::new(), free: Vec::new(), of: HashMap::new() };
     let dynamic = if options.insight { &draft.dynamic[..] } else { &[] };
@@ -59,7 +60,8 @@ pub(super) fn place(name: &str, drafted: Drafted, options: &Options, limits: Lim
     Ok(Plan {
         dynamic: dynamic.collect(),
         name: name.into(),
-        batch: options.batch,
+        batch,
+        runs,
         precision: draft.precision,
         limits,
         passes: passes.collect(),

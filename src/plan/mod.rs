@@ -25,6 +25,8 @@ pub struct Plan {
     pub name: String,
     /// Pictures of one run, at most.
     pub batch: u32,
+    /// The runs of a batch: more than one where more pictures were asked for than the device computes at once.
+    pub runs: u32,
     /// What the device was said to allow.
     pub limits: Limits,
     /// How maps and weights are stored.

@@ -58,8 +58,13 @@ impl Plan {
         self.check_buffers()
     }
 
-    /// The buffers' sizes, and what the user writes to and reads from.
+    /// The buffers' sizes and number, and what the user writes to and reads from.
     fn check_buffers(&self) -> Result<(), PlanError> {
+        let (batch, runs, most) = (self.batch, self.runs, self.limits.workgroups);
+        if !(1..=most).contains(&batch.saturating_mul(runs)) {
+            let reason = format!("takes {runs} runs of {batch} pictures, expected 1 to {most} pictures");
+            return Err(PlanError::Memory { what: "a batch".into(), reason });
+        }
         let limit = self.limits.buffer_bytes;
         let weights = ("the weights".to_string(), self.weights.len() as u64);
         let slots = self.slots.iter().enumerate().map(|(index, bytes)| (format!("slot {index}"), *bytes));

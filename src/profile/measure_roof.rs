@@ -65,6 +65,7 @@ fn plan(gpu: &Gpu, launches: Vec<Dispatch>) -> Plan {
     Plan {
         name: "roof".into(),
         batch,
+        runs: 1,
         limits: gpu.limits(),
         precision: Precision::F32,
         weights: Vec::new(),

@@ -72,7 +72,7 @@ impl Default for Tuner {
 }
 
 impl Tuner {
-    /// Tries all ways of a network's layers on noise, `options.batch` pictures a run, and tells `progress` how far it is. What
+    /// Tries all ways of a network's layers on noise, as many pictures a run as a batch of `options.batch` has, and tells `progress` how far it is. What
     /// was chosen before is forgotten.
     ///
     /// # Errors
@@ -179,7 +179,7 @@ impl<'a> Trials<'a> {
         }
         let ways: Vec<usize> = shapes.iter().map(|shape| shape.rule).collect();
         let rule = prepare(gpu, network, &options, &shapes, ways).await?;
-        let input = noise(rule.executor.plan(), options.batch);
+        let input = noise(rule.executor.plan(), rule.executor.plan().batch);
         let mut trials =
             Self { gpu, network, options, shapes, input, rule, expected: Vec::new(), subjects: Vec::new() };
         // Where each layer has launches of its own, and so a result.
@@ -190,7 +190,7 @@ impl<'a> Trials<'a> {
         };
         for shape in &trials.shapes {
             let executor = &mut apart.as_mut().unwrap_or(&mut trials.rule).executor;
-            let found = output_of(executor, &shape.nodes[0], &trials.input, trials.options.batch).await?;
+            let found = output_of(executor, &shape.nodes[0], &trials.input).await?;
             trials.expected.push(found);
         }
         Ok(trials)
@@ -232,7 +232,7 @@ impl<'a> Trials<'a> {
             if subject.launches[index].is_empty() {
                 continue;
             }
-            let found = output_of(&mut subject.executor, node, &self.input, self.options.batch).await?;
+            let found = output_of(&mut subject.executor, node, &self.input).await?;
             let (shape, way) = (&mut self.shapes[index], subject.ways[index]);
             // What the others are compared with is right; where it differs here, the layers before differ as far as they may.
             if way != shape.rule_alone() && !agree(&self.expected[index], &found, tolerance(self.options.precision)) {
@@ -252,7 +252,7 @@ impl<'a> Trials<'a> {
             let turn = if round.is_multiple_of(2) { turn } else { count - 1 - turn };
             let which = (turn + round) % count;
             let subject = self.subjects.get_mut(which).unwrap_or(&mut self.rule);
-            let (_, timing) = subject.executor.run_timed(self.options.batch, &self.input, timer).await?;
+            let (_, timing) = subject.executor.run_timed(subject.executor.plan().batch, &self.input, timer).await?;
             if !counts {
                 continue;
             }
@@ -304,7 +304,7 @@ impl<'a> Trials<'a> {
         for round in 0..WARM_UP + rounds {
             for (executor, times) in [&mut self.rule.executor, &mut tuned].into_iter().zip(&mut times) {
                 let begin = Instant::now();
-                executor.run(self.options.batch, &self.input, false).await?;
+                executor.run(executor.plan().batch, &self.input, false).await?;
                 if round >= WARM_UP {
                     times.push(begin.elapsed().as_nanos() as i64);
                 }
@@ -339,9 +339,9 @@ async fn prepare(
 }
 
 /// What a layer computes: the network is run up to it.
-async fn output_of(executor: &mut GpuExecutor, node: &str, input: &[f32], pictures: u32) -> Result<Vec<f32>, GpuError> {
+async fn output_of(executor: &mut GpuExecutor, node: &str, input: &[f32]) -> Result<Vec<f32>, GpuError> {
     let Some((last, view)) = output_place(executor.plan(), node) else { return Ok(Vec::new()) };
-    executor.run_first(last + 1, pictures, input).await?;
+    executor.run_first(last + 1, executor.plan().batch, input).await?;
     executor.read(view).await
 }
 

@@ -11,8 +11,13 @@ use crate::plan::{Memory, Pass, Plan, View};
 
 /// A uniform binding's dynamic offset must be a multiple of this everywhere.
 const PARAMS_ALIGNMENT: u64 = 256;
-/// Runs that may be under way at once: one computes while the results of the other are read.
-pub(super) const OVERLAP: usize = 2;
+/// Batches that may be under way at once: one is computed while the results of the other are read.
+const OVERLAP: usize = 2;
+
+/// Runs of a plan that may be under way at once.
+pub(super) fn under_way(plan: &Plan) -> usize {
+    OVERLAP * plan.runs as usize
+}
 
 pub(super) struct Buffers {
     weights: wgpu::Buffer,
@@ -57,8 +62,8 @@ impl Buffers {
             slots: slots.collect(),
             params: filled(gpu, "params", wgpu::BufferUsages::UNIFORM, &params),
             params_offsets,
-            uploads: Uploads::create(gpu, "upload", plan.input.view.bytes),
-            results: Readbacks::create(gpu, "results", OVERLAP, plan.best.bytes + plan.scores.view.bytes),
+            uploads: Uploads::create(gpu, "upload", under_way(plan), plan.input.view.bytes),
+            results: Readbacks::create(gpu, "results", under_way(plan), plan.best.bytes + plan.scores.view.bytes),
             heads: Readbacks::create(gpu, "heads", 1, plan.dynamic.iter().map(|layer| layer.heads.bytes).sum()),
         }
     }

@@ -5,7 +5,7 @@
 //! picture comes than ever before.
 
 use super::frame::{Frame, FrameTexture};
-use super::memory::{binding, buffer};
+use super::memory::{binding, buffer, under_way};
 use super::pipelines::{Compiler, Resolved};
 use super::record::Launch;
 use super::uploads::Uploads;
@@ -212,7 +212,7 @@ impl Memory {
         let params = buffer(gpu, "picture params", params_bytes, Usage::UNIFORM | Usage::COPY_DST, false);
         let source = buffer(gpu, "pictures", batch * capacity, Usage::STORAGE | Usage::COPY_DST, false);
         let narrowed = buffer(gpu, "narrowed pictures", batch * capacity, Usage::STORAGE, false);
-        let uploads = Uploads::create(gpu, "picture upload", params_bytes + batch * capacity);
+        let uploads = Uploads::create(gpu, "picture upload", under_way(plan), params_bytes + batch * capacity);
         let target = plan.input.view;
         let groups = (0..batch).map(|slot| {
             let at = slot * capacity;

@@ -1,22 +1,22 @@
 //! What a run writes its input through: buffers that stay mapped between runs, one for each run that may be under way.
 
-use super::memory::{OVERLAP, buffer};
+use super::memory::buffer;
 use super::wait::{Mapping, map};
 use super::{Gpu, GpuError};
 
 /// The buffers of one kind of input. They take turns.
 pub(super) struct Uploads {
     /// Each with its next mapping, where it is not mapped.
-    buffers: [(wgpu::Buffer, Option<Mapping>); OVERLAP],
+    buffers: Vec<(wgpu::Buffer, Option<Mapping>)>,
     current: usize,
 }
 
 impl Uploads {
-    /// Makes buffers of `bytes` bytes.
-    pub fn create(gpu: &Gpu, name: &str, bytes: u64) -> Self {
+    /// Makes `count` buffers of `bytes` bytes.
+    pub fn create(gpu: &Gpu, name: &str, count: usize, bytes: u64) -> Self {
         let usage = wgpu::BufferUsages::MAP_WRITE | wgpu::BufferUsages::COPY_SRC;
-        let buffers = std::array::from_fn(|index| (buffer(gpu, &format!("{name} {index}"), bytes, usage, true), None));
-        Self { buffers, current: 0 }
+        let buffers = (0..count).map(|index| (buffer(gpu, &format!("{name} {index}"), bytes, usage, true), None));
+        Self { buffers: buffers.collect(), current: 0 }
     }
 
     /// Has the first `bytes` bytes of the next buffer written, once the run that it served last has read them.
@@ -42,6 +42,6 @@ impl Uploads {
     pub fn reclaim(&mut self, after: Option<wgpu::SubmissionIndex>) {
         let (buffer, mapping) = &mut self.buffers[self.current];
         *mapping = Some(map(buffer, wgpu::MapMode::Write, buffer.size(), after));
-        self.current = (self.current + 1) % OVERLAP;
+        self.current = (self.current + 1) % self.buffers.len();
     }
 }
