@@ -47,6 +47,11 @@ fn a_profile_is_shown_and_written_in_every_form() {
     let cpu =
         place.run(&[&QUICK[..], &["--device", "cpu", "--batch", "2", "--form", "branch"]].concat()).succeeded().out;
     assert!(cpu.contains("the host's clock around each twin") && cpu.contains("2 picture(s)"), "{cpu}");
+    // Software takes six pictures in two runs, of which one is profiled.
+    let six = place.run(&[&QUICK[..], &["--batch", "6"]].concat()).succeeded();
+    let in_parts = profile["device"]["software"] == true;
+    assert!(six.out.contains(if in_parts { "3 picture(s)" } else { "6 picture(s)" }), "{six:?}");
+    assert_eq!(six.err.contains("note: 6 pictures take 2 runs here; this is one of 3 pictures"), in_parts, "{six:?}");
     let refused = [&QUICK[..], &["--device", "cpu", "--html", "none/p.html"]].concat();
     assert!(place.run(&refused).error().starts_with("none/p.html: cannot be written"));
 }
