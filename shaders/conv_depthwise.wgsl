@@ -22,8 +22,8 @@ struct Params {
     pad_top: u32,
     pad_left: u32,
     tile_rows: u32,
-    low: f32,
-    high: f32,
+    bounds_low: f32,
+    bounds_high: f32,
     unused: u32,
 }
 

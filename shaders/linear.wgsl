@@ -13,15 +13,14 @@
 #import storage
 #import weights
 #import panels
-#import activation
 
 struct Params {
     in_groups: u32,
     out_groups: u32,
     latent_groups: u32,
     lambda_offset: u32,
-    low: f32,
-    high: f32,
+    bounds_low: f32,
+    bounds_high: f32,
     unused_1: u32,
     unused_2: u32,
 }
@@ -66,6 +65,12 @@ fn product(picture: u32, group: u32, lane: vec3<u32>) -> vec4<f32> {
         total += sums[split * GROUPS + lane.x];
     }
     return total;
+}
+
+// Comparisons keep what is not a number, of which `clamp` makes a bound: these may be the scores.
+fn activate(u: vec4<f32>) -> vec4<f32> {
+    let raised = select(u, vec4<f32>(params.bounds_low), u < vec4<f32>(params.bounds_low));
+    return select(raised, vec4<f32>(params.bounds_high), raised > vec4<f32>(params.bounds_high));
 }
 
 @compute @workgroup_size(GROUPS, SPLITS)

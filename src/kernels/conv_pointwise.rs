@@ -6,7 +6,8 @@ use rayon::prelude::*;
 use super::epilogue::{self, activate, add_to_bins};
 use super::multiply::multiply;
 use super::{
-    Access, Arguments, Cost, Dispatch, Epilogue, Kernel, Precision, Scalar, Spec, Subgroups, Tile, tile, vec4_bytes,
+    Access, Arguments, Cost, Dispatch, Epilogue, Kernel, Pooling, Precision, Scalar, Spec, Subgroups, Tile, tile,
+    vec4_bytes,
 };
 
 /// The specification of small tiles.
@@ -50,8 +51,7 @@ const fn spec(stem: &'static str, source: &'static str) -> Spec {
         entries: &[
             ("plain", &["input", "weights", "residual", "output"]),
             ("plain_pooled", &["input", "weights", "residual", "output", "partials"]),
-            ("branch", &["input", "weights", "heads", "latent", "residual", "output"]),
-            ("branch_pooled", &["input", "weights", "heads", "latent", "residual", "output", "partials"]),
+            ("branch", &["input", "weights", "heads", "latent", "residual", "output", "partials"]),
         ],
         stored: &["input", "weights", "latent", "residual", "output"],
         overrides: &["WORKGROUP_X", "WORKGROUP_Y"],
@@ -118,7 +118,7 @@ pub struct Shape {
 }
 
 impl Shape {
-    /// Slots of partial sums that a pooled entry writes.
+    /// Slots of partial sums that a launch with a pool writes.
     pub const fn slots(&self, tile: Tile) -> u32 {
         (self.height * self.width).div_ceil(tile.slot_pixels())
     }
@@ -129,8 +129,8 @@ impl Shape {
     }
 }
 
-/// The launch of a pointwise convolution. One without a residual reads none, but its `residual` is bound all the same, to any
-/// memory as large as an element, so that both share a pipeline.
+/// The launch of a pointwise convolution. Where it lacks a residual, or a branch lacks pool sums, they are bound all the same, to any
+/// memory as large as an element, so that such launches share a pipeline with others.
 pub fn dispatch(shape: Shape, weights: Weights, epilogue: Epilogue, tile: Tile) -> Dispatch {
     let Shape { height, width, in_groups, out_groups } = shape;
     let latent_groups = if let Weights::Branch { latent_groups } = weights { latent_groups } else { 0 };
@@ -146,18 +146,16 @@ pub fn dispatch(shape: Shape, weights: Weights, epilogue: Epilogue, tile: Tile) 
         lambda_offset,
         bounds: epilogue.nonlinearity.bounds(),
         has_residual: epilogue.residual.into(),
-        pool_bins: epilogue.bins(),
-    };
-    let entry = match (latent_groups > 0, epilogue.pooling.is_some()) {
-        (false, false) => "plain",
-        (false, true) => "plain_pooled",
-        (true, false) => "branch",
-        (true, true) => "branch_pooled",
+        pool_bins: epilogue.pooling.map_or(0, Pooling::bins),
     };
     let ([x, y], workgroups) = tile.launch(out_groups, (height * width).div_ceil(tile.pixels()));
     Dispatch {
         kernel: kernel_of(tile),
-        entry,
+        entry: match (latent_groups > 0, epilogue.pooling.is_some()) {
+            (false, false) => "plain",
+            (false, true) => "plain_pooled",
+            (true, _) => "branch",
+        },
         precision: Precision::F32,
         overrides: vec![("WORKGROUP_X", x), ("WORKGROUP_Y", y)],
         params: bytemuck::bytes_of(&params).to_vec(),
@@ -195,9 +193,10 @@ fn cost(shape: Shape, latent_groups: u32, epilogue: Epilogue, tile: Tile) -> Cos
     }
 }
 
-/// Whether a launch adds a residual.
-pub(super) fn has_residual(dispatch: &Dispatch) -> bool {
-    dispatch.params_as::<Params>().has_residual != 0
+/// Whether a launch leaves a binding alone.
+pub(super) fn ignores(dispatch: &Dispatch, binding: &str) -> bool {
+    let Params { has_residual, pool_bins, .. } = dispatch.params_as();
+    (binding == "residual" && has_residual == 0) || (binding == "partials" && pool_bins == 0)
 }
 
 pub(super) fn shape(dispatch: &Dispatch) -> String {
@@ -211,7 +210,7 @@ pub(super) fn twin<S: Scalar>(dispatch: &Dispatch, mut arguments: Arguments<'_, 
     let (in_groups, out_groups) = (params.in_groups as usize, params.out_groups as usize);
     let latent_groups = params.latent_groups as usize;
     let pixels = (params.width * params.height) as usize;
-    let branch = dispatch.entry.starts_with("branch");
+    let branch = dispatch.entry == "branch";
     let input = arguments.input("input");
     let weights = arguments.input("weights");
     let heads = arguments.input("heads");
@@ -245,13 +244,13 @@ pub(super) fn twin<S: Scalar>(dispatch: &Dispatch, mut arguments: Arguments<'_, 
             epilogue::add(row, bias);
         }
         activate(out, params.bounds);
-        if has_residual(dispatch) {
+        if params.has_residual != 0 {
             let first = place(out_groups);
             epilogue::add(out, &residual[first..][..rows * out_groups]);
         }
     });
 
-    if dispatch.entry.ends_with("pooled") {
+    if params.pool_bins != 0 {
         let bins = params.pool_bins;
         let size = [params.height, params.width];
         let tile = tile::slot_pixels_of(dispatch.kernel) as usize;

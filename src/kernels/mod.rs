@@ -124,6 +124,18 @@ impl Kernel {
         Self::TopK,
     ];
 
+    /// Whether it is one of the pointwise convolutions, which differ in their tiles alone.
+    const fn is_pointwise(self) -> bool {
+        matches!(
+            self,
+            Self::ConvPointwise
+                | Self::ConvPointwiseSplit
+                | Self::ConvPointwiseSubgroup
+                | Self::ConvPointwiseWide
+                | Self::ConvPointwiseWorkgroup
+        )
+    }
+
     /// What the host must know of the kernel's WGSL; `tests/shaders.rs` holds both together.
     pub const fn spec(self) -> &'static Spec {
         match self {
@@ -267,9 +279,10 @@ impl Dispatch {
         format!("{} {}{precision}{}", self.kernel.spec().stem, self.entry, overrides.collect::<String>())
     }
 
-    /// Whether a binding of the entry point stands idle in this launch: a residual where nothing is added.
+    /// Whether a binding of the entry point stands idle in this launch: a residual where nothing is added, or sums where nothing is
+    /// pooled.
     pub fn ignores(&self, binding: &str) -> bool {
-        binding == "residual" && !conv_pointwise::has_residual(self)
+        self.kernel.is_pointwise() && conv_pointwise::ignores(self, binding)
     }
 
     /// Invocations of one workgroup.

@@ -152,8 +152,11 @@ impl Lowering<'_> {
     ) -> Result<Value, LowerError> {
         let shape = pointwise_shape(layer.input_map, layer.output_map);
         memory.push(("input", Binding::Value(self.value_of(layer.input))));
-        // Where nothing is added the input stands in, which is not read there.
+        // What is not there is bound too: the input stands in for a residual, which is not read then, and some slot for sums.
         memory.push(("residual", Binding::Value(self.value_of(layer.residual.unwrap_or(layer.input)))));
+        if epilogue.pooling.is_none() {
+            memory.push(("partials", Binding::Value(self.draft.table(&layer.name, 1)?)));
+        }
         let dispatch = conv_pointwise::dispatch(shape, weights, epilogue, tile);
         self.launch_convolution(layer, dispatch, shape.slots(tile), epilogue, memory)
     }

@@ -10,7 +10,7 @@ use super::{ACTIVATIONS, CHANNELS, POOLINGS, SEED, SIZES, Sampler, head_groups, 
 use crate::common::array::{Array, groups, pack, pack_map, pack_panels, pack_vector};
 use crate::common::real::Real;
 use crate::common::reference::{self, Geometry};
-use crate::common::suite::{BATCH, Case};
+use crate::common::suite::{BATCH, Case, Output};
 
 /// Draws a stride and padding that fit the size; paddings differ from side to side.
 fn geometry(sampler: &mut Sampler, [height, width]: [usize; 2], kernel: usize) -> Geometry {
@@ -306,12 +306,11 @@ fn pointwise_case(sampler: &mut Sampler, weights: Weights, outputs: usize, epilo
     };
     let added = epilogue.residual.then_some(&residual);
     let maps = reference::epilogue(&sums, |p, c| bias.at([set(p), c]), epilogue.nonlinearity, added);
-    Case {
-        dispatch: conv_pointwise::dispatch(shape, kind, epilogue, tile),
-        inputs: memory,
-        outputs: map_outputs(&maps, epilogue.pooling.map(|pooling| (pooling, shape.slots(tile)))),
-        name,
+    let mut outputs = map_outputs(&maps, epilogue.pooling.map(|pooling| (pooling, shape.slots(tile))));
+    if epilogue.pooling.is_none() {
+        outputs.push(Output { name: "partials", slots: 1, words: Vec::new() });
     }
+    Case { dispatch: conv_pointwise::dispatch(shape, kind, epilogue, tile), inputs: memory, outputs, name }
 }
 
 /// A map of single values, for references that take none.

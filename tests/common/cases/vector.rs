@@ -11,7 +11,22 @@ use crate::common::suite::{BATCH, Case, Output, Word};
 
 pub fn linear() -> Vec<Case> {
     let mut sampler = Sampler::new("linear");
-    (0..20).map(|index| linear_case(&mut sampler, index % 2 == 1)).collect()
+    let mut cases: Vec<Case> = (0..20).map(|index| linear_case(&mut sampler, index % 2 == 1)).collect();
+    cases.extend([false, true].map(|branch| without_a_number(linear_case(&mut sampler, branch))));
+    cases
+}
+
+/// The case with an input of the second picture that is not a number: nor is then any of its outputs.
+fn without_a_number(mut case: Case) -> Case {
+    let (name, values) = &mut case.inputs[0];
+    assert_eq!(*name, "input");
+    let length = values.len() / BATCH;
+    values[length] = f32::NAN;
+    let words = &mut case.outputs[0].words;
+    let length = words.len() / BATCH;
+    words[length..2 * length].fill(Word::NotANumber);
+    case.name.push_str(", not a number");
+    case
 }
 
 fn linear_case(sampler: &mut Sampler, branch: bool) -> Case {
