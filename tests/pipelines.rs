@@ -5,7 +5,7 @@ mod common;
 
 use common::generator;
 use common::suite::gpu;
-use dynaconv::classifier::{Classifier, FoldedModel, block_on};
+use dynaconv::classifier::{Classifier, ClassifierError, FoldedModel, block_on};
 use dynaconv::exec::gpu::{Gpu, GpuError, GpuExecutor};
 use dynaconv::graph::fold;
 use dynaconv::graph::networks::{Architecture, MobileNetV2};
@@ -13,6 +13,7 @@ use dynaconv::lower::{Options, lower};
 use dynaconv::model::Model;
 use dynaconv::picture::Picture;
 use dynaconv::plan::Plan;
+use dynaconv::profile::Profiler;
 
 const BATCH: u32 = 2;
 
@@ -134,4 +135,8 @@ fn batches_under_way(mut classifier: Classifier) {
     let few = block_on(classifier.start_batch(&pictures[1..batch])).unwrap();
     assert_eq!(block_on(few.guesses()).unwrap(), alone[1..batch]);
     assert!(block_on(classifier.start_batch(&pictures)).is_err(), "more than a batch");
+    for pictures in [0, u32::MAX] {
+        let error = block_on(classifier.profile(&Profiler::default(), pictures)).unwrap_err();
+        assert!(matches!(error, ClassifierError::Batch { .. }), "{error}");
+    }
 }

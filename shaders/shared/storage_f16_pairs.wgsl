@@ -9,7 +9,8 @@ fn from_stored(value: Stored) -> vec4<f32> {
     return vec4<f32>(unpack2x16float(u32(value)), unpack2x16float(u32(value >> 32u)));
 }
 
-// The nearest halves, of two equally near the even one; what is not finite is stored as not a number. By hand, for software on which `pack2x16float` takes longer than the store.
+// The nearest halves, of two equally near the even one; what is not finite is stored as not a number. By hand, for software on
+// which `pack2x16float` takes longer than the store.
 fn halves(value: vec4<f32>) -> vec4<u32> {
     let bits = bitcast<vec4<u32>>(clamp(value, -MOST_STORED, MOST_STORED));
     let sign = (bits >> vec4<u32>(16u)) & vec4<u32>(0x8000u);

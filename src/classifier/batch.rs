@@ -1,6 +1,6 @@
 //! Pictures in batches, of which two may be under way: the host decodes and prepares one while the device computes the other.
 
-use super::{Classifier, ClassifierError, Executor, Guess, guesses, prepare_on_cpu};
+use super::{Classifier, ClassifierError, Executor, Guess, check_count, guesses, prepare_on_cpu};
 #[cfg(feature = "gpu")]
 use crate::exec::gpu::{GpuExecutor, Pending};
 use crate::picture::Picture;
@@ -49,7 +49,7 @@ impl Classifier {
     /// # Errors
     /// When there are no pictures or more than the batch, two batches are under way, or the device fails.
     pub async fn start_batch(&mut self, pictures: &[&Picture]) -> Result<PendingBatch, ClassifierError> {
-        self.check_batch(pictures.len())?;
+        check_count(pictures.len(), self.batch)?;
         #[cfg(feature = "gpu")]
         let mut coming = Vec::new();
         let best = match &mut self.executor {

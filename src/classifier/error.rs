@@ -44,7 +44,7 @@ pub enum ClassifierError {
     Batch {
         /// Pictures given.
         found: usize,
-        /// The classifier's batch.
+        /// The most of one call.
         batch: u32,
     },
     /// The CPU can only be given pixels.

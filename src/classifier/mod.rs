@@ -292,6 +292,7 @@ impl Classifier {
     /// # Errors
     /// When there are no pictures or more than the plan's batch, or the device fails.
     pub async fn profile(&mut self, profiler: &Profiler, pictures: u32) -> Result<Profile, ClassifierError> {
+        check_count(pictures as usize, self.plan().batch)?;
         let input = noise(self.plan(), pictures);
         let profile = match &mut self.executor {
             Executor::Cpu(executor) => profiler.cpu(executor, pictures, &input).await,
@@ -299,11 +300,6 @@ impl Classifier {
             Executor::Gpu(executor) => profiler.gpu(executor, pictures, &input).await,
         };
         Ok(profile?)
-    }
-
-    fn check_batch(&self, found: usize) -> Result<(), ClassifierError> {
-        let batch = self.batch;
-        if (1..=batch as usize).contains(&found) { Ok(()) } else { Err(ClassifierError::Batch { found, batch }) }
     }
 
     fn shape_error(&self, input: &Tensor) -> ClassifierError {
@@ -333,6 +329,10 @@ fn guesses(pairs: &[f32], classes: usize) -> Option<Vec<Guess>> {
     };
     let guesses: Option<Vec<Guess>> = pairs.chunks_exact(2).map(guess).collect();
     guesses.filter(|guesses| guesses.first().is_some_and(|best| best.probability * classes as f32 >= 0.99))
+}
+
+fn check_count(found: usize, batch: u32) -> Result<(), ClassifierError> {
+    if (1..=batch as usize).contains(&found) { Ok(()) } else { Err(ClassifierError::Batch { found, batch }) }
 }
 
 fn prepare_on_cpu(preprocess: &Preprocess, pictures: &[&Picture], input: &mut [f32]) {

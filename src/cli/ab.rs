@@ -59,7 +59,7 @@ pub struct Arguments {
     /// WGSL file that stands in for the kernel's shader
     #[arg(long, value_name = "FILE", conflicts_with = "variant")]
     shader: Option<PathBuf>,
-    /// Pictures of each run
+    /// Pictures of each run, or of a batch that takes several
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1024))]
     batch: u32,
     /// Runs of each

@@ -30,7 +30,7 @@ use super::{Outcome, failure, tuned_file};
 Examples:
   dynaconv tune
   dynaconv tune --model mobilenet.safetensors --device vulkan
-  dynaconv tune --batch 8                        for runs of eight pictures
+  dynaconv tune --batch 8                        for batches of eight pictures
   dynaconv tune --dry-run --json                 keep nothing; every way's time as JSON")]
 pub struct Arguments {
     #[command(flatten)]
@@ -38,7 +38,7 @@ pub struct Arguments {
     /// gpu, vulkan, metal, dx12, gl, or a part of an adapter's name [default: the best GPU]
     #[arg(long, short, value_name = "DEVICE")]
     device: Option<String>,
-    /// Pictures of each run
+    /// Pictures of each run, or of a batch that takes several
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1024))]
     batch: u32,
     /// How maps and weights are stored

@@ -152,7 +152,8 @@ impl Lowering<'_> {
     ) -> Result<Value, LowerError> {
         let shape = pointwise_shape(layer.input_map, layer.output_map);
         memory.push(("input", Binding::Value(self.value_of(layer.input))));
-        // What is not there is bound too: the input stands in for a residual, which is not read then, and some slot for sums.
+        // What is not there is bound too: the input stands in for a residual, which is not read then, and a branch has some slot
+        // for sums that it does not write.
         memory.push(("residual", Binding::Value(self.value_of(layer.residual.unwrap_or(layer.input)))));
         if epilogue.pooling.is_none() {
             memory.push(("partials", Binding::Value(self.draft.table(&layer.name, 1)?)));

@@ -72,7 +72,8 @@ impl Default for Tuner {
 }
 
 impl Tuner {
-    /// Tries all ways of a network's layers on noise, as many pictures a run as a batch of `options.batch` has, and tells `progress` how far it is. What
+    /// Tries all ways of a network's layers on noise, in runs of as many pictures as those of a batch of `options.batch` have, and
+    /// tells `progress` how far it is. What
     /// was chosen before is forgotten.
     ///
     /// # Errors
