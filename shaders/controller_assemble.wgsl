@@ -39,34 +39,7 @@ fn multiply_q(invocation: Invocation, inputs: vec2<u32>) {
     }
 }
 
-// P·M of some output groups, vec4 of outputs; one invocation makes four latent channels of a group.
-fn multiply_p(invocation: Invocation, outputs: vec2<u32>) {
-    let groups = params.latent_groups;
-    let latent = latent_width();
-    for (var item = invocation.index; item < groups * outputs.y; item += WORKGROUP_X) {
-        let group = item % outputs.y;
-        let step = p_place(outputs.x + group).y;
-        var p_at = p_place(outputs.x + group).x;
-        var m_at = item / outputs.y;
-        let product = product_place(group);
-        var out = product.x + 4u * m_at * product.y;
-        var sums = mat4x4<f32>();
-        for (var l = 0u; l < latent; l++) {
-            let p = weight(p_at);
-            let m = own_heads[m_at];
-            sums[0] += p * m.x;
-            sums[1] += p * m.y;
-            sums[2] += p * m.z;
-            sums[3] += p * m.w;
-            p_at += step;
-            m_at += groups;
-        }
-        for (var c = 0u; c < 4u; c++) {
-            vectors[out] = sums[c];
-            out += product.y;
-        }
-    }
-}
+#import multiply_p
 
 #repeat side = columns rows
 fn make_$side(part: u32, picture: u32, invocation: Invocation, inputs: vec2<u32>, outputs: vec2<u32>) {
@@ -117,7 +90,7 @@ fn assemble_columns(part: u32, picture: u32, invocation: Invocation, outputs: ve
 fn assemble_rows(part: u32, picture: u32, invocation: Invocation, inputs: vec2<u32>) {
     for (var first = 0u; first < params.out_groups; first += chunk()) {
         let outputs = vec2<u32>(first, min(chunk(), params.out_groups - first));
-        multiply_p(invocation, outputs);
+        multiply_p(invocation.index, outputs);
         wait_for_all();
         make_rows(part, picture, invocation, inputs, outputs);
         wait_for_all();

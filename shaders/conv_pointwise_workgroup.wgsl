@@ -5,13 +5,7 @@
 
 #import pointwise
 #import own_slot
-
-const TILE_PIXELS: u32 = 4u;
-const TILE_GROUPS: u32 = 2u;
-const DEPTH: u32 = 4u;
-// Of an invocation's pixels and groups.
-const TILE_INPUTS: u32 = 16u;
-const TILE_WEIGHTS: u32 = 32u;
+#import loaded_tile
 
 struct Invocation {
     @builtin(global_invocation_id) id: vec3<u32>,
@@ -23,9 +17,6 @@ struct Invocation {
 var<workgroup> inputs: array<array<vec4<f32>, 16>, WORKGROUP_Y>;
 // The weights of one invocation's groups: [input channel][group].
 var<workgroup> tile_weights: array<array<vec4<f32>, 32>, WORKGROUP_X>;
-
-var<private> local: vec2<u32>;
-var<private> lane: u32;
 
 // Never false: an invocation without pixels still loads for the others.
 fn locate(invocation: Invocation) -> bool {
@@ -42,17 +33,12 @@ fn locate(invocation: Invocation) -> bool {
 #repeat map = input latent
 fn accumulate_$map(first_row: u32, groups: u32) {
     let lanes = WORKGROUP_X * WORKGROUP_Y;
+    let down = WORKGROUP_Y;
     let first_pixel = pixel - TILE_PIXELS * local.y;
     let first_group = group - TILE_GROUPS * local.x;
     let across = TILE_GROUPS * WORKGROUP_X;
     for (var first = 0u; first < groups; first += DEPTH) {
-        for (var item = lane; item < TILE_INPUTS * WORKGROUP_Y; item += lanes) {
-            let k = first + item % DEPTH;
-            let near = min(first_pixel + item / DEPTH, pixels - 1u);
-            let value = from_stored($map[(picture * pixels + near) * groups + min(k, groups - 1u)]);
-            // Past the last group zeros meet weights that do not matter.
-            inputs[item / TILE_INPUTS][item % TILE_INPUTS] = select(vec4<f32>(0.0), value, k < groups);
-        }
+#import load_inputs
         for (var item = lane; item < TILE_WEIGHTS * WORKGROUP_X; item += lanes) {
             let row = min(4u * first + item / across, 4u * groups - 1u);
             let column = item % across;
@@ -61,23 +47,7 @@ fn accumulate_$map(first_row: u32, groups: u32) {
             tile_weights[column / TILE_GROUPS][item / across * TILE_GROUPS + column % TILE_GROUPS] = weight(at);
         }
         workgroupBarrier();
-        for (var k = 0u; k < DEPTH; k++) {
-#repeat p = 0..TILE_PIXELS
-            let x_$p = inputs[local.y][$pu * DEPTH + k];
-#end
-#repeat g = 0..TILE_GROUPS
-            let at_$g = 4u * k * TILE_GROUPS + $gu;
-            let rows_$g = mat4x4<f32>(
-                tile_weights[local.x][at_$g],
-                tile_weights[local.x][at_$g + TILE_GROUPS],
-                tile_weights[local.x][at_$g + 2u * TILE_GROUPS],
-                tile_weights[local.x][at_$g + 3u * TILE_GROUPS],
-            );
-#repeat p = 0..TILE_PIXELS
-            sums_$p[$g] += rows_$g * x_$p;
-#end
-#end
-        }
+        multiply_loaded();
         workgroupBarrier();
     }
 }

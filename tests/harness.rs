@@ -334,6 +334,34 @@ mod shader_faults {
     }
 
     #[test]
+    fn conv_dynamic() {
+        must_be_caught(
+            Kernel::ConvDynamic,
+            dynamic::conv_dynamic,
+            &[
+                (
+                    "λ of the first output",
+                    "in_load",
+                    "let lambda = own_heads[lambda_at(n)];",
+                    "let lambda = own_heads[lambda_at(first_group)];",
+                ),
+                ("rows of Q swapped", "in_load", "select(q.xy, q.zw, is_lower)", "select(q.zw, q.xy, is_lower)"),
+                ("upper rows twice", "in_load", "let is_lower = row % 4u != 0u;", "let is_lower = false;"),
+                (
+                    "P·M of the first outputs",
+                    "in_load",
+                    "multiply_p(lane, outputs);",
+                    "multiply_p(lane, vec2<u32>(0u, outputs.y));",
+                ),
+                ("last bias forgotten", "in_load", "if lane < outputs.y {", "if lane + 1u < outputs.y {"),
+                ("every row of workgroups the first", "in_load", "TILE_PIXELS * LANES_DOWN * workgroup.y", "0u"),
+                ("heads of the first part alone", "in_load", "part == 0u ||", "part == 0u &&"),
+                ("sums of another channel", "in_load", "return sums[at];", "return sums[at + 1u];"),
+            ],
+        );
+    }
+
+    #[test]
     fn conv_expand_depthwise() {
         let faults = [
             (

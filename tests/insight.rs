@@ -138,7 +138,7 @@ fn assert_agrees(plan: &Plan, weights: &Weights, heads: &dyn Fn(usize) -> Vec<f3
 #[test]
 fn the_cpu_shows_what_the_formulas_say() {
     let weights = generator::weights(&network());
-    for form in [Form::Assemble, Form::Branch] {
+    for form in [Form::Assemble, Form::Branch, Form::InLoad] {
         let plan = planned(&weights, form, true);
         let mut executor = CpuExecutor::new(plan.clone()).unwrap();
         executor.input_mut().copy_from_slice(&channels_last_from_nchw(INPUT, input().data()));
@@ -153,7 +153,7 @@ fn the_cpu_shows_what_the_formulas_say() {
 fn the_gpu_shows_what_the_formulas_say() {
     let weights = generator::weights(&network());
     let gpu = common::suite::gpu::open();
-    for form in [Form::Assemble, Form::Branch] {
+    for form in [Form::Assemble, Form::Branch, Form::InLoad] {
         let plan = planned(&weights, form, true);
         let mut executor = common::suite::gpu::executor(&gpu, plan.clone(), &gpu.texts());
         let values = channels_last_from_nchw(INPUT, input().data());

@@ -76,7 +76,11 @@ fn cases_meet_every_choice() {
         let (pointwise, activated) = (spec.stem.starts_with("conv_pointwise"), spec.stem.starts_with("conv_"));
         let activations: &[&str] =
             if activated || kernel == Kernel::Linear { &["Identity", "Relu", "Relu6"] } else { &[] };
-        let rest: &[&str] = if pointwise { &["None", "Global", "TwoByTwo", "true", "false"] } else { &[] };
+        let rest: &[&str] = if pointwise || kernel == Kernel::ConvDynamic {
+            &["None", "Global", "TwoByTwo", "true", "false"]
+        } else {
+            &[]
+        };
         for word in activations.iter().chain(rest) {
             assert!(named(word), "{}: no case has {word}", spec.stem);
         }
@@ -126,6 +130,11 @@ fn conv_dense_wide() {
 #[test]
 fn conv_depthwise() {
     check(Kernel::ConvDepthwise);
+}
+
+#[test]
+fn conv_dynamic() {
+    check(Kernel::ConvDynamic);
 }
 
 #[test]

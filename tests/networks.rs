@@ -11,7 +11,12 @@ use dynaconv::lower::{Form, FormChoice, Options, lower};
 use dynaconv::plan::Limits;
 use dynaconv::tensor::{channels_last_from_nchw, nchw_from_channels_last};
 
-const FORMS: [FormChoice; 3] = [FormChoice::Auto, FormChoice::Always(Form::Assemble), FormChoice::Always(Form::Branch)];
+const FORMS: [FormChoice; 4] = [
+    FormChoice::Auto,
+    FormChoice::Always(Form::Assemble),
+    FormChoice::Always(Form::Branch),
+    FormChoice::Always(Form::InLoad),
+];
 
 /// Sums in another order than PyTorch's f64: errors stay far below this share of the largest score.
 const TOLERANCE: f32 = 1e-4;

@@ -2,13 +2,13 @@
 //
 // y = fc0·p, y ← y ⊙ relu6(gate·y + 3), M = reshape(phi·y) + I, λ = relu6(scale·y + 3)   (the gates' thirds are folded)
 //
-// partials [picture][slot][pooled_groups]           sums of the input's bins, vec4 of channels
+// pool_sum [picture][slot][pooled_groups]           sums of the input's bins, vec4 of channels
 // weights  fc0 [4·pooled_groups][squeeze_groups], gate [4·squeeze_groups][squeeze_groups],
 //          heads [4·squeeze_groups][head_groups]    vec4 of outputs, in panels; what else there is comes after
 // heads    [picture] M [4·latent_groups][latent_groups] (row-major), then λ [out_groups]
 //
 // Every workgroup makes y for its picture and then the heads that it needs. Each kernel brings its bindings and `Params`,
-// `wait_for_all`, the barrier of its workgroups, `heads_of`, how many heads those are, `head_at`, which they are, and `keep_head`.
+// `pool_sum`, which loads a sum, `wait_for_all`, the barrier of its workgroups, `heads_of`, how many heads those are, `head_at`, which they are, and `keep_head`.
 // Compilers write a function out wherever it is called, so the pool and the three products are turns of one loop; and no size is a
 // constant, so that one pipeline serves all layers.
 
@@ -96,8 +96,8 @@ fn control(part: u32, picture: u32, lane: u32) {
             if turn == POOL {
                 for (var k = own_share; k < terms; k += shares) {
                     let at = (picture * terms + k) * columns;
-                    total_x += partials[at + column.x];
-                    total_y += partials[at + column.y];
+                    total_x += pool_sum(at + column.x);
+                    total_y += pool_sum(at + column.y);
                 }
             } else {
                 for (var k = own_share; k < terms; k += shares) {

@@ -19,6 +19,7 @@
 #import assembled
 #import panels
 #import controller
+#import low_rank
 
 struct Params {
     bin_pixels: u32,
@@ -41,15 +42,8 @@ override HEAD_GROUPS: u32 = 224u;
 // M, then λ of the workgroup's outputs.
 var<workgroup> own_heads: array<vec4<f32>, HEAD_GROUPS>;
 
-fn latent_width() -> u32 { return 4u * params.latent_groups; }
-fn w_at() -> u32 { return controller_weights(); }
-fn bias_at() -> u32 { return w_at() + 4u * params.in_groups * params.out_groups; }
-fn p_at() -> u32 { return bias_at() + params.out_groups; }
-fn q_at() -> u32 { return p_at() + latent_width() * params.out_groups; }
-fn q_offset_at() -> u32 { return q_at() + latent_width() * params.in_groups; }
-// Where P and Q have the first latent channel of a group, and how far the channels are apart.
-fn p_place(n: u32) -> vec2<u32> { return vec2<u32>(p_at() + panel_place(latent_width(), n), panel_step(params.out_groups, n)); }
-fn q_place(k: u32) -> vec2<u32> { return vec2<u32>(q_at() + panel_place(latent_width(), k), panel_step(params.in_groups, k)); }
+fn pool_sum(at: u32) -> vec4<f32> { return partials[at]; }
+
 fn assembled_at(picture: u32) -> u32 { return picture * (4u * params.in_groups + 1u) * params.out_groups; }
 
 fn by_columns() -> bool { return params.in_groups < params.out_groups; }
@@ -90,44 +84,16 @@ fn chunk() -> u32 {
 // Where the product has the first latent channel of a group, counted from the chunk's first, and how far the channels are apart.
 fn product_place(group: u32) -> vec2<u32> { return vec2<u32>(params.latent_groups + group, chunk()); }
 
-fn multiply_offsets(lane: u32) {
-    for (var group = lane; group < params.latent_groups; group += WORKGROUP_X) {
-        var total = weight(q_offset_at() + params.latent_groups + group);
-        for (var j = 0u; j < params.latent_groups; j++) {
-            let offset = weight(q_offset_at() + j);
-            let m = 4u * group * params.latent_groups + j;
-            total += vec4<f32>(
-                dot(own_heads[m], offset),
-                dot(own_heads[m + params.latent_groups], offset),
-                dot(own_heads[m + 2u * params.latent_groups], offset),
-                dot(own_heads[m + 3u * params.latent_groups], offset),
-            );
-        }
-        vectors[group] = total;
-    }
-}
-
 fn make_bias(part: u32, picture: u32, lane: u32) {
     let outputs = outputs_of(part);
     for (var index = lane; index < outputs.y; index += WORKGROUP_X) {
         let n = outputs.x + index;
-        var total = weight(bias_at() + n);
-        let p = p_place(n);
-        for (var group = 0u; group < params.latent_groups; group++) {
-            total += weight_rows(p.x + 4u * group * p.y, p.y) * vectors[group];
-        }
-        store_assembled(assembled_at(picture) + bias_at() - w_at() + n, total);
+        store_assembled(assembled_at(picture) + bias_at() - w_at() + n, own_bias(n));
     }
 }
 
 // Where λ of output group n lies among the workgroup's heads.
 fn lambda_at(part: u32, n: u32) -> u32 { return matrix_groups() + n - outputs_of(part).x; }
-
-// Where W has group k of the inputs, which is four rows, at output n, and how far the rows are apart.
-fn w_place(k: u32, n: u32) -> vec2<u32> {
-    let step = panel_step(params.out_groups, n);
-    return vec2<u32>(panel_place(4u * params.in_groups, n) + 4u * k * step, step);
-}
 
 // Stores four rows of W at one output: those of W₀ begin at `static_at`, those of W(x) at `at`.
 fn store_weights(static_at: u32, at: u32, step: u32, lambda: vec4<f32>, sums: mat4x4<f32>) {

@@ -35,6 +35,9 @@ struct Params {
 
 override POOL_BINS: u32 = 1u;
 
+override WORKGROUP_X: u32 = 8u;
+override WORKGROUP_Y: u32 = 8u;
+
 #import tile
 
 // The tile's number, and its place in the output.

@@ -20,6 +20,8 @@ struct Params {
 @group(0) @binding(1) var<storage, read> partials: array<vec4<f32>>;
 @group(0) @binding(3) var<storage, read_write> heads: array<vec4<f32>>;
 
+fn pool_sum(at: u32) -> vec4<f32> { return partials[at]; }
+
 fn heads_of(part: u32) -> u32 {
     return min(params.heads_per_workgroup, head_groups() - part * params.heads_per_workgroup);
 }

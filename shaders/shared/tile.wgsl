@@ -1,8 +1,5 @@
 // What kernels have in common that compute TILE_PIXELS pixels of TILE_GROUPS output groups an invocation.
 
-override WORKGROUP_X: u32 = 8u;
-override WORKGROUP_Y: u32 = 8u;
-
 var<private> picture: u32;
 // The first of the invocation's output groups.
 var<private> group: u32;

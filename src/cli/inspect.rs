@@ -212,9 +212,14 @@ fn print(report: &Report, out: &mut impl Write) -> Result<()> {
             unless_zero(layer.static_multiply_adds),
             part(|it| it.assemble_multiply_adds),
             part(|it| it.branch_multiply_adds),
-            layer
-                .dynamic
-                .map_or(String::new(), |it| if it.form == Form::Assemble { "assembled" } else { "branch" }.into()),
+            layer.dynamic.map_or(String::new(), |it| {
+                match it.form {
+                    Form::Assemble => "assembled",
+                    Form::Branch => "branch",
+                    Form::InLoad => "in load",
+                }
+                .into()
+            }),
         ]);
     }
     table.write(out)?;

@@ -71,6 +71,8 @@ enum FormName {
     Assemble,
     /// The low-rank branch runs beside the static convolution
     Branch,
+    /// W(x) is formed where the convolution loads it, in one launch with its controller
+    InLoad,
 }
 
 impl PlanArguments {
@@ -88,6 +90,7 @@ impl PlanArguments {
             FormName::Auto => FormChoice::Auto,
             FormName::Assemble => FormChoice::Always(Form::Assemble),
             FormName::Branch => FormChoice::Always(Form::Branch),
+            FormName::InLoad => FormChoice::Always(Form::InLoad),
         }
     }
 }

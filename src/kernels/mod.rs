@@ -9,6 +9,7 @@ pub mod controller;
 pub mod controller_assemble;
 pub mod conv_dense;
 pub mod conv_depthwise;
+pub mod conv_dynamic;
 pub mod conv_expand_depthwise;
 pub mod conv_pointwise;
 mod epilogue;
@@ -63,6 +64,8 @@ pub enum Kernel {
     ConvDenseWide,
     /// `shaders/conv_depthwise.wgsl`
     ConvDepthwise,
+    /// `shaders/conv_dynamic.wgsl`
+    ConvDynamic,
     /// `shaders/conv_expand_depthwise.wgsl`
     ConvExpandDepthwise,
     /// `shaders/conv_expand_depthwise_subgroup.wgsl`
@@ -97,7 +100,7 @@ pub enum Kernel {
 
 impl Kernel {
     /// Every kernel.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::Assemble,
         Self::Controller,
         Self::ControllerAssemble,
@@ -107,6 +110,7 @@ impl Kernel {
         Self::ConvDenseSubgroup,
         Self::ConvDenseWide,
         Self::ConvDepthwise,
+        Self::ConvDynamic,
         Self::ConvExpandDepthwise,
         Self::ConvExpandDepthwiseSubgroup,
         Self::ConvPointwise,
@@ -148,6 +152,7 @@ impl Kernel {
             Self::ConvDenseSubgroup => &conv_dense::SUBGROUP_SPEC,
             Self::ConvDenseWide => &conv_dense::WIDE_SPEC,
             Self::ConvDepthwise => &conv_depthwise::SPEC,
+            Self::ConvDynamic => &conv_dynamic::SPEC,
             Self::ConvExpandDepthwise => &conv_expand_depthwise::SPEC,
             Self::ConvExpandDepthwiseSubgroup => &conv_expand_depthwise::SUBGROUP_SPEC,
             Self::ConvPointwise => &conv_pointwise::SPEC,
@@ -282,7 +287,10 @@ impl Dispatch {
     /// Whether a binding of the entry point stands idle in this launch: a residual where nothing is added, or sums where nothing is
     /// pooled.
     pub fn ignores(&self, binding: &str) -> bool {
-        self.kernel.is_pointwise() && conv_pointwise::ignores(self, binding)
+        match self.kernel {
+            Kernel::ConvDynamic => conv_dynamic::ignores(self, binding),
+            kernel => kernel.is_pointwise() && conv_pointwise::ignores(self, binding),
+        }
     }
 
     /// Invocations of one workgroup.

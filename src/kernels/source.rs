@@ -8,7 +8,7 @@
 use super::{Kernel, Precision};
 
 /// The files that kernels may import, by name. `storage` is one of two.
-const SHARED: [(&str, &str); 17] = [
+const SHARED: [(&str, &str); 22] = [
     ("activation", include_str!("../../shaders/shared/activation.wgsl")),
     ("assembled", ASSEMBLED),
     ("controller", include_str!("../../shaders/shared/controller.wgsl")),
@@ -18,9 +18,14 @@ const SHARED: [(&str, &str); 17] = [
     ("expand_depthwise", include_str!("../../shaders/shared/expand_depthwise.wgsl")),
     ("expand_depthwise_plain", include_str!("../../shaders/shared/expand_depthwise_plain.wgsl")),
     ("head_share", include_str!("../../shaders/shared/head_share.wgsl")),
+    ("load_inputs", include_str!("../../shaders/shared/load_inputs.wgsl")),
+    ("loaded_tile", include_str!("../../shaders/shared/loaded_tile.wgsl")),
+    ("low_rank", include_str!("../../shaders/shared/low_rank.wgsl")),
+    ("multiply_p", include_str!("../../shaders/shared/multiply_p.wgsl")),
     ("own_slot", include_str!("../../shaders/shared/own_slot.wgsl")),
     ("panels", include_str!("../../shaders/shared/panels.wgsl")),
     ("pointwise", include_str!("../../shaders/shared/pointwise.wgsl")),
+    ("pointwise_epilogue", include_str!("../../shaders/shared/pointwise_epilogue.wgsl")),
     ("pointwise_plain", include_str!("../../shaders/shared/pointwise_plain.wgsl")),
     ("pointwise_product", include_str!("../../shaders/shared/pointwise_product.wgsl")),
     ("pool_sums", include_str!("../../shaders/shared/pool_sums.wgsl")),

@@ -70,6 +70,7 @@ pub fn run_twin<S: Scalar>(dispatch: &Dispatch, arguments: Arguments<'_, S>) {
             super::conv_dense::twin(dispatch, arguments);
         }
         Kernel::ConvDepthwise => super::conv_depthwise::twin(dispatch, arguments),
+        Kernel::ConvDynamic => super::conv_dynamic::twin(dispatch, arguments),
         Kernel::ConvExpandDepthwise | Kernel::ConvExpandDepthwiseSubgroup => {
             super::conv_expand_depthwise::twin(dispatch, arguments)
         }

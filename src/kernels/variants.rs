@@ -25,8 +25,9 @@ impl Dispatch {
         // What a subgroup shares hangs on rows of its size: they may only be put side by side.
         let subgroups = self.kernel.spec().subgroups;
         let mut variants: Vec<Variant> = match axes {
-            // What shares a tile lies along x.
-            _ if self.kernel == Kernel::ConvPointwiseSplit || subgroups == Subgroups::Whole => self.shipped(),
+            // What shares a tile lies along x, or is as large as the workgroup.
+            _ if matches!(self.kernel, Kernel::ConvPointwiseSplit | Kernel::ConvDynamic) => self.shipped(),
+            _ if subgroups == Subgroups::Whole => self.shipped(),
             [Some(x), y] if subgroups == Subgroups::OfEight => {
                 let own = [x, y.unwrap_or(1)];
                 let sizes = SIDES.iter().filter(|side| side.is_multiple_of(x)).map(|side| [*side, own[1]]);

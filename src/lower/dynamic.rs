@@ -6,7 +6,7 @@ use super::layers::{Lowering, pooling};
 use super::tile::controller_tile;
 use super::{LowerError, pack};
 use crate::graph::{DynamicWeights, Layer};
-use crate::kernels::{Tile, assemble, controller, conv_pointwise, latent};
+use crate::kernels::{Epilogue, Tile, assemble, controller, conv_dynamic, conv_pointwise, latent};
 use crate::tensor::groups;
 
 impl Lowering<'_> {
@@ -32,7 +32,20 @@ impl Lowering<'_> {
                     vec![("weights", block), ("heads", Binding::Value(heads)), ("latent", Binding::Value(latent))];
                 self.pointwise(layer, weights, epilogue, choice.tile, memory)
             }
+            Form::InLoad => self.formed_in_load(layer, w, epilogue),
         }
+    }
+
+    /// A dynamic convolution with its controller in one launch.
+    fn formed_in_load(&mut self, layer: &Layer, w: &DynamicWeights, epilogue: Epilogue) -> Result<Value, LowerError> {
+        let (shape, sums) = self.controller_shape(layer, w)?;
+        let block = self.draft.weights(&layer.name, [pack::controller(w), pack::assemble(w)].concat())?;
+        let heads = self.heads(layer, w, shape)?;
+        let mut memory =
+            vec![("weights", block), ("sums", Binding::Value(sums.value)), ("heads", Binding::Value(heads))];
+        memory.extend(self.maps_of_pointwise(layer, epilogue)?);
+        let dispatch = conv_dynamic::dispatch(shape, epilogue);
+        self.launch_convolution(layer, dispatch, conv_dynamic::slots(shape), epilogue, memory)
     }
 
     /// W(x) and b(x) of a dynamic convolution: in one launch with its controller where that fits.

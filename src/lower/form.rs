@@ -1,11 +1,13 @@
-//! Chooses between the two equal forms of a dynamic layer.
+//! Chooses among the equal forms of a dynamic layer.
 
 use serde::Serialize;
 
+use super::layers::pooling;
 use super::tile::{controller_tile, convolution_tile};
 use crate::graph::{Dynamic, Graph, Node, Op, dynamic_cost};
-use crate::kernels::{Dispatch, Tile, controller, controller_assemble};
+use crate::kernels::{Dispatch, Epilogue, Tile, controller, controller_assemble, conv_dynamic};
 use crate::plan::Limits;
+use crate::tensor::groups;
 
 /// How a dynamic convolution is computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -15,6 +17,15 @@ pub enum Form {
     Assemble,
     /// The low-rank branch runs beside the static convolution.
     Branch,
+    /// W(x) is formed where the convolution loads it, in one launch with its controller.
+    InLoad,
+}
+
+impl Form {
+    /// Whether it makes W(x), be it stored or not.
+    pub const fn assembles(self) -> bool {
+        matches!(self, Self::Assemble | Self::InLoad)
+    }
 }
 
 /// Which form the dynamic convolutions of a network take. The dynamic classifier is always a branch: it has one pixel.
@@ -23,7 +34,7 @@ pub enum FormChoice {
     /// For each layer the one that costs less.
     #[default]
     Auto,
-    /// Every layer in this form.
+    /// Every layer in this form; what has no room for [`Form::InLoad`] in a workgroup's memory takes the cheaper of the others.
     Always(Form),
 }
 
@@ -45,8 +56,8 @@ const fn assembly_weight(limits: &Limits) -> u64 {
 /// device has fast branches.
 pub fn choose_form(choice: FormChoice, sizes: &Dynamic, inputs: usize, pixels: usize, limits: &Limits) -> Form {
     match choice {
-        FormChoice::Always(form) => form,
-        FormChoice::Auto => {
+        FormChoice::Always(form) if form != Form::InLoad || forms_in_load(sizes, inputs, limits) => form,
+        _ => {
             let cost = dynamic_cost(sizes, inputs, pixels);
             if assembly_weight(limits) * cost.assemble <= cost.branch { Form::Assemble } else { Form::Branch }
         }
@@ -58,6 +69,22 @@ pub fn choose_form(choice: FormChoice, sizes: &Dynamic, inputs: usize, pixels: u
 pub(super) fn assemble_with_controller(shape: controller::Shape, limits: &Limits) -> Option<Dispatch> {
     let dispatch = controller_assemble::dispatch(shape, controller_tile(limits), limits.software);
     (dispatch.workgroup_bytes() <= limits.workgroup_bytes).then_some(dispatch)
+}
+
+/// Whether a workgroup's memory holds what forming W(x) in the convolution needs.
+pub(super) fn forms_in_load(sizes: &Dynamic, inputs: usize, limits: &Limits) -> bool {
+    // Neither the map nor its sums need any.
+    let shape = controller::Shape {
+        height: 1,
+        width: 1,
+        in_groups: groups(inputs) as u32,
+        slots: 1,
+        pooling: pooling(sizes.bins),
+        squeeze_groups: groups(sizes.squeeze) as u32,
+        latent_groups: groups(sizes.latent) as u32,
+        out_groups: groups(sizes.outputs) as u32,
+    };
+    conv_dynamic::dispatch(shape, Epilogue::default()).workgroup_bytes() <= limits.workgroup_bytes
 }
 
 /// The form that a node of a network takes on a device of these limits; nothing for a static node.
@@ -80,9 +107,10 @@ pub fn multiply_adds(graph: &Graph, choice: FormChoice, limits: &Limits) -> u64 
 /// Multiply-adds of a whole network for one picture, with its dynamic layers in these forms.
 pub fn multiply_adds_in(graph: &Graph, form: impl Fn(&Node) -> Option<Form>) -> u64 {
     let of_node = |node: &Node| {
-        let beyond = graph.dynamic_cost_of(node).zip(form(node)).map_or(0, |(cost, form)| {
-            cost.controller + if form == Form::Assemble { cost.assemble } else { cost.branch }
-        });
+        let beyond = graph
+            .dynamic_cost_of(node)
+            .zip(form(node))
+            .map_or(0, |(cost, form)| cost.controller + if form.assembles() { cost.assemble } else { cost.branch });
         graph.static_multiply_adds(node) + beyond
     };
     graph.nodes().iter().map(of_node).sum()

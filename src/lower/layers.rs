@@ -151,15 +151,27 @@ impl Lowering<'_> {
         mut memory: Vec<(&'static str, Binding)>,
     ) -> Result<Value, LowerError> {
         let shape = pointwise_shape(layer.input_map, layer.output_map);
-        memory.push(("input", Binding::Value(self.value_of(layer.input))));
-        // What is not there is bound too: the input stands in for a residual, which is not read then, and a branch has some slot
-        // for sums that it does not write.
-        memory.push(("residual", Binding::Value(self.value_of(layer.residual.unwrap_or(layer.input)))));
+        memory.extend(self.maps_of_pointwise(layer, epilogue)?);
+        let dispatch = conv_pointwise::dispatch(shape, weights, epilogue, tile);
+        self.launch_convolution(layer, dispatch, shape.slots(tile), epilogue, memory)
+    }
+
+    /// What a pointwise convolution binds beside its weights and what every convolution binds. What is not there is bound too: the
+    /// input stands in for a residual, which is not read then, and some slot for sums that are not written.
+    pub(super) fn maps_of_pointwise(
+        &mut self,
+        layer: &Layer,
+        epilogue: Epilogue,
+    ) -> Result<Vec<(&'static str, Binding)>, LowerError> {
+        let residual = layer.residual.unwrap_or(layer.input);
+        let mut memory = vec![
+            ("input", Binding::Value(self.value_of(layer.input))),
+            ("residual", Binding::Value(self.value_of(residual))),
+        ];
         if epilogue.pooling.is_none() {
             memory.push(("partials", Binding::Value(self.draft.table(&layer.name, 1)?)));
         }
-        let dispatch = conv_pointwise::dispatch(shape, weights, epilogue, tile);
-        self.launch_convolution(layer, dispatch, shape.slots(tile), epilogue, memory)
+        Ok(memory)
     }
 
     /// Launches a convolution, with room for its output and for the pool sums that its epilogue makes.

@@ -130,6 +130,8 @@ pub enum Part {
     Latent,
     /// A convolution or linear layer with the end of its low-rank branch: static and dynamic work in one launch.
     Branch,
+    /// All of a dynamic convolution: its controller, the forming of its weights, and static work.
+    Dynamic,
 }
 
 /// One launch.
@@ -220,6 +222,7 @@ impl Part {
             Kernel::Controller | Kernel::ControllerSubgroup => Self::Controller,
             Kernel::Assemble | Kernel::ControllerAssemble | Kernel::ControllerAssembleSubgroup => Self::Assembly,
             Kernel::Latent | Kernel::LatentSubgroup | Kernel::LatentWide => Self::Latent,
+            Kernel::ConvDynamic => Self::Dynamic,
             Kernel::Pool if in_dynamic_layer => Self::Pooling,
             _ if entry.starts_with("branch") => Self::Branch,
             _ => Self::Static,
@@ -235,6 +238,7 @@ impl Part {
             Self::Assembly => "assembly",
             Self::Latent => "latent",
             Self::Branch => "branch",
+            Self::Dynamic => "dynamic",
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::exec::cpu::CpuExecutor;
 #[cfg(feature = "gpu")]
 use crate::exec::gpu::{GpuExecutor, Timer};
 use crate::exec::{ClockLink, Compilation, HostMarks, RunTiming, TimingMethod};
-use crate::kernels::{Kernel, Precision};
+use crate::kernels::{Dispatch, Precision};
 use crate::plan::{Pass, Plan};
 
 /// What is profiled.
@@ -196,8 +196,11 @@ fn dispatch(
     let work = Work::of(pass, pictures);
     let Work { flops, bytes_read, bytes_written, .. } = work;
     let bytes = work.bytes();
-    let in_dynamic_layer =
-        plan.passes.iter().any(|other| other.node == pass.node && other.dispatch.kernel == Kernel::Controller);
+    let controls = |dispatch: &Dispatch| {
+        let part = Part::of(dispatch.kernel, dispatch.entry, false);
+        matches!(part, Part::Controller | Part::Assembly | Part::Dynamic)
+    };
+    let in_dynamic_layer = plan.passes.iter().any(|other| other.node == pass.node && controls(&other.dispatch));
     let median = time.as_ref().map(Samples::median).filter(|median| *median >= resolution.unwrap_or(1) as f64);
     let rate = |amount: u64| median.map(|nanoseconds| 1e9 * amount as f64 / nanoseconds);
     let precision = Some("f16".to_string()).filter(|_| launch.precision == Precision::F16);

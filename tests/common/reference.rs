@@ -47,10 +47,10 @@ pub fn convolution<T: Copy + Into<Real>>(
 }
 
 /// A 1×1 convolution whose matrix `weight[picture][output][input]` may differ from picture to picture.
-pub fn pointwise(x: &Array<f32, 4>, weight: &Array<f32, 3>) -> Maps {
+pub fn pointwise<T: Copy + Into<Real>>(x: &Array<f32, 4>, weight: &Array<T, 3>) -> Maps {
     let [pictures, inputs, height, width] = x.shape;
     Array::from_fn([pictures, weight.shape[1], height, width], |[p, o, row, column]| {
-        Real::sum((0..inputs).map(|i| Real::from(weight.at([p, o, i])) * x.at([p, i, row, column])))
+        Real::sum((0..inputs).map(|i| weight.at([p, o, i]).into() * x.at([p, i, row, column])))
     })
 }
 
@@ -60,9 +60,9 @@ pub fn map(maps: &Maps, change: impl Fn([usize; 4], Real) -> Real) -> Maps {
 }
 
 /// The bias, the activation, and then the residual.
-pub fn epilogue(
+pub fn epilogue<T: Into<Real>>(
     sums: &Maps,
-    bias: impl Fn(usize, usize) -> f32,
+    bias: impl Fn(usize, usize) -> T,
     nonlinearity: Nonlinearity,
     residual: Option<&Array<f32, 4>>,
 ) -> Maps {

@@ -99,14 +99,15 @@ pub async fn check(kernel: String, half: bool, fault: Vec<String>) -> Result<Str
 pub fn pipelines() -> Result<String, JsError> {
     let base = |width, input_size, stem_stride| MobileNetV2 { width, classes: 1000, input_size, stem_stride };
     let dcd = |base| Architecture::MobileNetV2Dcd { base, fc_squeeze: 16 };
-    let (auto, assemble, branch) =
-        (FormChoice::Auto, FormChoice::Always(Form::Assemble), FormChoice::Always(Form::Branch));
+    let auto = FormChoice::Auto;
+    let [assemble, branch, in_load] = [Form::Assemble, Form::Branch, Form::InLoad].map(FormChoice::Always);
     let (single, half) = (Precision::F32, Precision::F16);
     let networks = [
         (Architecture::MobileNetV2(base(1.0, 224, 2)), auto, single),
         (dcd(base(1.0, 224, 2)), auto, single),
         (dcd(base(1.0, 224, 2)), assemble, single),
         (dcd(base(1.0, 224, 2)), branch, single),
+        (dcd(base(1.0, 224, 2)), in_load, single),
         (dcd(base(0.5, 96, 2)), auto, half),
         (Architecture::EfficientNetLite0 { classes: 1000, input_size: 224 }, auto, single),
     ];

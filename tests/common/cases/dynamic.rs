@@ -1,13 +1,15 @@
 //! Cases of the kernels that make a dynamic convolution's weights.
 
-use dynaconv::kernels::{Kernel, Pooling, Tile, assemble, controller, controller_assemble, latent};
+use dynaconv::kernels::{
+    Epilogue, Kernel, Pooling, Tile, assemble, controller, controller_assemble, conv_dynamic, latent,
+};
 
-use super::{CHANNELS, SEED, SIZES, Sampler, head_groups, pack_heads};
+use super::{ACTIVATIONS, CHANNELS, POOLINGS, SEED, SIZES, Sampler, head_groups, map_outputs, pack_heads};
 use crate::common::array::{
     Array, groups, pack, pack_map, pack_panels, pack_transposed, pack_vector, panels, round_up,
 };
 use crate::common::real::Real;
-use crate::common::reference::{pixels_of_bin, product};
+use crate::common::reference::{self, pixels_of_bin, product};
 use crate::common::suite::{BATCH, Case, Output, Word};
 
 const LATENTS: [usize; 6] = [4, 7, 8, 12, 20, 40];
@@ -47,9 +49,9 @@ fn assemble_case(sampler: &mut Sampler) -> Case {
     let name = format!("{SEED} assemble {inputs}→{outputs} latent {latent}");
     let heads = Heads::random(&name, latent, outputs);
     let assembly = Assembly::random(&name, inputs, outputs, latent);
-    let lambda = |p: usize| (0..outputs).map(|n| heads.lambda.at([p, n]).into()).collect();
+    let lambda = |p: usize| -> Vec<Real> { (0..outputs).map(|n| heads.lambda.at([p, n]).into()).collect() };
     let matrix = |p: usize| Array::from_fn([latent, latent], |[row, column]| heads.matrix.at([p, row, column]).into());
-    let words = (0..BATCH).flat_map(|p| assembly.words(&matrix(p), lambda(p))).collect();
+    let words = (0..BATCH).flat_map(|p| assembly.words(&matrix(p), &lambda(p))).collect();
     let shape =
         assemble::Shape { in_groups: groups(inputs), out_groups: groups(outputs), latent_groups: groups(latent) };
     Case {
@@ -91,8 +93,8 @@ impl Assembly {
         [pack_panels(&self.w0), pack_vector(&self.bias), pack_panels(&self.p), q, vectors].concat()
     }
 
-    /// W and b of one picture.
-    fn words(&self, m: &Array<Real, 2>, lambda: Vec<Real>) -> Vec<Word> {
+    /// W `[output][input]` and b of one picture.
+    fn made(&self, m: &Array<Real, 2>, lambda: &[Real]) -> (Array<Real, 2>, Vec<Real>) {
         let ([outputs, inputs], [latent, _]) = (self.w0.shape, self.q.shape);
         let times_m = |vector: &dyn Fn(usize) -> f32| -> Vec<Real> {
             (0..latent).map(|row| Real::sum((0..latent).map(|l| m.at([row, l]) * vector(l)))).collect()
@@ -103,12 +105,16 @@ impl Assembly {
         let offsets = times_m(&|l| self.q_offset.at([l])).into_iter().enumerate();
         let offsets: Vec<Real> = offsets.map(|(l, t)| t + self.latent_offset.at([l])).collect();
         let low_rank_bias = product(&self.p, &offsets);
-        let zero = Word::Is(Real::ZERO);
-        let w = pack([inputs, outputs], [true, true], zero, |[k, n]| {
-            Word::Is(lambda[n] * self.w0.at([n, k]) + low_rank[k][n])
-        });
-        let w = panels(&w, round_up(outputs));
-        [w, pack([outputs], [true], zero, |[n]| Word::Is(low_rank_bias[n] + self.bias.at([n])))].concat()
+        let w = Array::from_fn([outputs, inputs], |[n, k]| lambda[n] * self.w0.at([n, k]) + low_rank[k][n]);
+        (w, (0..outputs).map(|n| low_rank_bias[n] + self.bias.at([n])).collect())
+    }
+
+    /// The same as it is stored.
+    fn words(&self, m: &Array<Real, 2>, lambda: &[Real]) -> Vec<Word> {
+        let (w, b) = self.made(m, lambda);
+        let ([outputs, inputs], zero) = (w.shape, Word::Is(Real::ZERO));
+        let words = pack([inputs, outputs], [true, true], zero, |[k, n]| Word::Is(w.at([n, k])));
+        [panels(&words, round_up(outputs)), pack([outputs], [true], zero, |[n]| Word::Is(b[n]))].concat()
     }
 }
 
@@ -261,7 +267,7 @@ fn controller_assemble_in(tile: Tile) -> Vec<Case> {
         let software = index % 3 > 0 || index == 0;
         let control = Control::random(&mut sampler, "controller_assemble", sizes, squeeze, pooling, latent);
         let assembly = Assembly::random(&control.name, sizes.0, sizes.1, latent);
-        let words = control.heads.iter().flat_map(|(m, lambda)| assembly.words(m, lambda.clone())).collect();
+        let words = control.heads.iter().flat_map(|(m, lambda)| assembly.words(m, lambda)).collect();
         cases.push(Case {
             dispatch: controller_assemble::dispatch(control.shape, tile, software),
             outputs: vec![control.output(), Output { name: "assembled", slots: 1, words }],
@@ -271,6 +277,61 @@ fn controller_assemble_in(tile: Tile) -> Vec<Case> {
     }
     assert!(cases.iter().filter(|case| case.dispatch.workgroups[0] > 2).count() >= 2, "several workgroups");
     cases
+}
+
+/// Epilogues of every kind, maps of one workgroup and of several.
+pub fn conv_dynamic() -> Vec<Case> {
+    let mut sampler = Sampler::new("conv_dynamic");
+    let mut cases = Vec::new();
+    for index in 0..18 {
+        let sizes = (sampler.one_of(&CHANNELS), sampler.one_of(&[3, 16, 33, 40, 77]));
+        let squeeze = sampler.one_of(&[4, 9, 16, 36]);
+        let pooling = sampler.one_of(&[Pooling::Global, Pooling::TwoByTwo]);
+        // What is wider does not fit into the memory that every device has.
+        let latent = [4, 7, 8, 12, 20, 24][index % 6];
+        let control = Control::random(&mut sampler, "conv_dynamic", sizes, squeeze, pooling, latent);
+        let epilogue = Epilogue {
+            nonlinearity: ACTIVATIONS[index % ACTIVATIONS.len()],
+            residual: index % 2 == 0,
+            pooling: POOLINGS[index / 2 % POOLINGS.len()],
+        };
+        cases.push(conv_dynamic_case(control, sizes, epilogue));
+    }
+    let several = |axis: usize| cases.iter().filter(|case| case.dispatch.workgroups[axis] > 1).count();
+    assert!(several(0) >= 2 && several(1) >= 2, "several workgroups across and down");
+    cases
+}
+
+fn conv_dynamic_case(control: Control, (inputs, outputs): (usize, usize), epilogue: Epilogue) -> Case {
+    let name = format!("{} {epilogue:?}", control.name);
+    let [height, width] = [control.shape.height, control.shape.width].map(|side| side as usize);
+    let random =
+        |what: &str, channels| Array::random(&format!("{name} {what}"), [BATCH, channels, height, width], -1.0, 1.0);
+    let (x, residual) = (random("x", inputs), random("residual", outputs));
+    let latent = control.heads[0].0.shape[0];
+    let assembly = Assembly::random(&name, inputs, outputs, latent);
+    let made: Vec<_> = control.heads.iter().map(|(m, lambda)| assembly.made(m, lambda)).collect();
+    let w = Array::from_fn([BATCH, outputs, inputs], |[p, n, k]| made[p].0.at([n, k]));
+    let sums = reference::pointwise(&x, &w);
+    let added = epilogue.residual.then_some(&residual);
+    let maps = reference::epilogue(&sums, |p, n| made[p].1[n], epilogue.nonlinearity, added);
+    let slots = conv_dynamic::slots(control.shape);
+    let mut results = map_outputs(&maps, epilogue.pooling.map(|pooling| (pooling, slots)));
+    if epilogue.pooling.is_none() {
+        results.push(Output { name: "partials", slots: 1, words: Vec::new() });
+    }
+    results.push(control.output());
+    Case {
+        dispatch: conv_dynamic::dispatch(control.shape, epilogue),
+        outputs: results,
+        inputs: vec![
+            ("input", pack_map(&x, 0.0)),
+            ("residual", pack_map(&residual, 0.0)),
+            ("sums", control.sums),
+            ("weights", [control.block, assembly.block()].concat()),
+        ],
+        name,
+    }
 }
 
 pub fn latent() -> Vec<Case> {

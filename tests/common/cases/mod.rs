@@ -35,6 +35,7 @@ pub fn of(kernel: Kernel) -> Vec<Case> {
         Kernel::ConvDenseSubgroup => convolution::dense_subgroup(),
         Kernel::ConvDenseWide => convolution::dense_wide(),
         Kernel::ConvDepthwise => convolution::depthwise(),
+        Kernel::ConvDynamic => dynamic::conv_dynamic(),
         Kernel::ConvExpandDepthwise => convolution::expand_depthwise(),
         Kernel::ConvExpandDepthwiseSubgroup => convolution::expand_depthwise_subgroup(),
         Kernel::ConvPointwise => convolution::pointwise(),
