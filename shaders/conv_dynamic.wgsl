@@ -21,7 +21,7 @@
 #import loaded_tile
 #import tile
 #import pointwise_epilogue
-#import own_slot
+#import shared_slot
 
 struct Params {
     width: u32,
@@ -67,6 +67,11 @@ var<workgroup> own_heads: array<vec4<f32>, HEAD_GROUPS>;
 // The first of the workgroup's pixels and output groups.
 var<private> first_pixel: u32;
 var<private> first_group: u32;
+
+// The inputs lie no longer where the sums of pixels do.
+fn keep_sum(lane: u32, offset: u32, sum: vec4<f32>) { inputs[lane % 16u][lane / 16u * TILE_GROUPS + offset] = sum; }
+fn kept_sum(lane: u32, offset: u32) -> vec4<f32> { return inputs[lane % 16u][lane / 16u * TILE_GROUPS + offset]; }
+fn lanes_across() -> u32 { return LANES_ACROSS; }
 
 fn wait_for_all() { workgroupBarrier(); }
 fn pool_sum(at: u32) -> vec4<f32> { return sums[at]; }
@@ -140,19 +145,31 @@ fn accumulate_$map() {
 }
 #end
 
-@compute @workgroup_size(WORKGROUP_X)
-fn in_load(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) index: u32) {
-    let part = workgroup.x;
-    lane = index;
+struct Invocation {
+    @builtin(local_invocation_index) index: u32,
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+}
+
+// Never false: all invocations of a workgroup wait for each other.
+fn locate(invocation: Invocation) -> bool {
+    let workgroup = invocation.workgroup;
+    lane = invocation.index;
     local = vec2<u32>(lane % LANES_ACROSS, lane / LANES_ACROSS);
     picture = workgroup.z;
     pixels = params.width * params.height;
     stored_pixels = pixels;
     first_pixel = TILE_PIXELS * LANES_DOWN * workgroup.y;
-    first_group = OWN_GROUPS * part;
+    first_group = OWN_GROUPS * workgroup.x;
     pixel = first_pixel + TILE_PIXELS * local.y;
     group = first_group + TILE_GROUPS * local.x;
+    return true;
+}
 
+// The workgroup's number comes apart from what tells lanes from each other, as in `controller_assemble`.
+@compute @workgroup_size(WORKGROUP_X)
+fn in_load(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) index: u32) {
+    let part = workgroup.x;
+    locate(Invocation(index, workgroup));
     control(part, picture, lane);
     let outputs = outputs_of(part);
     multiply_offsets(lane);

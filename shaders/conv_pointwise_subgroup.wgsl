@@ -28,6 +28,8 @@ fn locate(invocation: Invocation) -> bool {
     return true;
 }
 
+fn locate_pooled(invocation: Invocation) -> bool { return locate(invocation); }
+
 // The sum of what this invocation and the one whose lane differs in `bit` have: of `low` where the lane lacks the bit, else of `high`.
 fn exchanged(low: vec4<f32>, high: vec4<f32>, bit: u32) -> vec4<f32> {
     let has_bit = (lane & bit) != 0u;

@@ -356,6 +356,7 @@ mod shader_faults {
                 ("last bias forgotten", "in_load", "if lane < outputs.y {", "if lane + 1u < outputs.y {"),
                 ("every row of workgroups the first", "in_load", "TILE_PIXELS * LANES_DOWN * workgroup.y", "0u"),
                 ("heads of the first part alone", "in_load", "part == 0u ||", "part == 0u &&"),
+                ("sums of another lane", "in_load", "return inputs[lane % 16u]", "return inputs[lane % 8u]"),
                 ("sums of another channel", "in_load", "return sums[at];", "return sums[at + 1u];"),
             ],
         );
@@ -408,6 +409,19 @@ mod shader_faults {
                 ("identity bounded", "plain", "vec4<f32>(params.bounds_low)", "vec4<f32>(0.0)"),
                 ("one bin for all", "plain_pooled", "params.pool_bins * params.pool_bins", "1u"),
                 ("pool without its last pixel", "plain_pooled", "select(0.0, 1.0, at_3 < stored_pixels)", "0.0"),
+                (
+                    "last row of a slot forgotten",
+                    "plain_pooled",
+                    "row < SLOT_ROWS; row++",
+                    "row + 1u < SLOT_ROWS; row++",
+                ),
+                ("sums of the first group for both", "plain_pooled", "lanes_across(), own);", "lanes_across(), 0u);"),
+                (
+                    "sums of the last bin",
+                    "branch",
+                    "    // The sums of the bin before have been read.\n    workgroupBarrier();",
+                    "",
+                ),
             ],
         );
     }

@@ -8,10 +8,6 @@ const DEPTH: u32 = 4u;
 const TILE_INPUTS: u32 = 16u;
 const TILE_WEIGHTS: u32 = 32u;
 
-// The lane's place among those of the workgroup, across groups and down pixels, and its number.
-var<private> local: vec2<u32>;
-var<private> lane: u32;
-
 // Adds the products of all that is loaded.
 fn multiply_loaded() {
     for (var k = 0u; k < DEPTH; k++) {

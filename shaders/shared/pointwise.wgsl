@@ -1,5 +1,5 @@
 // What the kernels of the pointwise family share. Each brings TILE_PIXELS and TILE_GROUPS, its `Invocation`, `locate`, which
-// is false where there is nothing to do, `accumulate_input` and `accumulate_latent`, which add to `sums_0`, `sums_1`, ..., and
+// is false where there is nothing to do, `locate_pooled`, likewise where sums are pooled, `accumulate_input` and `accumulate_latent`, which add to `sums_0`, `sums_1`, ..., and
 // SLOT_PIXELS and `store_slot`, which stores a bin's sums of what the invocations of a slot have.
 //
 // input    [picture][pixel][in_groups]                        vec4 of input channels
@@ -83,7 +83,7 @@ fn plain(invocation: Invocation) {
 
 @compute @workgroup_size(WORKGROUP_X, WORKGROUP_Y)
 fn plain_pooled(invocation: Invocation) {
-    if !locate(invocation) { return; }
+    if !locate_pooled(invocation) { return; }
     accumulate_input(picture * params.weight_stride, params.in_groups);
     finish();
     store_pool_sums();
@@ -93,7 +93,7 @@ fn plain_pooled(invocation: Invocation) {
 // SwiftShader with it.
 @compute @workgroup_size(WORKGROUP_X, WORKGROUP_Y)
 fn branch(invocation: Invocation) {
-    if !locate(invocation) { return; }
+    if !locate_pooled(invocation) { return; }
     accumulate_input(picture * params.weight_stride, params.in_groups);
     accumulate_branch();
     finish();

@@ -3,6 +3,7 @@
 use bytemuck::{Pod, Zeroable};
 
 use super::controller::{self, Shape};
+use super::tile::slot_pixels_of;
 use super::{
     Access, Arguments, Cost, Dispatch, Epilogue, Kernel, Nonlinearity, Pooling, Precision, Scalar, Spec, Subgroups,
     Tile, assemble, conv_pointwise, run_twin, vec4_bytes,
@@ -63,9 +64,6 @@ const LANES: u32 = 64;
 const OWN_PIXELS: u32 = 64;
 const OWN_GROUPS: u32 = 8;
 
-/// Pixels of one slot of its partial sums: those of one invocation.
-const SLOT_PIXELS: u32 = 4;
-
 /// Vectors of a workgroup's memory, and heads that it keeps: enough for most layers of few pixels, so that they share a pipeline, and
 /// just within what every device allows.
 const VECTORS: u32 = 336;
@@ -73,7 +71,7 @@ const HEAD_GROUPS: u32 = 160;
 
 /// Slots of partial sums that a launch with a pool writes.
 pub const fn slots(shape: Shape) -> u32 {
-    (shape.height * shape.width).div_ceil(SLOT_PIXELS)
+    (shape.height * shape.width).div_ceil(slot_pixels_of(Kernel::ConvDynamic))
 }
 
 /// The launch of a convolution whose controller has this shape; the map that it pools is the convolution's input. Where it lacks a

@@ -11,7 +11,10 @@ use super::{
 };
 
 /// The specification of small tiles.
-pub const SPEC: Spec = spec("conv_pointwise", include_str!("../../shaders/conv_pointwise.wgsl"));
+pub const SPEC: Spec = Spec {
+    workgroup_memory: &[LANE_SUMS],
+    ..spec("conv_pointwise", include_str!("../../shaders/conv_pointwise.wgsl"))
+};
 
 /// The specification of large tiles.
 pub const WIDE_SPEC: Spec = spec("conv_pointwise_wide", include_str!("../../shaders/conv_pointwise_wide.wgsl"));
@@ -24,7 +27,7 @@ pub const SUBGROUP_SPEC: Spec = Spec {
 
 /// The specification of tiles that a workgroup loads into memory that it shares.
 pub const WORKGROUP_SPEC: Spec = Spec {
-    workgroup_memory: &[(256, &["WORKGROUP_Y"]), (512, &["WORKGROUP_X"])],
+    workgroup_memory: &[LANE_SUMS, (256, &["WORKGROUP_Y"]), (512, &["WORKGROUP_X"])],
     ..spec("conv_pointwise_workgroup", include_str!("../../shaders/conv_pointwise_workgroup.wgsl"))
 };
 
@@ -33,6 +36,9 @@ pub const SPLIT_SPEC: Spec = Spec {
     workgroup_memory: &[(128, &["WORKGROUP_X", "WORKGROUP_Y"])],
     ..spec("conv_pointwise_split", include_str!("../../shaders/conv_pointwise_split.wgsl"))
 };
+
+/// Where eight rows of invocations add up what they pool.
+const LANE_SUMS: (u32, &[&str]) = (32, &["WORKGROUP_X", "WORKGROUP_Y"]);
 
 const fn spec(stem: &'static str, source: &'static str) -> Spec {
     Spec {

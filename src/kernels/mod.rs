@@ -298,7 +298,7 @@ impl Dispatch {
         self.product(self.kernel.spec().workgroup)
     }
 
-    /// Bytes of memory that one workgroup shares.
+    /// Bytes of memory that one workgroup shares, at most.
     pub fn workgroup_bytes(&self) -> u32 {
         let arrays = self.kernel.spec().workgroup_memory.iter();
         arrays.fold(0, |sum: u32, (bytes, length)| sum.saturating_add(bytes.saturating_mul(self.product(length))))

@@ -8,7 +8,7 @@
 use super::{Kernel, Precision};
 
 /// The files that kernels may import, by name. `storage` is one of two.
-const SHARED: [(&str, &str); 22] = [
+const SHARED: [(&str, &str); 23] = [
     ("activation", include_str!("../../shaders/shared/activation.wgsl")),
     ("assembled", ASSEMBLED),
     ("controller", include_str!("../../shaders/shared/controller.wgsl")),
@@ -29,6 +29,7 @@ const SHARED: [(&str, &str); 22] = [
     ("pointwise_plain", include_str!("../../shaders/shared/pointwise_plain.wgsl")),
     ("pointwise_product", include_str!("../../shaders/shared/pointwise_product.wgsl")),
     ("pool_sums", include_str!("../../shaders/shared/pool_sums.wgsl")),
+    ("shared_slot", include_str!("../../shaders/shared/shared_slot.wgsl")),
     ("tile", include_str!("../../shaders/shared/tile.wgsl")),
     ("weights", WEIGHTS),
 ];

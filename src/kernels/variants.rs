@@ -1,5 +1,6 @@
 //! Other launches that compute the same from the same memory, to be tried against the one that ships.
 
+use super::tile::SLOT_ROWS;
 use super::{Dispatch, Kernel, Subgroups};
 
 /// Sides of workgroups that are tried.
@@ -24,6 +25,8 @@ impl Dispatch {
         let axes = ["WORKGROUP_X", "WORKGROUP_Y"].map(|name| self.override_value(name));
         // What a subgroup shares hangs on rows of its size: they may only be put side by side.
         let subgroups = self.kernel.spec().subgroups;
+        // Of invocations that share a slot there are whole rows.
+        let rows = if self.shares_slots() { SLOT_ROWS } else { 1 };
         let mut variants: Vec<Variant> = match axes {
             // What shares a tile lies along x, or is as large as the workgroup.
             _ if matches!(self.kernel, Kernel::ConvPointwiseSplit | Kernel::ConvDynamic) => self.shipped(),
@@ -35,7 +38,7 @@ impl Dispatch {
             }
             [Some(x), Some(y)] => {
                 let sizes = SIDES.iter().flat_map(|x| SIDES.map(|y| [*x, y]));
-                let sizes = sizes.filter(|[x, y]| INVOCATIONS.contains(&(x * y)));
+                let sizes = sizes.filter(|[x, y]| INVOCATIONS.contains(&(x * y)) && y.is_multiple_of(rows));
                 sizes.map(|size| self.with_workgroup([x, y], size)).collect()
             }
             [Some(x), None] => {
@@ -46,6 +49,10 @@ impl Dispatch {
         };
         variants.retain(|variant| variant.dispatch.workgroup_bytes() <= WORKGROUP_BYTES || variant.dispatch == *self);
         variants
+    }
+
+    fn shares_slots(&self) -> bool {
+        matches!(self.kernel, Kernel::ConvPointwise | Kernel::ConvPointwiseWorkgroup) && self.entry != "plain"
     }
 
     fn shipped(&self) -> Vec<Variant> {
