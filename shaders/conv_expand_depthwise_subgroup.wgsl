@@ -1,6 +1,6 @@
 // Expansion (1×1) and depthwise convolution (3×3 by 2) in one.
 //
-// The first eight invocations of a subgroup load one output group's weights each and hand them round. Here x counts tiles and y
+// The first eight invocations of a subgroup load one output group's weights and taps each and hand them round. Here x counts tiles and y
 // output groups, of which a workgroup has one panel.
 
 #import expand_depthwise
@@ -29,8 +29,11 @@ fn own_weights(at: u32) -> vec4<f32> {
     return weight(at + group_at(lane % TILE_GROUPS) - group);
 }
 
-#repeat g = 0..TILE_GROUPS
-fn weights_of_$g(own: vec4<f32>, at: u32) -> vec4<f32> {
-    return subgroupBroadcast(own, $gu);
+fn own_tap(at: u32) -> vec4<f32> {
+    return from_stored(taps[at + group_at(lane % TILE_GROUPS)]);
 }
+
+#repeat g = 0..TILE_GROUPS
+fn weights_of_$g(own: vec4<f32>, at: u32) -> vec4<f32> { return subgroupBroadcast(own, $gu); }
+fn tap_of_$g(own: vec4<f32>, at: u32) -> vec4<f32> { return subgroupBroadcast(own, $gu); }
 #end

@@ -1,7 +1,8 @@
 // What the kernels share that expand a map and convolve it channel by channel, 3 × 3 by 2, without storing what is between: the
 // pointwise and the depthwise convolution of an inverted residual block. Each brings TILE_COLUMNS, INPUT_COLUMNS = 2·TILE_COLUMNS + 1
 // and TILE_GROUPS, its `Invocation`, `locate`, which is false where there is nothing to do, `own_weights`, what it loads of a row of
-// weights for others too, and `weights_of_0`, `weights_of_1`, ..., the row's weights for each of its groups.
+// weights for others too, and `weights_of_0`, `weights_of_1`, ..., the row's weights for each of its groups; `own_tap` and `tap_of_0`, ...
+// likewise.
 //
 // input    [picture][row][column][in_groups]       vec4 of input channels
 // weights  [4·in_groups][groups], then bias        of the expansion, in panels; per picture where weight_stride > 0
@@ -89,12 +90,16 @@ fn compute_tile() {
 #end
     let panel = picture * params.weight_stride + panel_place(4u * params.in_groups, group);
     let step = panel_step(params.groups, group);
-    let expansion_bias = picture * params.weight_stride + 4u * params.in_groups * params.groups;
+    let expansion_bias = picture * params.weight_stride + 4u * params.in_groups * params.groups + group;
+    let own_expansion_bias = own_weights(expansion_bias);
+    // The last tap is the bias.
+#repeat t = 0..10
+    let own_tap_$t = own_tap($tu * params.groups);
+#end
 #repeat g = 0..TILE_GROUPS
-    let expansion_bias_$g = weight(expansion_bias + group_at($gu));
-    let bias_$g = from_stored(taps[9u * params.groups + group_at($gu)]);
-#repeat t = 0..9
-    let tap_$g_$t = from_stored(taps[$tu * params.groups + group_at($gu)]);
+    let expansion_bias_$g = weights_of_$g(own_expansion_bias, expansion_bias);
+#repeat t = 0..10
+    let tap_$g_$t = tap_of_$g(own_tap_$t, $tu * params.groups);
 #end
 #repeat c = 0..TILE_COLUMNS
     // The output row under way.
@@ -149,7 +154,7 @@ fn compute_tile() {
 #repeat c = 0..TILE_COLUMNS
             let is_stored_$c = is_output & (column + $cu < params.out_width);
 #repeat g = 0..TILE_GROUPS
-            store_$g(out_row, column + $cu, is_stored_$c, activate(sum_$g_$c + bias_$g
+            store_$g(out_row, column + $cu, is_stored_$c, activate(sum_$g_$c + tap_$g_9
                 + tap_$g_6 * values_$g[2u * $cu] + tap_$g_7 * values_$g[2u * $cu + 1u] + tap_$g_8 * values_$g[2u * $cu + 2u]));
             sum_$g_$c = tap_$g_0 * values_$g[2u * $cu] + tap_$g_1 * values_$g[2u * $cu + 1u] + tap_$g_2 * values_$g[2u * $cu + 2u];
 #end

@@ -15,8 +15,11 @@ fn own_weights(at: u32) -> vec4<f32> {
     return vec4<f32>();
 }
 
-#repeat g = 0..TILE_GROUPS
-fn weights_of_$g(own: vec4<f32>, at: u32) -> vec4<f32> {
-    return weight(at + group_at($gu) - group);
+fn own_tap(at: u32) -> vec4<f32> {
+    return vec4<f32>();
 }
+
+#repeat g = 0..TILE_GROUPS
+fn weights_of_$g(own: vec4<f32>, at: u32) -> vec4<f32> { return weight(at + group_at($gu) - group); }
+fn tap_of_$g(own: vec4<f32>, at: u32) -> vec4<f32> { return from_stored(taps[at + group_at($gu)]); }
 #end
