@@ -135,7 +135,7 @@ fn a_kernel_slowed_on_purpose_is_named_first() {
     let slow = |kernel: Kernel, precision: Precision| {
         let text = wgsl(kernel, precision);
         let (right, wasted) = ("if pixel >= params.pixels { return; }", "latent[0].x = waste;");
-        let work = "var waste = 0.0; for (var i = 0u; i < 3000u; i++) { waste = sin(waste + f32(i)); }";
+        let work = "var waste = 0.0; for (var i = 0u; i < 20000u; i++) { waste = sin(waste + f32(i)); }";
         if kernel == Kernel::Latent {
             assert!(text.contains(right));
             text.replacen(right, &format!("{right} {work} if waste > 2.0 {{ {wasted} }}"), 1)

@@ -152,33 +152,25 @@ pub(super) fn shape(dispatch: &Dispatch) -> String {
 /// The twins of controller, assembly and convolution, one after the other.
 pub(super) fn twin<S: Scalar>(dispatch: &Dispatch, mut arguments: Arguments<'_, S>) {
     let params: Params = dispatch.params_as();
-    let Params { height, width, in_groups, out_groups, squeeze_groups, latent_groups, slots, .. } = params;
-    let bins = params.pooled_groups / in_groups.max(1);
-    let pooling = if bins == 1 { Pooling::Global } else { Pooling::TwoByTwo };
+    let Params { height, width, in_groups, out_groups, pooled_groups, squeeze_groups, latent_groups, slots, .. } =
+        params;
+    let pooling = if pooled_groups == in_groups { Pooling::Global } else { Pooling::TwoByTwo };
     let shape = Shape { height, width, in_groups, slots, pooling, squeeze_groups, latent_groups, out_groups };
     let epilogue = Epilogue {
         nonlinearity: Nonlinearity::of_bounds(params.bounds),
         residual: params.has_residual != 0,
-        pooling: match params.pool_bins {
-            0 => None,
-            1 => Some(Pooling::Global),
-            _ => Some(Pooling::TwoByTwo),
-        },
+        pooling: Pooling::of_bins(params.pool_bins),
     };
     let pictures = arguments.pictures;
-    let (control, static_weights) =
-        arguments.input("weights").split_at((shape.weight_vec4s() as usize).min(arguments.input("weights").len()));
-    let means = controller::Means {
-        bin_pixels: params.bin_pixels,
-        slots: slots as usize,
-        groups: params.pooled_groups as usize,
-    };
-    let sizes = [in_groups, out_groups, latent_groups].map(|groups| groups as usize);
-    let control_sizes = [squeeze_groups, latent_groups, out_groups].map(|groups| groups as usize);
+    let [inputs, outputs, squeeze, latent] =
+        [in_groups, out_groups, squeeze_groups, latent_groups].map(|groups| groups as usize);
+    let (control, static_weights) = arguments.input("weights").split_at(shape.weight_vec4s() as usize);
+    let means =
+        controller::Means { bin_pixels: params.bin_pixels, slots: slots as usize, groups: pooled_groups as usize };
     let heads = arguments.output("heads");
-    controller::make_heads(means, control_sizes, arguments.input("sums"), control, heads, pictures);
+    controller::make_heads(means, [squeeze, latent, outputs], arguments.input("sums"), control, heads, pictures);
     let mut assembled = vec![[S::ZERO; 4]; pictures * assembly(shape).assembled_vec4s() as usize];
-    assemble::make_weights(sizes, static_weights, heads, &mut assembled, pictures);
+    assemble::make_weights([inputs, outputs, latent], static_weights, heads, &mut assembled, pictures);
     run_twin(
         &convolution(shape, epilogue),
         Arguments::new(pictures)

@@ -54,6 +54,11 @@ impl Pooling {
         }
     }
 
+    /// The one with so many bins per axis; none where there are none.
+    pub(super) fn of_bins(bins: u32) -> Option<Self> {
+        [Self::Global, Self::TwoByTwo].into_iter().find(|pooling| pooling.bins() == bins)
+    }
+
     /// Bins in all.
     pub const fn count(self) -> u32 {
         self.bins() * self.bins()

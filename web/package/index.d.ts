@@ -117,7 +117,7 @@ export interface DispatchProfile {
   kernel: string;
   entry: string;
   variant: string;
-  part: "static" | "pooling" | "controller" | "assembly" | "latent" | "branch";
+  part: "static" | "pooling" | "controller" | "assembly" | "latent" | "branch" | "dynamic";
   shape: string;
   workgroup_size: number;
   workgroups: [number, number, number];
