@@ -5,8 +5,9 @@ import { amount, duration, percent, three } from './words.js';
 export const kinds = {
   conv_dense: 'dense convolution', conv_depthwise: 'depthwise convolution', conv_pointwise: 'pointwise convolution',
   conv_expand_depthwise: 'expansion and depthwise convolution',
-  branch: 'with low-rank branch', conv_dynamic: 'dynamic convolution in one launch', linear: 'linear', controller: 'controller: pooling and MLP', assemble: 'assembly of weights',
-  latent: 'latent map', pool: 'pooling', top_k: 'top-k', other: 'other',
+  branch: 'with low-rank branch', conv_dynamic: 'dynamic convolution in one launch', linear: 'linear',
+  controller: 'controller: pooling and MLP', assemble: 'assembly of weights', latent: 'latent map', pool: 'pooling',
+  top_k: 'top-k', other: 'other',
 };
 export const kind = (launch) => launch.part === 'branch' ? 'branch' : Object.keys(kinds).find((name) => launch.kernel.startsWith(name)) ?? 'other';
 export const colour = (launch) => `var(--${kind(launch)})`;
