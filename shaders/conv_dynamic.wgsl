@@ -130,6 +130,7 @@ fn form_weights(first: u32) {
     }
 }
 
+// What loads inputs has a name for their map, which is another one in branches.
 #repeat map = input
 fn accumulate_$map() {
     let groups = params.in_groups;

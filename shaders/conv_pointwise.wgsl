@@ -4,6 +4,7 @@
 
 #import pointwise
 #import pointwise_plain
+#import lane_sums
 #import shared_slot
 
 const TILE_PIXELS: u32 = 4u;
@@ -14,13 +15,6 @@ struct Invocation {
     @builtin(local_invocation_id) local: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 }
-
-// The sums of each invocation's pixels, in one bin.
-var<workgroup> lane_sums: array<array<vec4<f32>, 2>, WORKGROUP_X * WORKGROUP_Y>;
-
-fn keep_sum(lane: u32, offset: u32, sum: vec4<f32>) { lane_sums[lane][offset] = sum; }
-fn kept_sum(lane: u32, offset: u32) -> vec4<f32> { return lane_sums[lane][offset]; }
-fn lanes_across() -> u32 { return WORKGROUP_X; }
 
 fn locate(invocation: Invocation) -> bool {
     picture = invocation.id.z;

@@ -5,6 +5,7 @@
 
 #import pointwise
 #import loaded_tile
+#import lane_sums
 #import shared_slot
 
 struct Invocation {
@@ -17,13 +18,6 @@ struct Invocation {
 var<workgroup> inputs: array<array<vec4<f32>, 16>, WORKGROUP_Y>;
 // The weights of one invocation's groups: [input channel][group].
 var<workgroup> tile_weights: array<array<vec4<f32>, 32>, WORKGROUP_X>;
-
-// The sums of each invocation's pixels, in one bin.
-var<workgroup> lane_sums: array<array<vec4<f32>, 2>, WORKGROUP_X * WORKGROUP_Y>;
-
-fn keep_sum(lane: u32, offset: u32, sum: vec4<f32>) { lane_sums[lane][offset] = sum; }
-fn kept_sum(lane: u32, offset: u32) -> vec4<f32> { return lane_sums[lane][offset]; }
-fn lanes_across() -> u32 { return WORKGROUP_X; }
 
 // Never false: an invocation without pixels still loads for the others.
 fn locate(invocation: Invocation) -> bool {

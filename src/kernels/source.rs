@@ -8,7 +8,7 @@
 use super::{Kernel, Precision};
 
 /// The files that kernels may import, by name. `storage` is one of two.
-const SHARED: [(&str, &str); 23] = [
+const SHARED: [(&str, &str); 24] = [
     ("activation", include_str!("../../shaders/shared/activation.wgsl")),
     ("assembled", ASSEMBLED),
     ("controller", include_str!("../../shaders/shared/controller.wgsl")),
@@ -18,6 +18,7 @@ const SHARED: [(&str, &str); 23] = [
     ("expand_depthwise", include_str!("../../shaders/shared/expand_depthwise.wgsl")),
     ("expand_depthwise_plain", include_str!("../../shaders/shared/expand_depthwise_plain.wgsl")),
     ("head_share", include_str!("../../shaders/shared/head_share.wgsl")),
+    ("lane_sums", include_str!("../../shaders/shared/lane_sums.wgsl")),
     ("load_inputs", include_str!("../../shaders/shared/load_inputs.wgsl")),
     ("loaded_tile", include_str!("../../shaders/shared/loaded_tile.wgsl")),
     ("low_rank", include_str!("../../shaders/shared/low_rank.wgsl")),
