@@ -25,6 +25,11 @@ fn cat() -> String {
     repository("assets/pictures/cat.jpg").to_str().unwrap().into()
 }
 
+/// The shipped model, wherever the program lies.
+fn shipped() -> String {
+    repository("assets/models/mobilenet-v2-dcd-cifar10.safetensors").to_str().unwrap().into()
+}
+
 #[test]
 fn help_has_examples_and_the_version_is_the_packages() {
     let place = Place::new();
@@ -225,7 +230,8 @@ fn halves_give_the_same_classes() {
     let place = Place::new();
     for device in DEVICES {
         let guesses = |precision: &str| {
-            let fixed = ["classify", "--json", "--device", device, "--precision", precision, &cat()];
+            let fixed =
+                ["classify", "--model", &shipped(), "--json", "--device", device, "--precision", precision, &cat()];
             place.run(&fixed).succeeded().json()[0]["guesses"].clone()
         };
         let (single, half) = (guesses("f32"), guesses("f16"));

@@ -228,7 +228,7 @@ fn variants_and_shaders_of_ones_own_are_tried() {
     assert!(planned.contains(&format!("features.0.0 | {kernel}")), "{kernel} in {planned}");
     assert!(
         place
-            .run(&["shaders", "--pass", "0", "--device", "no such adapter"])
+            .run(&["shaders", "-m", "tiny.safetensors", "--pass", "0", "--device", "no such adapter"])
             .error()
             .contains("no GPU adapter matches")
     );

@@ -32,9 +32,11 @@ fn all_ways_of_a_network_without_training_compute_the_same() {
         ["tune", "--network", "mobilenet-v2-dcd:0.35@64", "--rounds", "3", "--seconds", "1", "--dry-run", "--json"];
     let found = place.run(&tune).succeeded().json();
     let shapes = found[0]["shapes"].as_array().unwrap();
-    assert!(shapes.len() > 10);
+    assert!(shapes.len() > 10 && kept(&place).is_empty(), "{found:?}");
     for shape in shapes {
-        assert!(shape["wrong"].as_array().unwrap().is_empty(), "{shape}");
+        let ways = shape["ways"].as_array().unwrap();
+        assert!(ways.len() > 1 && shape["wrong"].as_array().unwrap().is_empty(), "{shape}");
+        assert!(ways.iter().all(|way| way["time"].as_f64().unwrap() > 0.0), "{shape}");
     }
 }
 
@@ -44,15 +46,6 @@ fn what_is_found_is_kept_and_taken_and_nothing_else_is() {
     let planned = |more: &[&str]| run(&place, &[&["inspect", "--plan", "--device", "gpu"], more].concat()).succeeded();
     let rule = planned(&[]).out;
     assert!(!rule.contains("chosen"), "{rule}");
-
-    let dry = run(&place, &["tune", "--rounds", "3", "--seconds", "1", "--dry-run", "--json"]).succeeded().json();
-    let shapes = dry[0]["shapes"].as_array().unwrap();
-    assert!(shapes.len() > 10 && kept(&place).is_empty(), "{dry:?}");
-    for shape in shapes {
-        let ways = shape["ways"].as_array().unwrap();
-        assert!(ways.len() > 1 && shape["wrong"].as_array().unwrap().is_empty(), "{shape}");
-        assert!(ways.iter().all(|way| way["time"].as_f64().unwrap() > 0.0), "{shape}");
-    }
 
     let shown = run(&place, &["tune", "--rounds", "3"]).succeeded();
     for part in ["rule's way", "fastest way", "these layers", "whole runs", "depthwise 3×3 by 2"] {
@@ -84,18 +77,19 @@ fn what_is_found_is_kept_and_taken_and_nothing_else_is() {
     let largest = expected.iter().fold(0.0f32, |most, score| most.max(score.abs()));
     assert!(expected.iter().zip(&found).all(|(a, b)| (a - b).abs() <= 1e-4 * largest), "{expected:?} and {found:?}");
 
-    // What was found for one picture says nothing of two; what is found for two is added.
-    let of_two = || run(&place, &["bench", "--batch", "2", "--runs", "1"]).succeeded().err.contains("tuned   ");
-    assert!(!of_two());
-    run(&place, &["tune", "--rounds", "3", "--batch", "2"]).succeeded();
-    assert!(of_two() && scores(&[], "tuned.npy").0);
-    // Nor does it of other precisions.
-    let of_half = || scores(&["--precision", "f16"], "half.npy").0;
-    assert!(!of_half());
-    let found = run(&place, &["tune", "--rounds", "3", "--precision", "f16", "--json"]).succeeded().json();
+    // What was found for one picture says nothing of two, nor of another precision; what is found for them is added.
+    let tuned_for = |batch: &str, precision: &str| {
+        let bench = ["bench", "--brief", "--batch", batch, "--precision", precision, "--runs", "1"];
+        run(&place, &bench).succeeded().err.contains("tuned   ")
+    };
+    let all = || [("1", "f32"), ("2", "f32"), ("1", "f16"), ("2", "f16")].map(|(batch, of)| tuned_for(batch, of));
+    assert_eq!(all(), [true, false, false, false]);
+    let more = ["tune", "--rounds", "3", "--batch", "2", "--precision", "f16", "--json"];
+    let found = run(&place, &more).succeeded().json();
     let wrong =
         found[0]["shapes"].as_array().unwrap().iter().any(|shape| !shape["wrong"].as_array().unwrap().is_empty());
-    assert!(found[0]["precision"] == "f16" && !wrong && of_half(), "{found:?}");
+    assert!(found[0]["precision"] == "f16" && !wrong, "{found:?}");
+    assert_eq!(all(), [true, false, false, true]);
 
     // Files that are stale, foreign or no tables are ignored with a word, and replaced.
     let text = fs::read_to_string(file).unwrap();

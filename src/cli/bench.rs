@@ -180,10 +180,10 @@ fn time_run(classifier: &mut Classifier, input: &Tensor) -> Result<Duration> {
     Ok(start.elapsed())
 }
 
-/// What the run started last cost the host: encoding, submitting and recording ahead.
-fn host_times(classifier: &Classifier) -> Option<[Duration; 3]> {
+/// What the run started last cost the host: writing the input, encoding, submitting and recording ahead.
+fn host_times(classifier: &Classifier) -> Option<[Duration; 4]> {
     #[cfg(feature = "gpu")]
-    return classifier.host_times().map(|times| [times.encode, times.submit, times.ahead]);
+    return classifier.host_times().map(|times| [times.write, times.encode, times.submit, times.ahead]);
     #[cfg(not(feature = "gpu"))]
     return {
         let _ = classifier;
@@ -191,13 +191,13 @@ fn host_times(classifier: &Classifier) -> Option<[Duration; 3]> {
     };
 }
 
-fn medians(times: &[[Duration; 3]]) -> Option<Host> {
+fn medians(times: &[[Duration; 4]]) -> Option<Host> {
     let median = |index: usize| {
         let mut times: Vec<_> = times.iter().map(|times| milliseconds(times[index])).collect();
         times.sort_by(f64::total_cmp);
         times.get(times.len() / 2).copied()
     };
-    Some(Host { encode_ms: median(0)?, submit_ms: median(1)?, ahead_ms: median(2)? })
+    Some(Host { write_ms: median(0)?, encode_ms: median(1)?, submit_ms: median(2)?, ahead_ms: median(3)? })
 }
 
 /// Prepared pictures of noise.

@@ -69,11 +69,13 @@ pub struct FirstAnswer {
 /// Medians of what runs cost the host.
 #[derive(Clone, Copy, Serialize)]
 pub struct Host {
-    /// Writing the input, and recording what was not recorded ahead.
+    /// Writing the input to memory that the device reads.
+    pub write_ms: f64,
+    /// Recording what was not recorded ahead.
     pub encode_ms: f64,
     /// Handing it all to the device's queue.
     pub submit_ms: f64,
-    /// Recording the network for the next run, while the device computes.
+    /// Recording the next run, while the device computes.
     pub ahead_ms: f64,
 }
 
@@ -184,6 +186,7 @@ pub fn write_tables(reports: &[Report], out: &mut impl Write) -> io::Result<()> 
             "p10 – p90",
             "times",
             "device ms",
+            "write µs",
             "encode µs",
             "submit µs",
             "ahead µs",
@@ -223,6 +226,7 @@ pub fn write_tables(reports: &[Report], out: &mut impl Write) -> io::Result<()> 
             format!("{:.2} – {:.2}", report.p10_ms, report.p90_ms),
             report.times_ms.len().to_string(),
             or_none(launches.and_then(|launches| launches.device_ms).map(two_digits)),
+            host(|host| host.write_ms),
             host(|host| host.encode_ms),
             host(|host| host.submit_ms),
             host(|host| host.ahead_ms),

@@ -93,10 +93,12 @@ pub struct Preparing {
 /// What a run cost the host beside waiting for the device.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct HostTimes {
-    /// Writing the input, and recording what was not recorded ahead.
+    /// Writing the input's values or pixels to memory that the device reads.
+    pub write: Duration,
+    /// Recording what was not recorded ahead.
     pub encode: Duration,
     /// Handing it all to the device's queue.
     pub submit: Duration,
-    /// Recording the network for the run after it, while the device computes.
+    /// Recording the run after it, while the device computes.
     pub ahead: Duration,
 }

@@ -1,10 +1,10 @@
 //! Depthwise convolutions that compute the pointwise one before them too: which they can be, and their launch.
 
 use super::LowerError;
-use super::choice::{Layers, is_pointwise};
 use super::draft::{Binding, Value};
 use super::form::Form;
 use super::layers::{Lowering, pooling};
+use super::ways::{Layers, is_pointwise};
 use crate::graph::{Connection, Layer, LayerOp, Source};
 use crate::kernels::{Epilogue, Pooling, Tile, conv_depthwise, conv_expand_depthwise, conv_pointwise};
 use crate::tensor::groups;

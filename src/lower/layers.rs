@@ -2,9 +2,9 @@
 
 use std::collections::HashMap;
 
-use super::choice::{Choice, Layers};
 use super::draft::{Binding, Draft, PoolSums, Value};
 use super::expansion::Expansion;
+use super::ways::{Choice, Layers};
 use super::{LowerError, Options, pack};
 use crate::graph::{Activation, Connection, Convolution, FoldedNetwork, Layer, LayerOp, Source, StaticWeights};
 use crate::kernels::{

@@ -11,6 +11,7 @@ mod layers;
 mod pack;
 mod slots;
 mod tile;
+mod ways;
 
 pub use choice::{Alternatives, Choices, alternatives, forms};
 pub use form::{Form, FormChoice, choose_form, form_of, multiply_adds, multiply_adds_in};

@@ -5,6 +5,7 @@
 //! may be under way.
 
 mod device;
+mod executor;
 mod frame;
 mod inspect;
 mod memory;
@@ -15,6 +16,7 @@ mod pipelines;
 mod prepare;
 mod readback;
 mod record;
+mod results;
 mod run;
 mod scopes;
 mod texels;
@@ -25,11 +27,12 @@ mod wait;
 mod warm;
 
 pub use device::{Gpu, GpuChoice, GpuInfo};
+pub use executor::GpuExecutor;
 pub use frame::{Frame, Pixels};
 pub use objects::ObjectCounts;
 pub use pipeline_cache::MOST_PIPELINE_BYTES;
 pub use readback::Reading;
-pub use run::{GpuExecutor, Pending, Results};
+pub use results::{Pending, Results};
 pub use timer::Timer;
 
 /// Why a GPU could not be opened, a plan not be prepared, or a run not be finished.

@@ -118,7 +118,8 @@ impl Preparation {
                 write(first_source + slot * self.capacity, bytemuck::cast_slice(&pixels));
             }
         };
-        let upload = uploads.write(gpu, bytes, fill).await?;
+        uploads.write(gpu, bytes, fill).await?;
+        let upload = uploads.buffer(uploads.current());
         for (slot, (resize, _)) in (0u64..).zip(&resizes) {
             let at = slot * self.capacity;
             encoder.copy_buffer_to_buffer(upload, first_source + at, source, at, resize.source_bytes());
@@ -193,7 +194,7 @@ impl Preparation {
     }
 
     /// Asks for the upload memory back once the submitted run has read it.
-    pub fn reclaim(&mut self, after: Option<wgpu::SubmissionIndex>) {
+    pub fn reclaim(&mut self, after: wgpu::SubmissionIndex) {
         self.memory.uploads.reclaim(after);
     }
 }

@@ -7,11 +7,12 @@ use super::memory::buffer;
 use super::wait::{Mapping, map};
 use super::{Gpu, GpuError};
 
-/// The buffers of one kind of result that nothing is being read through.
+/// The buffers of one kind of result.
 pub(super) struct Readbacks {
-    free: Receiver<wgpu::Buffer>,
-    home: Sender<wgpu::Buffer>,
-    count: usize,
+    buffers: Vec<wgpu::Buffer>,
+    /// Those that nothing is being read through, in the order in which they came free.
+    free: Receiver<usize>,
+    home: Sender<usize>,
 }
 
 impl Readbacks {
@@ -21,20 +22,32 @@ impl Readbacks {
         let usage = wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST;
         for index in 0..count {
             // The receiving end lives as long as this does.
-            let _ = home.send(buffer(gpu, &format!("{name} {index}"), bytes, usage, false));
+            let _ = home.send(index);
         }
-        Self { free, home, count }
+        let buffers = (0..count).map(|index| buffer(gpu, &format!("{name} {index}"), bytes, usage, false));
+        Self { buffers: buffers.collect(), free, home }
     }
 
-    /// A buffer to record copies to.
-    pub fn take(&self) -> Result<wgpu::Buffer, GpuError> {
-        self.free.try_recv().map_err(|_| GpuError::Busy { most: self.count })
+    /// Takes a buffer, to submit copies to it.
+    pub fn take(&self) -> Result<usize, GpuError> {
+        self.free.try_recv().map_err(|_| GpuError::Busy { most: self.buffers.len() })
+    }
+
+    /// The buffer that is taken after this one where results are waited for in order.
+    pub fn next(&self, index: usize) -> usize {
+        (index + 1) % self.buffers.len()
+    }
+
+    /// The buffer of an index, to record copies to.
+    pub fn buffer(&self, index: usize) -> &wgpu::Buffer {
+        &self.buffers[index]
     }
 
     /// Reads the first `bytes` of a taken buffer once the work submitted last, `after` which they are there, is done.
-    pub fn read(&self, gpu: &Gpu, buffer: wgpu::Buffer, bytes: u64, after: wgpu::SubmissionIndex) -> Reading {
+    pub fn read(&self, gpu: &Gpu, index: usize, bytes: u64, after: wgpu::SubmissionIndex) -> Reading {
+        let buffer = self.buffers[index].clone();
         let mapping = Some(map(&buffer, wgpu::MapMode::Read, bytes, Some(after)));
-        Reading { gpu: gpu.clone(), buffer, bytes, mapping, home: self.home.clone() }
+        Reading { gpu: gpu.clone(), buffer, index, bytes, mapping, home: self.home.clone() }
     }
 }
 
@@ -42,9 +55,10 @@ impl Readbacks {
 pub struct Reading {
     gpu: Gpu,
     buffer: wgpu::Buffer,
+    index: usize,
     bytes: u64,
     mapping: Option<Mapping>,
-    home: Sender<wgpu::Buffer>,
+    home: Sender<usize>,
 }
 
 impl Reading {
@@ -66,6 +80,6 @@ impl Drop for Reading {
     fn drop(&mut self) {
         self.buffer.unmap();
         // Nobody wants the buffer when the executor is gone.
-        let _ = self.home.send(self.buffer.clone());
+        let _ = self.home.send(self.index);
     }
 }

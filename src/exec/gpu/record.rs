@@ -1,5 +1,5 @@
-//! Records launches. The network's are the same in every run of as many pictures, so they are recorded while the device
-//! computes the run before: a run then only waits for its input to be written and its commands to be submitted.
+//! Records runs. All of a run but its input's values is known before it starts, so it is recorded while the device computes
+//! the run before: between the two the host only writes the input and submits.
 
 use super::{GpuExecutor, Timer};
 use crate::exec::TimingMethod;
@@ -23,9 +23,23 @@ pub(super) struct Launch<'a> {
     pub workgroups: [u32; 3],
 }
 
-/// The network's launches for a run to come.
-pub(super) struct Ahead {
+/// All that a run's commands hang on.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Course {
     pub pictures: u32,
+    /// The buffer that prepared pictures come through; none where they are prepared on the device, or lie there.
+    pub upload: Option<usize>,
+    /// The plan's first launches, so many of them.
+    pub launches: usize,
+    /// Whether the scores go back beside the best classes.
+    pub scores: bool,
+    /// The buffer that results go back through.
+    pub readback: usize,
+}
+
+/// A run to come.
+pub(super) struct Ahead {
+    pub course: Course,
     pub commands: wgpu::CommandBuffer,
 }
 
@@ -34,16 +48,47 @@ impl GpuExecutor {
         self.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("dynaconv") })
     }
 
-    /// Records the plan's first `most` launches.
-    pub(super) fn record(&self, pictures: u32, most: usize, timer: Option<&Timer>) -> wgpu::CommandBuffer {
-        let steps = self.steps.iter().take(most).map(|step| {
+    /// Records the run that is most likely the next: one like this, through the buffers whose turn it is then.
+    pub(super) fn record_after(&self, course: Course) -> Ahead {
+        let upload = course.upload.map(|_| self.buffers.uploads.current());
+        let launches = self.steps.len();
+        let course = Course { upload, launches, readback: self.buffers.results.next(course.readback), ..course };
+        Ahead { course, commands: self.record(&course, None) }
+    }
+
+    /// Records a run: the way of its input, the launches in one pass, and the way of its results.
+    pub(super) fn record(&self, course: &Course, timer: Option<&Timer>) -> wgpu::CommandBuffer {
+        let mut encoder = self.encoder();
+        if let Some(upload) = course.upload {
+            let View { memory, offset, .. } = self.plan.input.view;
+            let (upload, input) = (self.buffers.uploads.buffer(upload), self.buffers.of(memory));
+            encoder.copy_buffer_to_buffer(upload, 0, input, offset, self.input_bytes(course.pictures));
+        }
+        let steps = self.steps.iter().take(course.launches).map(|step| {
             let Step { pipeline, bind_group, params_offset, workgroups: [x, y], .. } = step;
-            let workgroups = [*x, *y, pictures];
+            let workgroups = [*x, *y, course.pictures];
             Launch { pipeline: *pipeline, bind_group, params_offset: *params_offset, workgroups }
         });
-        let mut encoder = self.encoder();
         self.encode(&mut encoder, steps, timer);
+        let mut at = 0;
+        for View { memory, offset, bytes, .. } in self.results(course.scores) {
+            let readback = self.buffers.results.buffer(course.readback);
+            encoder.copy_buffer_to_buffer(self.buffers.of(memory), offset, readback, at, bytes);
+            at += bytes;
+        }
         encoder.finish()
+    }
+
+    /// Bytes of so many prepared pictures.
+    pub(super) fn input_bytes(&self, pictures: u32) -> u64 {
+        let input = &self.plan.input;
+        u64::from(pictures) * input.map.padded_values() as u64 * input.view.precision.bytes()
+    }
+
+    /// What goes back after a run, one behind another.
+    pub(super) fn results(&self, scores: bool) -> impl Iterator<Item = View> + use<> {
+        let scores = scores.then_some(self.plan.scores.view);
+        std::iter::once(self.plan.best).chain(scores)
     }
 
     /// Records launches in one pass; in a pass for each where a timer can time nothing smaller.

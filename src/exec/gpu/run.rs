@@ -1,203 +1,19 @@
-//! Prepares a plan on a device and runs it.
-
-use std::sync::Arc;
+//! Runs a prepared plan: the input is written, the run is submitted, and its results are on their way.
 
 use web_time::Instant;
 
 use super::frame::Frame;
-use super::memory::{Buffers, appending, textures_of};
-use super::parallel::both;
-use super::pipelines::{Compiler, Sources, Weights};
-use super::prepare::{Launches, Preparation};
+use super::memory::appending;
+use super::prepare::Launches;
 use super::readback::Reading;
-use super::record::{Ahead, Step};
-use super::scopes::{Scopes, sound};
-use super::texels::Texels;
-use super::{Gpu, GpuError, Timer};
-use crate::exec::{Compilation, HostMarks, HostTimes, Preparing, RunTiming};
-use crate::kernels::{Kernel, Precision, has_texels};
-use crate::picture::{Picture, Preprocess};
-use crate::plan::{Pass, Plan, View};
-
-/// A plan with everything that it needs on a device.
-pub struct GpuExecutor {
-    pub(super) gpu: Gpu,
-    pub(super) plan: Arc<Plan>,
-    pub(super) pipelines: Vec<wgpu::ComputePipeline>,
-    compilations: Vec<Compilation>,
-    preparing: Preparing,
-    pub(super) steps: Vec<Step>,
-    pub(super) buffers: Buffers,
-    preparation: Option<Preparation>,
-    /// The network's launches, recorded while the device computed the run before.
-    ahead: Option<Ahead>,
-    /// Launches of the run started last.
-    pub(super) launched: usize,
-    times: HostTimes,
-}
-
-/// How much of the plan is run, and what times it.
-struct Extent<'a> {
-    launches: usize,
-    timer: Option<&'a mut Timer>,
-}
-
-/// What a run gives back.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Results {
-    /// For each picture the pairs of class and probability, best first, `[pictures][top][2]`.
-    pub best: Vec<f32>,
-    /// The class scores in the channels-last layout, where they were asked for.
-    pub scores: Option<Vec<f32>>,
-}
-
-/// A submitted run whose results are on their way. Its executor may be used meanwhile.
-pub struct Pending {
-    reading: Reading,
-    best_values: usize,
-    first_score: usize,
-    /// Number of scores, where they were asked for.
-    score_values: Option<usize>,
-}
-
-impl Pending {
-    /// Waits for the results.
-    ///
-    /// # Errors
-    /// When the device fails.
-    pub async fn results(self) -> Result<Results, GpuError> {
-        let values = self.reading.values().await?;
-        let (best, scores) = values.split_at(self.first_score);
-        let scores = self.score_values.map(|count| scores[..count].to_vec());
-        Ok(Results { best: best[..self.best_values].to_vec(), scores })
-    }
-}
+use super::record::Course;
+use super::results::{Pending, Results};
+use super::{GpuError, GpuExecutor, Timer};
+use crate::exec::{HostMarks, HostTimes, RunTiming};
+use crate::picture::Picture;
+use crate::plan::View;
 
 impl GpuExecutor {
-    /// Compiles the plan's pipelines and makes all its memory; with `preprocess` also what prepares pictures.
-    ///
-    /// # Errors
-    /// When the plan is not valid or the device refuses a part of it.
-    pub async fn new(gpu: &Gpu, plan: impl Into<Arc<Plan>>, preprocess: Option<&Preprocess>) -> Result<Self, GpuError> {
-        let plan = plan.into();
-        let (own, weights) = own_texts(gpu, &plan, gpu.loads_texels());
-        Self::prepare(gpu, plan, preprocess, Compiler::new(&own, weights), None).await
-    }
-
-    /// As [`GpuExecutor::new`], but compiles the text that `sources` gives for a kernel instead of the kernel's own.
-    ///
-    /// # Errors
-    /// When the plan is not valid or the device refuses a part of it.
-    pub async fn with_sources(
-        gpu: &Gpu,
-        plan: impl Into<Arc<Plan>>,
-        preprocess: Option<&Preprocess>,
-        sources: Sources<'_>,
-    ) -> Result<Self, GpuError> {
-        Self::prepare(gpu, plan.into(), preprocess, Compiler::new(sources, Weights::AsGiven), None).await
-    }
-
-    /// As [`GpuExecutor::new`] without a preparation, but compiles `text`, where there is one, for the launch of that index.
-    ///
-    /// # Errors
-    /// When the plan is not valid or the device refuses a part of it.
-    pub async fn with_candidate(gpu: &Gpu, plan: Plan, launch: usize, text: Option<String>) -> Result<Self, GpuError> {
-        // What a launch assembles and another loads lies in the same place for both.
-        let texels = gpu.loads_texels() && text.as_ref().is_none_or(|text| has_texels(text));
-        let (own, weights) = own_texts(gpu, &plan, texels);
-        Self::prepare(gpu, plan.into(), None, Compiler::new(&own, weights), text.map(|text| (launch, text))).await
-    }
-
-    async fn prepare(
-        gpu: &Gpu,
-        plan: Arc<Plan>,
-        preprocess: Option<&Preprocess>,
-        mut compiler: Compiler<'_>,
-        candidate: Option<(usize, String)>,
-    ) -> Result<Self, GpuError> {
-        plan.validate()?;
-        let scopes = Scopes::open(gpu);
-        let mut resolve = |(index, pass): (usize, &Pass)| {
-            let text = candidate.as_ref().filter(|(launch, _)| *launch == index).map(|(_, text)| text.as_str());
-            compiler.resolve(gpu, &pass.dispatch, text)
-        };
-        let resolved: Vec<_> = plan.passes.iter().enumerate().map(&mut resolve).collect();
-        let preprocess =
-            preprocess.map(|preprocess| (preprocess, Preparation::resolve(gpu, &plan, preprocess, &mut compiler)));
-        let layouts = ((), scopes.close());
-        let begin = Instant::now();
-        #[cfg(target_arch = "wasm32")]
-        let _warm = compiler.warm_up(gpu).await;
-        let (compiled, made) = both(
-            || (compiler.compile(gpu), begin.elapsed()),
-            || {
-                let scopes = Scopes::open(gpu);
-                let buffers = Buffers::create(gpu, &plan, &resolved);
-                let steps =
-                    plan.passes.iter().zip(&buffers.params_offsets).zip(&resolved).map(|((pass, offset), resolved)| {
-                        Step {
-                            pipeline: resolved.pipeline,
-                            bind_group: buffers.bind(gpu, pass, resolved),
-                            params_offset: *offset,
-                            workgroups: pass.dispatch.workgroups,
-                            textures: textures_of(pass, resolved).collect(),
-                        }
-                    });
-                let steps: Vec<_> = steps.collect();
-                let input = buffers.of(plan.input.view.memory);
-                let preparation = preprocess
-                    .map(|(preprocess, resolved)| Preparation::create(gpu, &plan, preprocess, input, resolved));
-                (((buffers, steps, preparation), scopes.close()), begin.elapsed())
-            },
-        );
-        let doing = format!("preparing the plan of {}", plan.name);
-        sound(layouts, &doing).await?;
-        let ((compiled, compiling), (made, filling)) = (compiled, made);
-        let (buffers, steps, preparation) = sound(made, &doing).await?;
-        let (pipelines, compilations) = sound(compiled, &doing).await?.into_iter().unzip();
-        gpu.check()?;
-        let preparing = Preparing { pipelines: compiling, memory: filling };
-        let gpu = gpu.clone();
-        Ok(Self {
-            gpu,
-            plan,
-            pipelines,
-            compilations,
-            preparing,
-            steps,
-            buffers,
-            preparation,
-            ahead: None,
-            launched: 0,
-            times: HostTimes::default(),
-        })
-    }
-
-    /// The plan that is run.
-    pub fn plan(&self) -> &Arc<Plan> {
-        &self.plan
-    }
-
-    /// The device that runs it.
-    pub fn gpu(&self) -> &Gpu {
-        &self.gpu
-    }
-
-    /// What it took to make each pipeline, in the order in which they were made.
-    pub fn compilations(&self) -> &[Compilation] {
-        &self.compilations
-    }
-
-    /// Where the time of the preparation went.
-    pub fn preparing(&self) -> Preparing {
-        self.preparing
-    }
-
-    /// What the run started last cost the host.
-    pub fn host_times(&self) -> HostTimes {
-        self.times
-    }
-
     /// Runs the plan on `pictures` prepared pictures (channels-last values, at most the plan's batch of pictures).
     ///
     /// # Errors
@@ -211,7 +27,7 @@ impl GpuExecutor {
     /// # Errors
     /// As [`GpuExecutor::run`].
     pub async fn run_first(&mut self, launches: usize, pictures: u32, input: &[f32]) -> Result<(), GpuError> {
-        self.send_values(pictures, input, false, Extent { launches, timer: None }).await?.results().await.map(drop)
+        self.send_values(pictures, input, false, launches, None).await?.results().await.map(drop)
     }
 
     /// As [`GpuExecutor::run`], and says when each launch ran. `timer` must have been made for as many launches as the
@@ -226,10 +42,10 @@ impl GpuExecutor {
         timer: &mut Timer,
     ) -> Result<(Results, RunTiming), GpuError> {
         timer.marks = HostMarks { begin: timer.now(), ..HostMarks::default() };
-        let whole = Extent { launches: self.steps.len(), timer: Some(&mut *timer) };
-        let results = self.send_values(pictures, input, false, whole).await?.results().await?;
+        let whole = self.steps.len();
+        let results = self.send_values(pictures, input, false, whole, Some(&mut *timer)).await?.results().await?;
         timer.marks.end = timer.now();
-        let launches = timer.capacity().min(self.steps.len() as u32);
+        let launches = timer.capacity().min(whole as u32);
         Ok((results, timer.read(&self.gpu, launches).await?))
     }
 
@@ -239,8 +55,7 @@ impl GpuExecutor {
     /// # Errors
     /// As [`GpuExecutor::run`], and when two runs are under way.
     pub async fn start_values(&mut self, pictures: u32, input: &[f32], scores: bool) -> Result<Pending, GpuError> {
-        let whole = Extent { launches: self.steps.len(), timer: None };
-        self.send_values(pictures, input, scores, whole).await
+        self.send_values(pictures, input, scores, self.steps.len(), None).await
     }
 
     async fn send_values(
@@ -248,23 +63,25 @@ impl GpuExecutor {
         pictures: u32,
         input: &[f32],
         scores: bool,
-        extent: Extent<'_>,
+        launches: usize,
+        timer: Option<&mut Timer>,
     ) -> Result<Pending, GpuError> {
         let expected = pictures as usize * self.plan.input.map.padded_values();
         if pictures == 0 || pictures > self.plan.batch || input.len() != expected {
             return Err(GpuError::InputSize { pictures, expected, found: input.len() });
         }
         let readback = self.buffers.results.take()?;
-        let begin = Instant::now();
-        let target = self.plan.input.view;
-        let bytes = input.len() as u64 * target.precision.bytes();
-        let fill = |view: &mut wgpu::BufferViewMut| target.precision.encode(input, &mut appending(view));
-        let upload = self.buffers.uploads.write(&self.gpu, bytes, fill).await?.clone();
-        let mut encoder = self.encoder();
-        encoder.copy_buffer_to_buffer(&upload, 0, self.buffers.of(target.memory), target.offset, bytes);
-        let (pending, submitted) = self.submit(encoder, begin, readback, pictures, scores, extent);
-        self.buffers.uploads.reclaim(Some(submitted));
-        self.record_ahead(pictures);
+        let mut clock = HostClock::start();
+        let bytes = self.input_bytes(pictures);
+        let precision = self.plan.input.view.precision;
+        let fill = |view: &mut wgpu::BufferViewMut| precision.encode(input, &mut appending(view));
+        self.buffers.uploads.write(&self.gpu, bytes, fill).await?;
+        clock.written();
+        let upload = Some(self.buffers.uploads.current());
+        let course = Course { pictures, upload, launches, scores, readback };
+        let (pending, submitted) = self.submit(None, &course, clock, timer);
+        self.buffers.uploads.reclaim(submitted);
+        self.record_ahead(course);
         Ok(pending)
     }
 
@@ -289,6 +106,7 @@ impl GpuExecutor {
     pub async fn start_pictures(&mut self, pictures: &[&Picture], scores: bool) -> Result<Pending, GpuError> {
         let count = pictures.len() as u32;
         let input = self.buffers.of(self.plan.input.view.memory).clone();
+        let mut encoder = self.encoder();
         let preparation = match &mut self.preparation {
             Some(preparation) if count >= 1 && count <= self.plan.batch && preparation.fits(&self.gpu, pictures) => {
                 preparation
@@ -296,17 +114,16 @@ impl GpuExecutor {
             _ => return Err(GpuError::CannotPrepare { pictures: count, batch: self.plan.batch }),
         };
         let readback = self.buffers.results.take()?;
-        let begin = Instant::now();
-        let descriptor = wgpu::CommandEncoderDescriptor { label: Some("dynaconv") };
-        let mut encoder = self.gpu.device.create_command_encoder(&descriptor);
+        let mut clock = HostClock::start();
         let launches = preparation.send(&self.gpu, &self.plan, &input, pictures, &mut encoder).await?;
+        clock.written();
         self.prepare_pictures(&mut encoder, &launches);
-        let extent = Extent { launches: self.steps.len(), timer: None };
-        let (pending, submitted) = self.submit(encoder, begin, readback, count, scores, extent);
+        let course = self.course_of_pictures(count, scores, readback);
+        let (pending, submitted) = self.submit(Some(encoder), &course, clock, None);
         if let Some(preparation) = &mut self.preparation {
-            preparation.reclaim(Some(submitted));
+            preparation.reclaim(submitted);
         }
-        self.record_ahead(count);
+        self.record_ahead(course);
         Ok(pending)
     }
 
@@ -321,7 +138,7 @@ impl GpuExecutor {
     /// When the executor was made without a preparation, the frame is not what it says or too large, two runs are under
     /// way, or the device fails.
     pub fn start_frame(&mut self, frame: &Frame<'_>, scores: bool) -> Result<Pending, GpuError> {
-        let begin = Instant::now();
+        let mut clock = HostClock::start();
         let mut encoder = self.encoder();
         let input = self.buffers.of(self.plan.input.view.memory);
         let launches = match &mut self.preparation {
@@ -329,8 +146,12 @@ impl GpuExecutor {
             None => return Err(GpuError::CannotPrepare { pictures: 1, batch: self.plan.batch }),
         };
         let readback = self.buffers.results.take()?;
+        clock.written();
         self.prepare_pictures(&mut encoder, &launches);
-        Ok(self.start_one(encoder, begin, readback, scores))
+        let course = self.course_of_pictures(1, scores, readback);
+        let (pending, _) = self.submit(Some(encoder), &course, clock, None);
+        self.record_ahead(course);
+        Ok(pending)
     }
 
     /// Starts the plan on one prepared picture (channels-last values). Two runs may be under way at once.
@@ -342,23 +163,14 @@ impl GpuExecutor {
         if input.len() != expected {
             return Err(GpuError::InputSize { pictures: 1, expected, found: input.len() });
         }
-        let begin = Instant::now();
         let readback = self.buffers.results.take()?;
+        let mut clock = HostClock::start();
         self.write(self.plan.input.view, input);
-        Ok(self.start_one(self.encoder(), begin, readback, scores))
-    }
-
-    fn start_one(
-        &mut self,
-        encoder: wgpu::CommandEncoder,
-        begin: Instant,
-        readback: wgpu::Buffer,
-        scores: bool,
-    ) -> Pending {
-        let extent = Extent { launches: self.steps.len(), timer: None };
-        let (pending, _) = self.submit(encoder, begin, readback, 1, scores, extent);
-        self.record_ahead(1);
-        pending
+        clock.written();
+        let course = self.course_of_pictures(1, scores, readback);
+        let (pending, _) = self.submit(None, &course, clock, None);
+        self.record_ahead(course);
+        Ok(pending)
     }
 
     /// Asks for the heads of all dynamic layers that the plan keeps, one after another, as the run started last leaves them.
@@ -370,64 +182,60 @@ impl GpuExecutor {
         let mut encoder = self.encoder();
         let mut bytes = 0;
         for View { memory, offset, bytes: length, .. } in self.plan.dynamic.iter().map(|layer| layer.heads) {
-            encoder.copy_buffer_to_buffer(self.buffers.of(memory), offset, &readback, bytes, length);
+            let heads = self.buffers.heads.buffer(readback);
+            encoder.copy_buffer_to_buffer(self.buffers.of(memory), offset, heads, bytes, length);
             bytes += length;
         }
         let submitted = self.gpu.queue.submit([encoder.finish()]);
         Ok(self.buffers.heads.read(&self.gpu, readback, bytes, submitted))
     }
 
-    /// Submits the input's way, the network and the way of the results; asks for the best classes and, where wanted, the
-    /// scores.
+    /// A whole run on pictures that are on the device when it begins.
+    fn course_of_pictures(&self, pictures: u32, scores: bool, readback: usize) -> Course {
+        Course { pictures, upload: None, launches: self.steps.len(), scores, readback }
+    }
+
+    /// Submits a run, behind what prepares its pictures, and asks for its results.
     fn submit(
         &mut self,
-        input: wgpu::CommandEncoder,
-        begin: Instant,
-        readback: wgpu::Buffer,
-        pictures: u32,
-        scores: bool,
-        Extent { launches, mut timer }: Extent<'_>,
+        preparing: Option<wgpu::CommandEncoder>,
+        course: &Course,
+        clock: HostClock,
+        mut timer: Option<&mut Timer>,
     ) -> (Pending, wgpu::SubmissionIndex) {
-        self.launched = launches;
-        let ahead = self.ahead.take().filter(|ahead| ahead.pictures == pictures);
-        let network = match ahead {
-            Some(ahead) if timer.is_none() && launches == self.steps.len() => ahead.commands,
-            _ => self.record(pictures, launches, timer.as_deref()),
-        };
-        let mut output = self.encoder();
-        let mut copy = |view: View, target: u64| {
-            output.copy_buffer_to_buffer(self.buffers.of(view.memory), view.offset, &readback, target, view.bytes);
-            target + view.bytes
-        };
-        let mut bytes = copy(self.plan.best, 0);
-        if scores {
-            bytes = copy(self.plan.scores.view, bytes);
-        }
-        let commands = [input.finish(), network, output.finish()];
-        let encoded = begin.elapsed();
+        self.launched = course.launches;
+        let ahead = self.ahead.take().filter(|ahead| ahead.course == *course && timer.is_none());
+        let run = ahead.map_or_else(|| self.record(course, timer.as_deref()), |ahead| ahead.commands);
+        let preparing = preparing.map(wgpu::CommandEncoder::finish);
+        let recorded = clock.begin.elapsed();
         if let Some(timer) = timer.as_deref_mut() {
             timer.marks.encoded = timer.now();
         }
-        let submitted = self.gpu.queue.submit(commands);
-        self.times = HostTimes { encode: encoded, submit: begin.elapsed() - encoded, ahead: self.times.ahead };
+        let submitted = self.gpu.queue.submit(preparing.into_iter().chain([run]));
+        self.times = HostTimes {
+            write: clock.write,
+            encode: recorded - clock.write,
+            submit: clock.begin.elapsed() - recorded,
+            ahead: self.times.ahead,
+        };
         if let Some(timer) = timer {
             timer.marks.submitted = timer.now();
         }
-        let reading = self.buffers.results.read(&self.gpu, readback, bytes, submitted.clone());
-        let score_values = pictures as usize * self.plan.scores.map.padded_values();
+        let bytes = self.results(course.scores).map(|view| view.bytes).sum();
+        let score_values = course.pictures as usize * self.plan.scores.map.padded_values();
         let pending = Pending {
-            reading,
-            best_values: 2 * (pictures * self.plan.top) as usize,
+            reading: self.buffers.results.read(&self.gpu, course.readback, bytes, submitted.clone()),
+            best_values: 2 * (course.pictures * self.plan.top) as usize,
             first_score: self.plan.best.bytes as usize / size_of::<f32>(),
-            score_values: scores.then_some(score_values),
+            score_values: course.scores.then_some(score_values),
         };
         (pending, submitted)
     }
 
-    /// Records the network for the next run, which most likely has as many pictures, while the device computes this one.
-    fn record_ahead(&mut self, pictures: u32) {
+    /// Records the next run while the device computes this one.
+    fn record_ahead(&mut self, course: Course) {
         let begin = Instant::now();
-        self.ahead = Some(Ahead { pictures, commands: self.record(pictures, self.steps.len(), None) });
+        self.ahead = Some(self.record_after(course));
         self.times.ahead = begin.elapsed();
     }
 
@@ -439,8 +247,19 @@ impl GpuExecutor {
     }
 }
 
-/// The device's texts for a plan, and where they have its weights: in textures where those are wanted and large enough.
-fn own_texts(gpu: &Gpu, plan: &Plan, texels: bool) -> (impl Fn(Kernel, Precision) -> String + Sync + use<>, Weights) {
-    let texels = texels && Texels::fit(gpu, plan);
-    (gpu.texts_with(texels), if texels { Weights::Textures } else { Weights::Buffers })
+/// When the host began with a run, and how long it wrote the run's input.
+struct HostClock {
+    begin: Instant,
+    write: std::time::Duration,
+}
+
+impl HostClock {
+    fn start() -> Self {
+        Self { begin: Instant::now(), write: std::time::Duration::ZERO }
+    }
+
+    /// The input is written.
+    fn written(&mut self) {
+        self.write = self.begin.elapsed();
+    }
 }

@@ -19,13 +19,23 @@ impl Uploads {
         Self { buffers: buffers.collect(), current: 0 }
     }
 
-    /// Has the first `bytes` bytes of the next buffer written, once the run that it served last has read them.
+    /// The buffer whose turn it is.
+    pub fn current(&self) -> usize {
+        self.current
+    }
+
+    /// The buffer of an index, to record copies from.
+    pub fn buffer(&self, index: usize) -> &wgpu::Buffer {
+        &self.buffers[index].0
+    }
+
+    /// Has the first `bytes` bytes of the current buffer written, once the run that it served last has read them.
     pub async fn write(
         &mut self,
         gpu: &Gpu,
         bytes: u64,
         write: impl FnOnce(&mut wgpu::BufferViewMut),
-    ) -> Result<&wgpu::Buffer, GpuError> {
+    ) -> Result<(), GpuError> {
         let (buffer, mapping) = &mut self.buffers[self.current];
         if let Some(mapping) = mapping.take() {
             gpu.wait(mapping).await?;
@@ -35,13 +45,13 @@ impl Uploads {
         write(&mut view);
         drop(view);
         buffer.unmap();
-        Ok(buffer)
+        Ok(())
     }
 
     /// Asks for the buffer written last back, once the submitted run has read it, and goes on to the next.
-    pub fn reclaim(&mut self, after: Option<wgpu::SubmissionIndex>) {
+    pub fn reclaim(&mut self, after: wgpu::SubmissionIndex) {
         let (buffer, mapping) = &mut self.buffers[self.current];
-        *mapping = Some(map(buffer, wgpu::MapMode::Write, buffer.size(), after));
+        *mapping = Some(map(buffer, wgpu::MapMode::Write, buffer.size(), Some(after)));
         self.current = (self.current + 1) % self.buffers.len();
     }
 }
