@@ -6,7 +6,7 @@ mod common;
 use common::generator;
 use common::suite::gpu;
 use dynaconv::classifier::{Classifier, ClassifierError, FoldedModel, block_on};
-use dynaconv::exec::gpu::{Gpu, GpuError, GpuExecutor};
+use dynaconv::exec::gpu::{Gpu, GpuError, GpuExecutor, Results};
 use dynaconv::graph::fold;
 use dynaconv::graph::networks::{Architecture, MobileNetV2};
 use dynaconv::lower::{Options, lower};
@@ -93,12 +93,41 @@ fn two_runs_may_be_under_way_and_disturb_neither_the_other() {
         assert_eq!(block_on(third.results()).as_ref(), Ok(&alone[2]));
     }
     assert_eq!(gpu.objects(), made, "GPU objects were made by runs");
-    // One picture after two: what was recorded ahead is not for it.
-    let one = &inputs[0][..inputs[0].len() / BATCH as usize];
-    let one = block_on(executor.run(1, one, true)).expect("the run ends");
-    let (scores, of_two) = (one.scores.unwrap(), alone[0].scores.as_ref().unwrap());
-    assert_eq!(scores, of_two[..scores.len()]);
-    assert_eq!(one.best, alone[0].best[..one.best.len()]);
+}
+
+/// Each run differs from the one before, for which it would have been recorded ahead.
+#[test]
+fn what_is_recorded_ahead_serves_no_other_run() {
+    let gpu = gpu::open();
+    let mut executor = prepare(&gpu, true);
+    let inputs = ["a", "b"].map(|name| input(&executor, name, BATCH));
+    let alone = inputs.each_ref().map(|input| block_on(executor.run(BATCH, input, true)).expect("the run ends"));
+    assert_ne!(alone[0], alone[1], "the inputs should give different results");
+    let one = inputs.each_ref().map(|input| &input[..input.len() / BATCH as usize]);
+    let is_first_of = |found: Results, all: &Results| {
+        let (scores, of_all) = (found.scores.unwrap(), all.scores.as_ref().unwrap());
+        assert_eq!(scores, of_all[..scores.len()]);
+        assert_eq!(found.best, all.best[..found.best.len()]);
+    };
+    for _ in 0..3 {
+        // One picture after two, by both ways of its values, and after a part of a run.
+        is_first_of(block_on(executor.run(1, one[0], true)).unwrap(), &alone[0]);
+        is_first_of(block_on(executor.start(one[1], true).unwrap().results()).unwrap(), &alone[1]);
+        block_on(executor.run_first(3, 1, one[1])).unwrap();
+        is_first_of(block_on(executor.run(1, one[0], true)).unwrap(), &alone[0]);
+        // Without scores after a run with them.
+        let best = block_on(executor.run(BATCH, &inputs[1], false)).unwrap();
+        assert_eq!(best, Results { best: alone[1].best.clone(), scores: None });
+        // The buffers come back in another order than they went.
+        let first = block_on(executor.start_values(BATCH, &inputs[0], true)).unwrap();
+        let second = block_on(executor.start_values(BATCH, &inputs[1], true)).unwrap();
+        assert_eq!(block_on(second.results()).as_ref(), Ok(&alone[1]));
+        let third = block_on(executor.start_values(BATCH, &inputs[1], true)).unwrap();
+        assert_eq!(block_on(first.results()).as_ref(), Ok(&alone[0]));
+        assert_eq!(block_on(third.results()).as_ref(), Ok(&alone[1]));
+        // A run that nobody waits for.
+        drop(block_on(executor.start_values(BATCH, &inputs[0], true)).unwrap());
+    }
 }
 
 #[test]
