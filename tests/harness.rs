@@ -416,12 +416,6 @@ mod shader_faults {
                     "row + 1u < SLOT_ROWS; row++",
                 ),
                 ("sums of the first group for both", "plain_pooled", "lanes_across(), own);", "lanes_across(), 0u);"),
-                (
-                    "sums of the last bin",
-                    "branch",
-                    "    // The sums of the bin before have been read.\n    workgroupBarrier();",
-                    "",
-                ),
             ],
         );
     }

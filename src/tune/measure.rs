@@ -1,35 +1,17 @@
-//! Tries the ways of all layers at once: plan k takes the k-th way of each, so a network with nine ways for its richest layer
-//! needs nine plans, and every way is timed within the network, between the launches that it meets there.
-
-use std::collections::{BTreeMap, BTreeSet};
+//! Finds the fastest ways by trying all of them in turns.
 
 use web_time::{Duration, Instant};
 
-use super::charge::launches_by_node;
-use super::outcome::{Outcome, Shape, Way, best};
+use super::TuneError;
+use super::outcome::Outcome;
+use super::trials::{Trials, WARM_UP};
 use crate::exec::TimingMethod;
-use crate::exec::gpu::{Gpu, GpuError, GpuExecutor, Timer};
+use crate::exec::gpu::{Gpu, Timer};
 use crate::graph::FoldedNetwork;
-use crate::kernels::Access;
-use crate::lower::{Alternatives, Choices, LowerError, Options, alternatives, lower};
-use crate::plan::{Plan, View};
-use crate::profile::{Samples, noise};
-use crate::tensor::Precision;
+use crate::lower::{Choices, Options};
 
-/// What else the machine does only ever adds to times, so the shortest tells more than the median.
-const QUANTILE: f64 = 0.0;
-/// Runs before the first that counts, and those that count at least.
-const WARM_UP: u32 = 1;
+/// Rounds that are timed at least.
 const FEWEST_ROUNDS: u32 = 3;
-
-/// How far a value may be from the rule's, as a share of the largest: sums in another order, through a whole network. Where maps
-/// are rounded to eleven bits, dynamic layers make much of little.
-const fn tolerance(precision: Precision) -> f32 {
-    match precision {
-        Precision::F32 => 1e-3,
-        Precision::F16 => 8e-2,
-    }
-}
 
 /// Tries ways.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,20 +31,6 @@ pub enum Step {
     Check(usize, usize),
     /// Rounds that were timed.
     Time(usize, usize),
-}
-
-/// Why nothing was found.
-#[derive(Debug, thiserror::Error)]
-pub enum TuneError {
-    /// The network cannot be lowered.
-    #[error(transparent)]
-    Lower(#[from] LowerError),
-    /// The device fails.
-    #[error(transparent)]
-    Gpu(#[from] GpuError),
-    /// There is nothing to time launches with.
-    #[error("the device has no timestamps, so its launches cannot be timed")]
-    NoTimestamps,
 }
 
 impl Default for Tuner {
@@ -101,8 +69,7 @@ impl Tuner {
             progress(Step::Check(k, count));
             trials.check(k).await?;
         }
-        let most = trials.subjects.iter().chain([&trials.rule]).map(|it| it.executor.plan().passes.len()).max();
-        let mut timer = Timer::new(gpu, most.unwrap_or(0) as u32).await?;
+        let mut timer = Timer::new(gpu, trials.most_launches()).await?;
         let mut rounds = 0;
         for round in 0..WARM_UP + self.rounds.max(FEWEST_ROUNDS) {
             if rounds >= FEWEST_ROUNDS && Instant::now() >= until {
@@ -116,263 +83,5 @@ impl Tuner {
         let choices = shapes.iter().map(|shape| (shape.shape.clone(), shape.ways[shape.best].name.clone())).collect();
         let runs = trials.compare(choices, rounds).await?;
         Ok(Outcome { shapes, runs, rounds })
-    }
-}
-
-/// The layers of one shape.
-struct OfShape {
-    shape: String,
-    nodes: Vec<String>,
-    names: Vec<String>,
-    /// How many of these compute nothing but the layer itself: the first ones.
-    alone: usize,
-    /// The shape of the layers before, which the other ways compute too. It is no other layer's shape.
-    expansion: Option<usize>,
-    rule: usize,
-    /// The ways that compute something else.
-    wrong: BTreeSet<usize>,
-    /// Times of each way, one of each run: those of all layers of the shape together.
-    times: Vec<Vec<i64>>,
-}
-
-impl OfShape {
-    /// The rule's way, or one that computes the layer alone where that does not.
-    fn rule_alone(&self) -> usize {
-        if self.rule < self.alone { self.rule } else { 0 }
-    }
-}
-
-/// A plan with the way that it takes for each shape.
-struct Subject {
-    executor: GpuExecutor,
-    ways: Vec<usize>,
-    /// The launches of each shape; none of an expansion that another one's launches compute.
-    launches: Vec<Vec<usize>>,
-}
-
-struct Trials<'a> {
-    gpu: &'a Gpu,
-    network: &'a FoldedNetwork,
-    options: Options,
-    shapes: Vec<OfShape>,
-    input: Vec<f32>,
-    rule: Subject,
-    /// What the first layer of each shape computes in the rule's way.
-    expected: Vec<Vec<f32>>,
-    subjects: Vec<Subject>,
-}
-
-impl<'a> Trials<'a> {
-    async fn new(gpu: &'a Gpu, network: &'a FoldedNetwork, options: Options) -> Result<Self, TuneError> {
-        let mut shapes: Vec<OfShape> = Vec::new();
-        for Alternatives { node, shape, expansion, names, alone, rule, .. } in
-            alternatives(network, &options, &gpu.limits())
-        {
-            match shapes.iter_mut().find(|known| known.shape == shape) {
-                Some(known) => known.nodes.push(node),
-                None => {
-                    let rule = names.iter().position(|name| *name == rule).unwrap_or(0);
-                    let expansion = expansion.and_then(|node| shapes.iter().position(|it| it.nodes.contains(&node)));
-                    let (wrong, times) = (BTreeSet::new(), vec![Vec::new(); names.len()]);
-                    shapes.push(OfShape { shape, nodes: vec![node], names, alone, expansion, rule, wrong, times });
-                }
-            }
-        }
-        let ways: Vec<usize> = shapes.iter().map(|shape| shape.rule).collect();
-        let rule = prepare(gpu, network, &options, &shapes, ways).await?;
-        let input = noise(rule.executor.plan(), rule.executor.plan().batch);
-        let mut trials =
-            Self { gpu, network, options, shapes, input, rule, expected: Vec::new(), subjects: Vec::new() };
-        // Where each layer has launches of its own, and so a result.
-        let apart: Vec<usize> = trials.shapes.iter().map(OfShape::rule_alone).collect();
-        let mut apart = match apart == trials.rule.ways {
-            true => None,
-            false => Some(prepare(gpu, network, &trials.options, &trials.shapes, apart).await?),
-        };
-        for shape in &trials.shapes {
-            let executor = &mut apart.as_mut().unwrap_or(&mut trials.rule).executor;
-            let found = output_of(executor, &shape.nodes[0], &trials.input).await?;
-            trials.expected.push(found);
-        }
-        Ok(trials)
-    }
-
-    /// The way of each shape in each plan: the k-th of those that compute a layer alone, round and round where there are fewer, and
-    /// then, with the rule's for all others, the k-th of those that compute its expansion too.
-    fn plans(&self) -> Vec<Vec<usize>> {
-        let most = |count: fn(&OfShape) -> usize| self.shapes.iter().map(count).max().unwrap_or(0);
-        let alone = (0..most(|it| it.alone)).map(|k| self.shapes.iter().map(|it| k % it.alone).collect());
-        let expanding = (0..most(|it| it.names.len() - it.alone)).map(|k| {
-            let way = |it: &OfShape| if it.alone + k < it.names.len() { it.alone + k } else { it.rule };
-            self.shapes.iter().map(way).collect()
-        });
-        alone.chain(expanding).map(|ways: Vec<usize>| self.possible(ways)).collect()
-    }
-
-    /// These ways, with the rule's for expansions that others compute: it leaves their weights as a matrix.
-    fn possible(&self, mut ways: Vec<usize>) -> Vec<usize> {
-        for (index, it) in self.shapes.iter().enumerate() {
-            if let Some(expansion) = it.expansion.filter(|_| ways[index] >= it.alone) {
-                ways[expansion] = self.shapes[expansion].rule;
-            }
-        }
-        ways
-    }
-
-    async fn add(&mut self, ways: Vec<usize>) -> Result<(), TuneError> {
-        self.subjects.push(prepare(self.gpu, self.network, &self.options, &self.shapes, ways).await?);
-        Ok(())
-    }
-
-    /// Compares what the k-th plan computes with the rule's, layer by layer. A way that computes something else is left out,
-    /// and the rule's put in its place, so that the layers after it can be judged.
-    async fn check(&mut self, k: usize) -> Result<(), TuneError> {
-        for index in 0..self.shapes.len() {
-            let node = &self.shapes[index].nodes[0];
-            let subject = &mut self.subjects[k];
-            if subject.launches[index].is_empty() {
-                continue;
-            }
-            let found = output_of(&mut subject.executor, node, &self.input).await?;
-            let (shape, way) = (&mut self.shapes[index], subject.ways[index]);
-            // What the others are compared with is right; where it differs here, the layers before differ as far as they may.
-            if way != shape.rule_alone() && !agree(&self.expected[index], &found, tolerance(self.options.precision)) {
-                shape.wrong.insert(way);
-                let mut ways = subject.ways.clone();
-                ways[index] = shape.rule_alone();
-                self.subjects[k] = prepare(self.gpu, self.network, &self.options, &self.shapes, ways).await?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Runs every plan once, each time after another one.
-    async fn time(&mut self, round: usize, timer: &mut Timer, counts: bool) -> Result<(), TuneError> {
-        let count = self.subjects.len() + 1;
-        for turn in 0..count {
-            let turn = if round.is_multiple_of(2) { turn } else { count - 1 - turn };
-            let which = (turn + round) % count;
-            let subject = self.subjects.get_mut(which).unwrap_or(&mut self.rule);
-            let (_, timing) = subject.executor.run_timed(subject.executor.plan().batch, &self.input, timer).await?;
-            if !counts {
-                continue;
-            }
-            for ((shape, way), launches) in self.shapes.iter_mut().zip(&subject.ways).zip(&subject.launches) {
-                if !launches.is_empty() {
-                    shape.times[*way].extend(timing.sum_of(launches).map(|time| time as i64));
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// What the times say.
-    fn shapes(&self) -> Vec<Shape> {
-        let mut shapes: Vec<Shape> = Vec::new();
-        for it in &self.shapes {
-            let sound: Vec<usize> = (0..it.names.len()).filter(|way| !it.wrong.contains(way)).collect();
-            // An expansion lies before what reads it.
-            let expansion = it.expansion.map_or(0.0, |index| shapes[index].ways[shapes[index].best].time);
-            let time = |way: usize| {
-                let own = Samples::new(it.times[way].clone()).map_or(f64::NAN, |times| times.quantile(QUANTILE));
-                if way < it.alone { own + expansion } else { own }
-            };
-            let ways: Vec<Way> =
-                sound.iter().map(|way| Way { name: it.names[*way].clone(), time: time(*way) }).collect();
-            let rule = sound.iter().position(|way| *way == it.rule).unwrap_or(0);
-            let best = best(&ways, rule);
-            if let Some(index) = it.expansion {
-                let before = &mut shapes[index];
-                before.within = true;
-                if sound[best] >= it.alone {
-                    before.best = before.rule;
-                }
-            }
-            let wrong = it.wrong.iter().map(|way| it.names[*way].clone()).collect();
-            let (shape, layers) = (it.shape.clone(), it.nodes.len());
-            shapes.push(Shape { shape, layers, rule, best, ways, wrong, within: false });
-        }
-        shapes
-    }
-
-    /// Whole plain runs with the rule's ways and with these, in turns.
-    async fn compare(&mut self, shapes: BTreeMap<String, String>, rounds: u32) -> Result<[f64; 2], TuneError> {
-        let choices = Choices { shapes, ..Choices::default() };
-        let plan = lower("tuned", self.network, Options { choices, ..self.options.clone() }, self.gpu.limits())?;
-        let mut tuned = GpuExecutor::new(self.gpu, plan, None).await?;
-        self.subjects.clear();
-        let mut times = [Vec::new(), Vec::new()];
-        for round in 0..WARM_UP + rounds {
-            for (executor, times) in [&mut self.rule.executor, &mut tuned].into_iter().zip(&mut times) {
-                let begin = Instant::now();
-                executor.run(executor.plan().batch, &self.input, false).await?;
-                if round >= WARM_UP {
-                    times.push(begin.elapsed().as_nanos() as i64);
-                }
-            }
-        }
-        Ok(times.map(|times| Samples::new(times).map_or(f64::NAN, |times| times.quantile(QUANTILE))))
-    }
-}
-
-async fn prepare(
-    gpu: &Gpu,
-    network: &FoldedNetwork,
-    options: &Options,
-    shapes: &[OfShape],
-    ways: Vec<usize>,
-) -> Result<Subject, TuneError> {
-    let named = shapes.iter().zip(&ways).map(|(shape, way)| (shape.shape.clone(), shape.names[*way].clone()));
-    let choices = Choices { shapes: named.collect(), ..Choices::default() };
-    let plan = lower("tune", network, Options { choices, ..options.clone() }, gpu.limits())?;
-    let by_node = launches_by_node(&plan);
-    let of_nodes = |shape: &OfShape| -> Vec<usize> {
-        shape.nodes.iter().filter_map(|node| by_node.get(node.as_str())).flatten().copied().collect()
-    };
-    let mut launches: Vec<Vec<usize>> = shapes.iter().map(of_nodes).collect();
-    for (index, shape) in shapes.iter().enumerate() {
-        if let Some(expansion) = shape.expansion.filter(|_| ways[index] >= shape.alone) {
-            let before = std::mem::take(&mut launches[expansion]);
-            launches[index].extend(before);
-        }
-    }
-    Ok(Subject { executor: GpuExecutor::new(gpu, plan, None).await?, ways, launches })
-}
-
-/// What a layer computes: the network is run up to it.
-async fn output_of(executor: &mut GpuExecutor, node: &str, input: &[f32]) -> Result<Vec<f32>, GpuError> {
-    let Some((last, view)) = output_place(executor.plan(), node) else { return Ok(Vec::new()) };
-    executor.run_first(last + 1, executor.plan().batch, input).await?;
-    executor.read(view).await
-}
-
-/// A layer's last launch, and where it leaves the layer's result.
-fn output_place(plan: &Plan, node: &str) -> Option<(usize, View)> {
-    let (index, pass) = plan.passes.iter().enumerate().rfind(|(_, pass)| pass.node == node)?;
-    let bindings = pass.dispatch.kernel.spec().bindings_of(pass.dispatch.entry)?;
-    let output =
-        bindings.zip(&pass.bindings).find(|((_, name, access), _)| *name == "output" && *access == Access::Write);
-    output.map(|(_, view)| (index, *view))
-}
-
-/// Whether two maps are the same but for the order of sums; not where a value is no number.
-fn agree(expected: &[f32], found: &[f32], tolerance: f32) -> bool {
-    let largest = expected.iter().fold(0.0, |most: f32, value| most.max(value.abs()));
-    let near = |(a, b): (&f32, &f32)| (a - b).abs() <= tolerance * largest;
-    expected.len() == found.len() && expected.iter().zip(found).all(near)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn maps_agree_within_the_order_of_sums_and_never_without_numbers() {
-        let agree = |expected: &[f32], found: &[f32]| agree(expected, found, tolerance(Precision::F32));
-        assert!(agree(&[1.0, -8.0], &[1.007, -8.0]));
-        assert!(!agree(&[1.0, -8.0], &[1.009, -8.0]));
-        assert!(!agree(&[1.0, f32::NAN], &[1.0, f32::NAN]));
-        assert!(!agree(&[1.0], &[1.0, 2.0]));
-        assert!(agree(&[0.0], &[0.0]) && !agree(&[0.0], &[1e-9]));
     }
 }

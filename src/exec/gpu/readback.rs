@@ -46,7 +46,7 @@ impl Readbacks {
     /// Reads the first `bytes` of a taken buffer once the work submitted last, `after` which they are there, is done.
     pub fn read(&self, gpu: &Gpu, index: usize, bytes: u64, after: wgpu::SubmissionIndex) -> Reading {
         let buffer = self.buffers[index].clone();
-        let mapping = Some(map(&buffer, wgpu::MapMode::Read, bytes, Some(after)));
+        let mapping = Some(map(&buffer, wgpu::MapMode::Read, bytes, after));
         Reading { gpu: gpu.clone(), buffer, index, bytes, mapping, home: self.home.clone() }
     }
 }

@@ -55,7 +55,7 @@ impl Gpu {
     pub async fn empty_submit(&self) -> Result<f64, GpuError> {
         let (sender, done) = futures_channel::oneshot::channel();
         let begin = Instant::now();
-        let after = Some(self.queue.submit([]));
+        let after = self.queue.submit([]);
         self.queue.on_submitted_work_done(move || drop(sender.send(Ok(()))));
         self.wait(Mapping { done, after }).await?;
         Ok(begin.elapsed().as_nanos() as f64)
@@ -180,7 +180,7 @@ impl Timer {
             drop(encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label: None, timestamp_writes }));
             let commands = encoder.finish();
             let before = self.now();
-            let after = Some(gpu.queue.submit([commands]));
+            let after = gpu.queue.submit([commands]);
             // The only way to hear of the end on every platform; its cost widens the link's uncertainty.
             gpu.wait(map(&self.readback, wgpu::MapMode::Read, QUERY_BYTES, after)).await?;
             let after = self.now();
@@ -204,7 +204,7 @@ impl Timer {
             encoder.resolve_query_set(set, 0..(end / QUERY_BYTES) as u32, &self.resolved, offset);
         }
         encoder.copy_buffer_to_buffer(&self.resolved, 0, &self.readback, 0, self.readback.size());
-        let after = Some(gpu.queue.submit([encoder.finish()]));
+        let after = gpu.queue.submit([encoder.finish()]);
         gpu.wait(map(&self.readback, wgpu::MapMode::Read, self.readback.size(), after)).await?;
         let ticks = {
             let view = self.readback.get_mapped_range(..);

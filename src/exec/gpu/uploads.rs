@@ -51,7 +51,7 @@ impl Uploads {
     /// Asks for the buffer written last back, once the submitted run has read it, and goes on to the next.
     pub fn reclaim(&mut self, after: wgpu::SubmissionIndex) {
         let (buffer, mapping) = &mut self.buffers[self.current];
-        *mapping = Some(map(buffer, wgpu::MapMode::Write, buffer.size(), Some(after)));
+        *mapping = Some(map(buffer, wgpu::MapMode::Write, buffer.size(), after));
         self.current = (self.current + 1) % self.buffers.len();
     }
 }

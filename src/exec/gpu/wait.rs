@@ -7,17 +7,12 @@ use super::{Gpu, GpuError};
 /// A mapping under way.
 pub(super) struct Mapping {
     pub done: oneshot::Receiver<Result<(), wgpu::BufferAsyncError>>,
-    /// The submit after which it can be there; the last one, where that is not known.
-    pub after: Option<wgpu::SubmissionIndex>,
+    /// The submit after which it can be there.
+    pub after: wgpu::SubmissionIndex,
 }
 
 /// Asks for the first `bytes` of a buffer to be mapped once the work submitted `after` which it is free is done.
-pub(super) fn map(
-    buffer: &wgpu::Buffer,
-    mode: wgpu::MapMode,
-    bytes: u64,
-    after: Option<wgpu::SubmissionIndex>,
-) -> Mapping {
+pub(super) fn map(buffer: &wgpu::Buffer, mode: wgpu::MapMode, bytes: u64, after: wgpu::SubmissionIndex) -> Mapping {
     let (sender, done) = oneshot::channel();
     buffer.map_async(mode, 0..bytes, move |result| {
         // Nobody listens any more when the run was dropped half-way; the mapping is then of no use.
@@ -35,7 +30,9 @@ impl Gpu {
             Some(mapped) => mapped,
             None => {
                 #[cfg(not(target_arch = "wasm32"))]
-                if let Err(error) = self.device.poll(wgpu::PollType::Wait { submission_index: after, timeout: None }) {
+                if let Err(error) =
+                    self.device.poll(wgpu::PollType::Wait { submission_index: Some(after), timeout: None })
+                {
                     return Err(failed(&error));
                 }
                 // A browser goes on by itself.
