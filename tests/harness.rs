@@ -416,6 +416,7 @@ mod shader_faults {
                     "row + 1u < SLOT_ROWS; row++",
                 ),
                 ("sums of the first group for both", "plain_pooled", "lanes_across(), own);", "lanes_across(), 0u);"),
+                ("sums of the second group not kept", "branch", "keep_sum(lane, 1u, sums[1]);", ""),
             ],
         );
     }

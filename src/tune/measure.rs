@@ -41,8 +41,7 @@ impl Default for Tuner {
 
 impl Tuner {
     /// Tries all ways of a network's layers on noise, in runs of as many pictures as those of a batch of `options.batch` have, and
-    /// tells `progress` how far it is. What
-    /// was chosen before is forgotten.
+    /// tells `progress` how far it is. What was chosen before is forgotten.
     ///
     /// # Errors
     /// When the device has no timestamps or fails, or the network cannot be lowered.

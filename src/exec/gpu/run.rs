@@ -1,6 +1,6 @@
 //! Runs a prepared plan: the input is written, the run is submitted, and its results are on their way.
 
-use web_time::Instant;
+use web_time::{Duration, Instant};
 
 use super::frame::Frame;
 use super::memory::appending;
@@ -250,12 +250,12 @@ impl GpuExecutor {
 /// When the host began with a run, and how long it wrote the run's input.
 struct HostClock {
     begin: Instant,
-    write: std::time::Duration,
+    write: Duration,
 }
 
 impl HostClock {
     fn start() -> Self {
-        Self { begin: Instant::now(), write: std::time::Duration::ZERO }
+        Self { begin: Instant::now(), write: Duration::ZERO }
     }
 
     /// The input is written.
