@@ -219,14 +219,15 @@ impl<S: Scalar> Loops for Taps<'_, S> {
     }
 }
 
-/// The sums of N channels from `first` on.
+/// The sums of N channels from `first` on, counted as in `multiply`'s tiles.
 #[inline(always)]
 fn sum_taps<S: Scalar, const N: usize>(out: &mut [S; N], first: usize, bias: &[S], taps: &[(&[S], &[S])]) {
-    let mut sums: [S; N] = std::array::from_fn(|c| bias[first + c]);
+    let mut sums = [S::ZERO; N];
+    sums.copy_from_slice(&bias[first..][..N]);
     for (weights, values) in taps {
         let (weights, values) = (&weights[first..][..N], &values[first..][..N]);
-        for ((sum, weight), value) in sums.iter_mut().zip(weights).zip(values) {
-            *sum += *weight * *value;
+        for c in 0..N {
+            sums[c] += weights[c] * values[c];
         }
     }
     *out = sums;

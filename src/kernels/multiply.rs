@@ -76,21 +76,28 @@ impl<S: Scalar> Product<'_, S> {
     fn add_tile<const ROWS: usize, const COLUMNS: usize>(&mut self, panel_first: usize, row: usize, column: usize) {
         let x: [&[S]; ROWS] = std::array::from_fn(|r| &self.x[(row + r) * self.inputs..][..self.inputs]);
         let out = &mut self.out[row * self.outputs..];
-        let mut sums: [[S; COLUMNS]; ROWS] =
-            std::array::from_fn(|r| std::array::from_fn(|c| out[r * self.outputs + column + c]));
+        let mut sums = [[S::ZERO; COLUMNS]; ROWS];
+        for (r, sums) in sums.iter_mut().enumerate() {
+            sums.copy_from_slice(&out[r * self.outputs + column..][..COLUMNS]);
+        }
         let panel = self.panel.min(self.outputs - panel_first);
-        let weights = self.weights[panel_first * self.inputs..].chunks(panel);
-        for (k, weights) in weights.take(self.inputs).enumerate() {
-            let weights = &weights[column - panel_first..][..COLUMNS];
-            for (sums, x) in sums.iter_mut().zip(x) {
-                let x = x[k];
-                for (sum, weight) in sums.iter_mut().zip(weights) {
-                    *sum += *weight * x;
-                }
+        let weights = &self.weights[panel_first * self.inputs + column - panel_first..];
+        for k in 0..self.inputs {
+            let weights = &weights[k * panel..][..COLUMNS];
+            for r in 0..ROWS {
+                add_scaled(&mut sums[r], weights, x[r][k]);
             }
         }
         for (r, sums) in sums.iter().enumerate() {
             out[r * self.outputs + column..][..COLUMNS].copy_from_slice(sums);
         }
+    }
+}
+
+/// sums += values · scale. Counted, which compilers turn into vectors more surely than iterators: whole networks took a third longer.
+#[inline(always)]
+fn add_scaled<S: Scalar, const N: usize>(sums: &mut [S; N], values: &[S], scale: S) {
+    for c in 0..N {
+        sums[c] += values[c] * scale;
     }
 }
