@@ -25,16 +25,16 @@ fn multiply_q(invocation: Invocation, inputs: vec2<u32>) {
         var sums = mat4x4<f32>();
         for (var j = 0u; j < groups; j++) {
             let q = weight_rows(q_at, step);
-            sums[0] += q * own_heads[m];
-            sums[1] += q * own_heads[m + groups];
-            sums[2] += q * own_heads[m + 2u * groups];
-            sums[3] += q * own_heads[m + 3u * groups];
+            sums[0] += q * from_words(own_heads[m]);
+            sums[1] += q * from_words(own_heads[m + groups]);
+            sums[2] += q * from_words(own_heads[m + 2u * groups]);
+            sums[3] += q * from_words(own_heads[m + 3u * groups]);
             q_at += 4u * step;
             m += 1u;
         }
         let product = product_place(group);
         for (var l = 0u; l < 4u; l++) {
-            vectors[product.x + (first + l) * product.y] = sums[l];
+            vectors[product.x + (first + l) * product.y] = to_words(sums[l]);
         }
     }
 }
@@ -70,7 +70,7 @@ fn make_$side(part: u32, picture: u32, invocation: Invocation, inputs: vec2<u32>
         if first + $gu < outputs.y {
             let n = outputs.x + index_$g;
             let place = w_place(k, n);
-            store_weights(w_at() + place.x, assembled_at(picture) + place.x, place.y, own_heads[lambda_at(part, n)], sums_$g);
+            store_weights(w_at() + place.x, assembled_at(picture) + place.x, place.y, from_words(own_heads[lambda_at(part, n)]), sums_$g);
         }
 #end
     }

@@ -33,7 +33,7 @@ fn multiply_q(invocation: Invocation) {
             for (var j = 0u; j < groups; j++) {
                 let q = weight_rows(q_at, step);
                 q_at += 4u * step;
-                let own = own_heads[row + j];
+                let own = from_words(own_heads[row + j]);
 #repeat l = 0..8
                 sum_$l += q * subgroupBroadcast(own, $lu);
 #end
@@ -45,7 +45,7 @@ fn multiply_q(invocation: Invocation) {
 #repeat l = 1..8
                     sum = select(sum, sum_$l, offset == $lu);
 #end
-                    vectors[product.x + (first + offset) * product.y] = sum;
+                    vectors[product.x + (first + offset) * product.y] = to_words(sum);
                 }
             }
         }
@@ -70,7 +70,7 @@ fn multiply_p(invocation: Invocation) {
             for (var l = 0u; l < latent; l++) {
                 let p = weight(p_at);
                 p_at += step;
-                let own = own_heads[m_at];
+                let own = from_words(own_heads[m_at]);
                 m_at += groups;
 #repeat j = 0..4
                 let m_$j = subgroupBroadcast(own, $ju);
@@ -85,10 +85,10 @@ fn multiply_p(invocation: Invocation) {
                     if offset == $ju { sums = sums_$j; }
 #end
                     let at = product.x + 4u * (first + offset) * product.y;
-                    vectors[at] = sums[0];
-                    vectors[at + product.y] = sums[1];
-                    vectors[at + 2u * product.y] = sums[2];
-                    vectors[at + 3u * product.y] = sums[3];
+                    vectors[at] = to_words(sums[0]);
+                    vectors[at + product.y] = to_words(sums[1]);
+                    vectors[at + 2u * product.y] = to_words(sums[2]);
+                    vectors[at + 3u * product.y] = to_words(sums[3]);
                 }
             }
         }
@@ -101,7 +101,7 @@ fn make_$side(part: u32, picture: u32, invocation: Invocation, inputs: vec2<u32>
     for (var base = 0u; base < outputs.y; base += WORKGROUP_X) {
         let n = outputs.x + min(base + invocation.index, outputs.y - 1u);
         let right_place = $side_right_place(n, 0u);
-        let lambda = own_heads[lambda_at(part, n)];
+        let lambda = from_words(own_heads[lambda_at(part, n)]);
         for (var first = 0u; first < inputs.y; first += TILE_GROUPS) {
             // A group past the last stands for the last one.
             let loaded = inputs.x + min(first + invocation.lane % TILE_GROUPS, inputs.y - 1u);

@@ -11,6 +11,7 @@
 // residual, output, partials               as of `conv_pointwise`
 
 #import storage
+#import words
 #import weights
 #import panels
 #import activation
@@ -62,7 +63,7 @@ var<workgroup> tile_weights: array<array<vec4<f32>, 32>, 4>;
 override HEAD_GROUPS: u32 = 160u;
 
 // M, then λ of the workgroup's outputs, then b of them.
-var<workgroup> own_heads: array<vec4<f32>, HEAD_GROUPS>;
+var<workgroup> own_heads: array<Words, HEAD_GROUPS>;
 
 // The first of the workgroup's pixels and output groups.
 var<private> first_pixel: u32;
@@ -87,7 +88,7 @@ fn head_at(part: u32, index: u32) -> u32 { return index + select(outputs_of(part
 
 // Those of the first pixels store them; what all of them make, the first one.
 fn keep_head(part: u32, picture: u32, index: u32, value: vec4<f32>) {
-    own_heads[index] = value;
+    own_heads[index] = to_words(value);
     if first_pixel == 0u && (part == 0u || index >= matrix_groups()) {
         heads[picture * head_groups() + head_at(part, index)] = value;
     }
@@ -109,7 +110,7 @@ fn form_weights(first: u32) {
         let is_lower = row % 4u != 0u;
         let place = w_place(k, n);
         let w = w_at() + place.x + select(0u, 2u * place.y, is_lower);
-        let lambda = own_heads[lambda_at(n)];
+        let lambda = from_words(own_heads[lambda_at(n)]);
         var upper = lambda * weight(w);
         var lower = lambda * weight(w + place.y);
         let product = product_place(n - first_group);
@@ -119,8 +120,8 @@ fn form_weights(first: u32) {
         for (var l = 0u; l < latent_width(); l++) {
             let q = weight(q_at);
             let of_rows = select(q.xy, q.zw, is_lower);
-            upper += vectors[p_at] * of_rows.x;
-            lower += vectors[p_at] * of_rows.y;
+            upper += from_words(vectors[p_at]) * of_rows.x;
+            lower += from_words(vectors[p_at]) * of_rows.y;
             p_at += product.y;
             q_at += q_step;
         }
@@ -176,11 +177,11 @@ fn in_load(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocatio
     multiply_offsets(lane);
     multiply_p(lane, outputs);
     workgroupBarrier();
-    if lane < outputs.y { own_heads[own_bias_at(first_group + lane)] = own_bias(first_group + lane); }
+    if lane < outputs.y { own_heads[own_bias_at(first_group + lane)] = to_words(own_bias(first_group + lane)); }
     accumulate_input();
 
 #repeat g = 0..TILE_GROUPS
-    let bias_$g = own_heads[own_bias_at(group_at($gu))];
+    let bias_$g = from_words(own_heads[own_bias_at(group_at($gu))]);
 #repeat p = 0..TILE_PIXELS
     sums_$p[$g] = activate(sums_$p[$g] + bias_$g);
 #end

@@ -173,8 +173,8 @@ mod shader_faults {
                 (
                     "wrong gate constant",
                     "controller",
-                    "vectors[hidden_at() + index] * relu6(total + 3.0)",
-                    "vectors[hidden_at() + index] * relu6(total + 2.0)",
+                    "from_words(vectors[hidden_at() + index]) * relu6(total + 3.0)",
+                    "from_words(vectors[hidden_at() + index]) * relu6(total + 2.0)",
                 ),
                 ("mean over the wrong pixels", "controller", "f32(params.bin_pixels)", "f32(params.bin_pixels + 1u)"),
                 (
@@ -214,7 +214,7 @@ mod shader_faults {
             dynamic::controller_assemble,
             &[
                 ("M transposed", "columns", "var m = first * groups;", "var m = first;"),
-                ("offset forgotten", "rows", "vectors[group] = total;", ""),
+                ("offset forgotten", "rows", "vectors[group] = to_words(total);", ""),
                 ("bias forgotten", "columns", "var total = weight(bias_at() + n);", "var total = vec4<f32>(0.0);"),
                 ("λ of another output", "columns", "own_heads[lambda_at(part, n)]", "own_heads[matrix_groups()]"),
                 ("heads of the first part alone", "columns", "part == 0u ||", "part == 0u &&"),
@@ -342,8 +342,8 @@ mod shader_faults {
                 (
                     "λ of the first output",
                     "in_load",
-                    "let lambda = own_heads[lambda_at(n)];",
-                    "let lambda = own_heads[lambda_at(first_group)];",
+                    "let lambda = from_words(own_heads[lambda_at(n)]);",
+                    "let lambda = from_words(own_heads[lambda_at(first_group)]);",
                 ),
                 ("rows of Q swapped", "in_load", "select(q.xy, q.zw, is_lower)", "select(q.zw, q.xy, is_lower)"),
                 ("upper rows twice", "in_load", "let is_lower = row % 4u != 0u;", "let is_lower = false;"),

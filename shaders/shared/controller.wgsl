@@ -17,10 +17,10 @@ override WORKGROUP_X: u32 = 128u;
 override VECTORS: u32 = 384u;
 
 // p and then the gated y; from `hidden_at` on, y before its gate.
-var<workgroup> vectors: array<vec4<f32>, VECTORS>;
+var<workgroup> vectors: array<Words, VECTORS>;
 // Both results of each invocation.
-var<workgroup> sums_x: array<vec4<f32>, WORKGROUP_X>;
-var<workgroup> sums_y: array<vec4<f32>, WORKGROUP_X>;
+var<workgroup> sums_x: array<Words, WORKGROUP_X>;
+var<workgroup> sums_y: array<Words, WORKGROUP_X>;
 
 const POOL: u32 = 0u;
 const SQUEEZE: u32 = 1u;
@@ -101,7 +101,7 @@ fn control(part: u32, picture: u32, lane: u32) {
                 }
             } else {
                 for (var k = own_share; k < terms; k += shares) {
-                    let value = vectors[source + k];
+                    let value = from_words(vectors[source + k]);
                     total_x += weight_rows(place.x + 4u * k * step.x, step.x) * value;
                     total_y += weight_rows(place.y + 4u * k * step.y, step.y) * value;
                 }
@@ -109,14 +109,14 @@ fn control(part: u32, picture: u32, lane: u32) {
             if shares > 1u {
                 // Those of the results before have been read.
                 wait_for_all();
-                sums_x[lane] = total_x;
-                sums_y[lane] = total_y;
+                sums_x[lane] = to_words(total_x);
+                sums_y[lane] = to_words(total_y);
                 wait_for_all();
                 total_x = vec4<f32>(0.0);
                 total_y = vec4<f32>(0.0);
                 for (var share = lane - own_share * width; share < shares * width; share += width) {
-                    total_x += sums_x[share];
-                    total_y += sums_y[share];
+                    total_x += from_words(sums_x[share]);
+                    total_y += from_words(sums_y[share]);
                 }
             }
             // The last result may stand for one past it.
@@ -125,9 +125,9 @@ fn control(part: u32, picture: u32, lane: u32) {
                     let index = indices[i];
                     let total = select(total_x, total_y, i == 1u);
                     switch turn {
-                        case POOL: { vectors[index] = total / f32(params.bin_pixels); }
-                        case SQUEEZE: { vectors[hidden_at() + index] = total; }
-                        case GATE: { vectors[index] = vectors[hidden_at() + index] * relu6(total + 3.0); }
+                        case POOL: { vectors[index] = to_words(total / f32(params.bin_pixels)); }
+                        case SQUEEZE: { vectors[hidden_at() + index] = to_words(total); }
+                        case GATE: { vectors[index] = to_words(from_words(vectors[hidden_at() + index]) * relu6(total + 3.0)); }
                         default: { keep_head(part, picture, index, finish_head(column[i], total)); }
                     }
                 }

@@ -15,6 +15,7 @@
 // Compilers move nothing out of loops here, and some read a parameter lane by lane: loops have places in variables.
 
 #import storage
+#import words
 #import weights
 #import assembled
 #import panels
@@ -33,16 +34,16 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> partials: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> partials: array<Words>;
 @group(0) @binding(4) var<storage, read_write> heads: array<vec4<f32>>;
 
 // At least the vec4 of M and of the workgroup's λ.
 override HEAD_GROUPS: u32 = 224u;
 
 // M, then λ of the workgroup's outputs.
-var<workgroup> own_heads: array<vec4<f32>, HEAD_GROUPS>;
+var<workgroup> own_heads: array<Words, HEAD_GROUPS>;
 
-fn pool_sum(at: u32) -> vec4<f32> { return partials[at]; }
+fn pool_sum(at: u32) -> vec4<f32> { return from_words(partials[at]); }
 
 fn assembled_at(picture: u32) -> u32 { return picture * (4u * params.in_groups + 1u) * params.out_groups; }
 
@@ -69,7 +70,7 @@ fn head_at(part: u32, index: u32) -> u32 {
 
 // What all workgroups make, the first one stores.
 fn keep_head(part: u32, picture: u32, index: u32, value: vec4<f32>) {
-    own_heads[index] = value;
+    own_heads[index] = to_words(value);
     if part == 0u || (by_columns() && index >= matrix_groups()) {
         heads[picture * head_groups() + head_at(part, index)] = value;
     }
@@ -110,10 +111,10 @@ fn columns_left_place(k: u32, first: u32) -> vec2<u32> { return product_place(k 
 fn columns_right_place(n: u32, first: u32) -> vec2<u32> { return p_place(n); }
 fn rows_left_place(k: u32, first: u32) -> vec2<u32> { return q_place(k); }
 fn rows_right_place(n: u32, first: u32) -> vec2<u32> { return product_place(n - first); }
-fn columns_left(at: u32) -> vec4<f32> { return vectors[at]; }
+fn columns_left(at: u32) -> vec4<f32> { return from_words(vectors[at]); }
 fn columns_right(at: u32) -> vec4<f32> { return weight(at); }
 fn rows_left(at: u32) -> vec4<f32> { return weight(at); }
-fn rows_right(at: u32) -> vec4<f32> { return vectors[at]; }
+fn rows_right(at: u32) -> vec4<f32> { return from_words(vectors[at]); }
 
 // For fewer inputs than outputs.
 @compute @workgroup_size(WORKGROUP_X)

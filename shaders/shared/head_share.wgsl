@@ -1,6 +1,7 @@
 // What a kernel has that runs a controller and nothing else: each workgroup makes its own share of the heads.
 
 #import storage
+#import words
 #import weights
 #import panels
 #import controller
@@ -17,10 +18,10 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> partials: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> partials: array<Words>;
 @group(0) @binding(3) var<storage, read_write> heads: array<vec4<f32>>;
 
-fn pool_sum(at: u32) -> vec4<f32> { return partials[at]; }
+fn pool_sum(at: u32) -> vec4<f32> { return from_words(partials[at]); }
 
 fn heads_of(part: u32) -> u32 {
     return min(params.heads_per_workgroup, head_groups() - part * params.heads_per_workgroup);

@@ -25,13 +25,13 @@ fn multiply_offsets(lane: u32) {
             let offset = weight(q_offset_at() + j);
             let m = 4u * group * params.latent_groups + j;
             total += vec4<f32>(
-                dot(own_heads[m], offset),
-                dot(own_heads[m + params.latent_groups], offset),
-                dot(own_heads[m + 2u * params.latent_groups], offset),
-                dot(own_heads[m + 3u * params.latent_groups], offset),
+                dot(from_words(own_heads[m]), offset),
+                dot(from_words(own_heads[m + params.latent_groups]), offset),
+                dot(from_words(own_heads[m + 2u * params.latent_groups]), offset),
+                dot(from_words(own_heads[m + 3u * params.latent_groups]), offset),
             );
         }
-        vectors[group] = total;
+        vectors[group] = to_words(total);
     }
 }
 
@@ -40,7 +40,7 @@ fn own_bias(n: u32) -> vec4<f32> {
     var total = weight(bias_at() + n);
     let p = p_place(n);
     for (var group = 0u; group < params.latent_groups; group++) {
-        total += weight_rows(p.x + 4u * group * p.y, p.y) * vectors[group];
+        total += weight_rows(p.x + 4u * group * p.y, p.y) * from_words(vectors[group]);
     }
     return total;
 }

@@ -8,7 +8,7 @@
 use super::{Kernel, Precision};
 
 /// The files that kernels may import, by name. `storage` is one of two.
-const SHARED: [(&str, &str); 24] = [
+const SHARED: [(&str, &str); 25] = [
     ("activation", include_str!("../../shaders/shared/activation.wgsl")),
     ("assembled", ASSEMBLED),
     ("controller", include_str!("../../shaders/shared/controller.wgsl")),
@@ -33,6 +33,7 @@ const SHARED: [(&str, &str); 24] = [
     ("shared_slot", include_str!("../../shaders/shared/shared_slot.wgsl")),
     ("tile", include_str!("../../shaders/shared/tile.wgsl")),
     ("weights", WEIGHTS),
+    ("words", WORDS),
 ];
 
 const STORAGE_F32: &str = include_str!("../../shaders/shared/storage_f32.wgsl");
@@ -40,6 +41,9 @@ const STORAGE_F16: &str = include_str!("../../shaders/shared/storage_f16.wgsl");
 
 const STORAGE_F32_PAIRS: &str = include_str!("../../shaders/shared/storage_f32_pairs.wgsl");
 const STORAGE_F16_PAIRS: &str = include_str!("../../shaders/shared/storage_f16_pairs.wgsl");
+
+const WORDS: &str = include_str!("../../shaders/shared/words.wgsl");
+const WORDS_PAIRS: &str = include_str!("../../shaders/shared/words_pairs.wgsl");
 
 const WEIGHTS: &str = include_str!("../../shaders/shared/weights.wgsl");
 const ASSEMBLED: &str = include_str!("../../shaders/shared/assembled.wgsl");
@@ -73,7 +77,8 @@ pub fn has_texels(text: &str) -> bool {
 /// their size. WGSL has no such words, but naga has, where a device has them.
 pub fn in_pairs(text: &str) -> String {
     let text = text.replacen(STORAGE_F32.trim_end(), STORAGE_F32_PAIRS.trim_end(), 1);
-    text.replacen(STORAGE_F16.trim_end(), STORAGE_F16_PAIRS.trim_end(), 1)
+    let text = text.replacen(STORAGE_F16.trim_end(), STORAGE_F16_PAIRS.trim_end(), 1);
+    text.replacen(WORDS.trim_end(), WORDS_PAIRS.trim_end(), 1)
 }
 
 /// Whether a binding of this name holds weights, static or assembled.
@@ -166,6 +171,7 @@ mod tests {
         for (kernel, precision) in Kernel::ALL.into_iter().flat_map(|kernel| Precision::ALL.map(|it| (kernel, it))) {
             let text = in_pairs(&wgsl(kernel, precision));
             assert_eq!(text.contains("u64"), !kernel.spec().stored.is_empty(), "{kernel:?} {precision:?}");
+            assert!(!text.contains("Words = vec4"), "{kernel:?} {precision:?}");
         }
     }
 

@@ -1,0 +1,12 @@
+// How memory holds what has 32 bits in every plan, four values side by side, in pairs: pool sums, and what a workgroup shares.
+
+alias Words = vec2<u64>;
+
+fn from_words(words: Words) -> vec4<f32> {
+    return bitcast<vec4<f32>>(vec4<u32>(u32(words.x), u32(words.x >> 32u), u32(words.y), u32(words.y >> 32u)));
+}
+
+fn to_words(value: vec4<f32>) -> Words {
+    let bits = bitcast<vec4<u32>>(value);
+    return vec2<u64>(u64(bits.x) | u64(bits.y) << 32u, u64(bits.z) | u64(bits.w) << 32u);
+}
