@@ -1,4 +1,4 @@
-// How memory holds what has 32 bits in every plan, four values side by side: pool sums, and what a workgroup shares.
+// How controllers see memory of 32 bits in every plan, four values side by side: pool sums, and what their workgroups share.
 
 alias Words = vec4<f32>;
 

@@ -1,4 +1,4 @@
-// How memory holds what has 32 bits in every plan, four values side by side, in pairs: pool sums, and what a workgroup shares.
+// As `words`, in words of 64 bits: half as many loads and stores, for software on which their number costs more than their size.
 
 alias Words = vec2<u64>;
 
