@@ -70,7 +70,8 @@ fn make_$side(part: u32, picture: u32, invocation: Invocation, inputs: vec2<u32>
         if first + $gu < outputs.y {
             let n = outputs.x + index_$g;
             let place = w_place(k, n);
-            store_weights(w_at() + place.x, assembled_at(picture) + place.x, place.y, from_words(own_heads[lambda_at(part, n)]), sums_$g);
+            let lambda = from_words(own_heads[lambda_at(part, n)]);
+            store_weights(w_at() + place.x, assembled_at(picture) + place.x, place.y, lambda, sums_$g);
         }
 #end
     }

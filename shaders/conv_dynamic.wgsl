@@ -11,7 +11,6 @@
 // residual, output, partials               as of `conv_pointwise`
 
 #import storage
-#import words
 #import weights
 #import panels
 #import activation

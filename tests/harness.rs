@@ -68,8 +68,8 @@ mod shader_faults {
                     (
                         "swapped when loaded",
                         "plain",
-                        "u32(value.y), u32(value.y >> 32u)",
-                        "u32(value.y >> 32u), u32(value.y)",
+                        "u32(words.y), u32(words.y >> 32u)",
+                        "u32(words.y >> 32u), u32(words.y)",
                     ),
                 ],
             ),

@@ -15,7 +15,6 @@
 // Compilers move nothing out of loops here, and some read a parameter lane by lane: loops have places in variables.
 
 #import storage
-#import words
 #import weights
 #import assembled
 #import panels

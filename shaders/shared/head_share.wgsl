@@ -1,7 +1,6 @@
 // What a kernel has that runs a controller and nothing else: each workgroup makes its own share of the heads.
 
 #import storage
-#import words
 #import weights
 #import panels
 #import controller

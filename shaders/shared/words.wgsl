@@ -1,4 +1,5 @@
-// How controllers see memory of 32 bits in every plan, four values side by side: pool sums, and what their workgroups share.
+// How memory holds four values of 32 bits, side by side: maps and weights that are stored so, pool sums, and what the workgroups of
+// controllers share.
 
 alias Words = vec4<f32>;
 

@@ -7,8 +7,8 @@
 
 use super::{Kernel, Precision};
 
-/// The files that kernels may import, by name. `storage` is one of two.
-const SHARED: [(&str, &str); 25] = [
+/// The files that kernels may import, by name. `storage` is one of two, behind `WORDS`.
+const SHARED: [(&str, &str); 24] = [
     ("activation", include_str!("../../shaders/shared/activation.wgsl")),
     ("assembled", ASSEMBLED),
     ("controller", include_str!("../../shaders/shared/controller.wgsl")),
@@ -33,13 +33,11 @@ const SHARED: [(&str, &str); 25] = [
     ("shared_slot", include_str!("../../shaders/shared/shared_slot.wgsl")),
     ("tile", include_str!("../../shaders/shared/tile.wgsl")),
     ("weights", WEIGHTS),
-    ("words", WORDS),
 ];
 
 const STORAGE_F32: &str = include_str!("../../shaders/shared/storage_f32.wgsl");
 const STORAGE_F16: &str = include_str!("../../shaders/shared/storage_f16.wgsl");
 
-const STORAGE_F32_PAIRS: &str = include_str!("../../shaders/shared/storage_f32_pairs.wgsl");
 const STORAGE_F16_PAIRS: &str = include_str!("../../shaders/shared/storage_f16_pairs.wgsl");
 
 const WORDS: &str = include_str!("../../shaders/shared/words.wgsl");
@@ -76,9 +74,8 @@ pub fn has_texels(text: &str) -> bool {
 /// A text that loads and stores the same values in words of 64 bits: half as many, for software on which their number costs more than
 /// their size. WGSL has no such words, but naga has, where a device has them.
 pub fn in_pairs(text: &str) -> String {
-    let text = text.replacen(STORAGE_F32.trim_end(), STORAGE_F32_PAIRS.trim_end(), 1);
-    let text = text.replacen(STORAGE_F16.trim_end(), STORAGE_F16_PAIRS.trim_end(), 1);
-    text.replacen(WORDS.trim_end(), WORDS_PAIRS.trim_end(), 1)
+    let text = text.replacen(WORDS.trim_end(), WORDS_PAIRS.trim_end(), 1);
+    text.replacen(STORAGE_F16.trim_end(), STORAGE_F16_PAIRS.trim_end(), 1)
 }
 
 /// Whether a binding of this name holds weights, static or assembled.
@@ -100,13 +97,18 @@ pub fn wgsl(kernel: Kernel, precision: Precision) -> String {
 fn import(text: &str, precision: Precision) -> String {
     let mut out = String::new();
     for line in text.lines() {
-        let import = line.strip_prefix("#import ").and_then(|name| match name.trim() {
-            "storage" if precision == Precision::F16 => Some(STORAGE_F16),
-            "storage" => Some(STORAGE_F32),
-            name => SHARED.iter().find(|(n, _)| *n == name).map(|(_, text)| *text),
-        });
-        out.push_str(import.map_or(line, str::trim_end));
-        out.push('\n');
+        let texts = match line.strip_prefix("#import ").map(str::trim) {
+            Some("storage") if precision == Precision::F16 => [WORDS, STORAGE_F16].as_slice(),
+            Some("storage") => &[WORDS, STORAGE_F32],
+            name => {
+                let shared = SHARED.iter().find(|(known, _)| Some(*known) == name);
+                std::slice::from_ref(shared.map_or(&line, |(_, text)| text))
+            }
+        };
+        for text in texts {
+            out.push_str(text.trim_end());
+            out.push('\n');
+        }
     }
     out
 }
