@@ -1,19 +1,22 @@
 //! Runs a plan on the CPU with the kernels' twins, on all cores.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use web_time::Instant;
 
+use super::threads::Threads;
 use super::{HostMarks, RunTiming};
 use crate::kernels::{Access, Arguments, run_twin};
 use crate::plan::{Memory, Plan, PlanError, View};
 
-/// A plan with its memory on the host.
+/// A plan with its memory on the host, and the threads that run it.
 pub struct CpuExecutor {
     plan: Plan,
     /// The values of each block of weights.
     weights: HashMap<View, Vec<f32>>,
     slots: Vec<Vec<f32>>,
+    threads: Arc<Threads>,
 }
 
 impl CpuExecutor {
@@ -30,7 +33,7 @@ impl CpuExecutor {
             let bytes = &plan.weights[view.offset as usize..(view.offset + view.bytes) as usize];
             weights.entry(*view).or_insert_with(|| view.precision.decode(bytes));
         }
-        Ok(Self { plan, weights, slots })
+        Ok(Self { plan, weights, slots, threads: Arc::new(Threads::new()) })
     }
 
     /// The plan that is run.
@@ -83,7 +86,12 @@ impl CpuExecutor {
     }
 
     /// Calls `ended` after each launch.
-    fn run_and_note(&mut self, pictures: u32, mut ended: impl FnMut()) {
+    fn run_and_note(&mut self, pictures: u32, ended: impl FnMut() + Send) {
+        let threads = Arc::clone(&self.threads);
+        threads.run(|| self.run_passes(pictures, ended));
+    }
+
+    fn run_passes(&mut self, pictures: u32, mut ended: impl FnMut()) {
         let pictures = pictures.min(self.plan.batch) as usize;
         let input = self.plan.input;
         let values = pictures * input.map.padded_values();

@@ -3,6 +3,7 @@
 pub mod cpu;
 #[cfg(feature = "gpu")]
 pub mod gpu;
+mod threads;
 mod timing;
 
 pub use timing::{ClockLink, Compilation, HostMarks, HostTimes, Preparing, RunTiming, TimingMethod};

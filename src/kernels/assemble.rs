@@ -3,9 +3,10 @@
 use bytemuck::{Pod, Zeroable};
 use rayon::prelude::*;
 
-use super::multiply::{multiply, multiply_rows};
+use super::multiply::{multiply_rows, multiply_transposed};
 use super::panels::PANEL_GROUPS;
 use super::scalar::sum;
+use super::vectors::{Loops, widest};
 use super::{Access, Arguments, Cost, Dispatch, Kernel, Precision, Scalar, Spec, Subgroups, vec4_bytes};
 
 /// The kernel's specification.
@@ -135,127 +136,81 @@ pub(super) fn make_weights<S: Scalar>(
     let (inputs, latent) = (4 * in_groups, 4 * latent_groups);
     let heads_stride = latent * latent_groups + out_groups;
     let parts = parts(weights, sizes);
-    let q = parts.q_by_input(latent);
     let sets = assembled.par_chunks_exact_mut((inputs + 1) * out_groups).take(pictures).enumerate();
     sets.for_each(|(picture, assembled)| {
         let heads = &heads[picture * heads_stride..][..heads_stride];
         let (matrix, lambda) = heads.split_at(latent * latent_groups);
-        let matrix = matrix.as_flattened();
         let (w, b) = assembled.split_at_mut(inputs * out_groups);
+        b.copy_from_slice(parts.bias);
         if in_groups < out_groups {
-            rows(&parts, &q, matrix, lambda, w, b);
+            rows(&parts, matrix, lambda, w, b);
         } else {
-            columns(&parts, &q, matrix, lambda, w, b);
+            columns(&parts, matrix, lambda, w, b);
         }
     });
 }
 
 /// One row of W is one input channel: row k is λ ⊙ W₀[k] + Σ_l (M·Q)[l][k] P[l].
-fn rows<S: Scalar>(
-    parts: &Parts<'_, S>,
-    q: &[[S; 4]],
-    matrix: &[S],
-    lambda: &[[S; 4]],
-    w: &mut [[S; 4]],
-    b: &mut [[S; 4]],
-) {
+fn rows<S: Scalar>(parts: &Parts<'_, S>, matrix: &[[S; 4]], lambda: &[[S; 4]], w: &mut [[S; 4]], b: &mut [[S; 4]]) {
     let latent = parts.latent_offset.len();
-    let transposed: Vec<S> = (0..latent * latent).map(|at| matrix[at % latent * latent + at / latent]).collect();
-    let mut mixed = vec![[S::ZERO; 4]; q.len()];
-    let blocks = mixed.par_chunks_mut(TWIN_ROWS * latent / 4).zip(q.par_chunks(TWIN_ROWS * latent / 4));
-    blocks.for_each(|(mixed, q)| multiply_rows(mixed, q, transposed.as_chunks().0, latent / 4));
-    let offset =
-        |l: usize| sum((0..latent).map(|j| matrix[l * latent + j] * parts.q_offset[j])) + parts.latent_offset[l];
+    let mut mixed = vec![[S::ZERO; 4]; parts.q.len()];
+    let panels = mixed.par_chunks_mut(latent * PANEL_GROUPS).zip(parts.q.par_chunks(latent * PANEL_GROUPS));
+    panels.for_each(|(mixed, q)| multiply_rows(mixed, matrix, q, q.len() / latent));
+    let row = |l: usize| matrix.as_flattened()[l * latent..][..latent].iter().zip(parts.q_offset);
+    let offset = |l: usize| sum(row(l).map(|(&m, &offset)| m * offset)) + parts.latent_offset[l];
     let offsets: Vec<S> = (0..latent).map(offset).collect();
-    parts.by_panel(w, b).for_each(|Panel { first, w, b }| {
-        let p = parts.p_panel(first, b.len());
-        parts.scale(first, lambda, w, b);
-        multiply(w, &mixed, p, b.len());
-        for (p, offset) in p.chunks_exact(b.len()).zip(&offsets) {
-            add_scaled(b, p, *offset);
-        }
-    });
+    for (p, b) in parts.p.chunks(latent * PANEL_GROUPS).zip(b.chunks_mut(PANEL_GROUPS)) {
+        multiply_rows(b, offsets.as_chunks().0, p, b.len());
+    }
+    parts.add_up(lambda, &mixed, parts.p, w);
 }
 
 /// As `rows`, with P·M made first: row k is λ ⊙ W₀[k] + Σ_j Q[j][k] (P·M)[j].
-fn columns<S: Scalar>(
-    parts: &Parts<'_, S>,
-    q: &[[S; 4]],
-    matrix: &[S],
-    lambda: &[[S; 4]],
-    w: &mut [[S; 4]],
-    b: &mut [[S; 4]],
-) {
+fn columns<S: Scalar>(parts: &Parts<'_, S>, matrix: &[[S; 4]], lambda: &[[S; 4]], w: &mut [[S; 4]], b: &mut [[S; 4]]) {
     let latent = parts.latent_offset.len();
-    parts.by_panel(w, b).for_each(|Panel { first, w, b }| {
-        let p = parts.p_panel(first, b.len());
-        let mut product = vec![[S::ZERO; 4]; p.len()];
-        for (j, row) in product.chunks_exact_mut(b.len()).enumerate() {
-            for (l, p) in p.chunks_exact(b.len()).enumerate() {
-                add_scaled(row, p, matrix[l * latent + j]);
-            }
-        }
-        parts.scale(first, lambda, w, b);
-        multiply(w, q, &product, b.len());
-        for (j, (column, p)) in product.chunks_exact(b.len()).zip(p.chunks_exact(b.len())).enumerate() {
-            add_scaled(b, column, parts.q_offset[j]);
-            add_scaled(b, p, parts.latent_offset[j]);
-        }
+    let mut mixed = vec![[S::ZERO; 4]; parts.p.len()];
+    let panels = mixed.par_chunks_mut(latent * PANEL_GROUPS).zip(parts.p.par_chunks(latent * PANEL_GROUPS));
+    panels.zip(b.par_chunks_mut(PANEL_GROUPS)).for_each(|((mixed, p), b)| {
+        multiply_transposed(mixed, matrix, latent / 4, p);
+        multiply_rows(b, parts.q_offset.as_chunks().0, mixed, b.len());
+        multiply_rows(b, parts.latent_offset.as_chunks().0, p, b.len());
     });
-}
-
-/// Rows of M·Q that one task of the twin computes.
-const TWIN_ROWS: usize = 16;
-
-/// What one task makes: the groups of outputs from `first` on of W and b.
-struct Panel<'a, S> {
-    first: usize,
-    w: &'a mut [[S; 4]],
-    b: &'a mut [[S; 4]],
+    parts.add_up(lambda, parts.q, &mixed, w);
 }
 
 impl<S: Scalar> Parts<'_, S> {
-    /// Q transposed: one row of latent values for each input.
-    fn q_by_input(&self, latent: usize) -> Vec<[S; 4]> {
-        let q = self.q.as_flattened();
-        let (inputs, panel) = (q.len() / latent, 4 * PANEL_GROUPS);
-        let row = |k: usize| {
-            let first = k / panel * panel;
-            let width = panel.min(inputs - first);
-            let at = move |l: usize| first * latent + l * width + k - first;
-            (0..latent / 4).map(move |group| std::array::from_fn(|c| q[at(4 * group + c)]))
-        };
-        (0..inputs).flat_map(row).collect()
-    }
-
-    fn by_panel<'a>(
-        &self,
-        w: &'a mut [[S; 4]],
-        b: &'a mut [[S; 4]],
-    ) -> impl IndexedParallelIterator<Item = Panel<'a, S>> {
-        let inputs = w.len() / b.len();
-        let panels = w.par_chunks_mut(inputs * PANEL_GROUPS).zip(b.par_chunks_mut(PANEL_GROUPS)).enumerate();
-        panels.map(|(panel, (w, b))| Panel { first: panel * PANEL_GROUPS, w, b })
-    }
-
-    fn p_panel(&self, first: usize, groups: usize) -> &[[S; 4]] {
-        let latent = self.latent_offset.len();
-        &self.p[latent * first..][..latent * groups]
-    }
-
-    /// λ ⊙ W₀ and the bias of one panel.
-    fn scale(&self, first: usize, lambda: &[[S; 4]], w: &mut [[S; 4]], b: &mut [[S; 4]]) {
-        let lambda = &lambda[first..][..b.len()];
-        let w0 = &self.w0[w.len() / b.len() * first..];
-        for ((out, w0), scale) in w.iter_mut().zip(w0).zip(lambda.iter().cycle()) {
-            *out = std::array::from_fn(|c| scale[c] * w0[c]);
-        }
-        b.copy_from_slice(&self.bias[first..][..b.len()]);
+    /// W = λ ⊙ W₀ + QᵀP, of which one took M in, all in panels: of one panel of P and one of Q at a time.
+    fn add_up(&self, lambda: &[[S; 4]], q: &[[S; 4]], p: &[[S; 4]], w: &mut [[S; 4]]) {
+        let (latent, inputs) = (self.latent_offset.len(), w.len() / lambda.len());
+        let panels = w.par_chunks_mut(inputs * PANEL_GROUPS).zip(self.w0.par_chunks(inputs * PANEL_GROUPS));
+        let factors = lambda.par_chunks(PANEL_GROUPS).zip(p.par_chunks(latent * PANEL_GROUPS));
+        panels.zip(factors).for_each(|((w, w0), (lambda, p))| {
+            let rows = 4 * PANEL_GROUPS * lambda.len();
+            let blocks = w.par_chunks_mut(rows).zip(w0.par_chunks(rows)).zip(q.par_chunks(latent * PANEL_GROUPS));
+            blocks.for_each(|((w, w0), q)| {
+                widest(Scale { out: w, values: w0, scale: lambda });
+                multiply_transposed(w, q, q.len() / latent, p);
+            });
+        });
     }
 }
 
-fn add_scaled<S: Scalar>(sums: &mut [[S; 4]], values: &[[S; 4]], scale: S) {
-    for (sum, value) in sums.iter_mut().zip(values) {
-        *sum = std::array::from_fn(|c| sum[c] + value[c] * scale);
+/// out = scale ⊙ values, row by row.
+struct Scale<'a, S> {
+    out: &'a mut [[S; 4]],
+    values: &'a [[S; 4]],
+    scale: &'a [[S; 4]],
+}
+
+impl<S: Scalar> Loops for Scale<'_, S> {
+    #[inline(always)]
+    fn run<const ROWS: usize, const COLUMNS: usize>(self) {
+        let scale = self.scale.as_flattened();
+        let rows = self.out.as_flattened_mut().chunks_exact_mut(scale.len());
+        for (out, values) in rows.zip(self.values.as_flattened().chunks_exact(scale.len())) {
+            for c in 0..scale.len() {
+                out[c] = scale[c] * values[c];
+            }
+        }
     }
 }

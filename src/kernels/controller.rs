@@ -4,6 +4,7 @@ use bytemuck::{Pod, Zeroable};
 use rayon::prelude::*;
 
 use super::multiply::multiply;
+use super::panels::PANEL_GROUPS;
 use super::pool::{bin_pixels, means_of};
 use super::{Access, Arguments, Cost, Dispatch, Kernel, Pooling, Precision, Scalar, Spec, Subgroups, Tile, vec4_bytes};
 
@@ -195,8 +196,12 @@ pub(super) fn make_heads<S: Scalar>(
             *y = std::array::from_fn(|c| y[c] * (g[c] + 3.0.into()).clamp(0.0, 6.0));
         }
 
-        heads.fill([S::ZERO; 4]);
-        multiply(heads, &hidden, &weights[gate + 4 * squeeze * squeeze..], matrix_groups + out_groups);
+        let weights = &weights[gate + 4 * squeeze * squeeze..];
+        heads.par_chunks_mut(TWIN_GROUPS).enumerate().for_each(|(index, heads)| {
+            heads.fill([S::ZERO; 4]);
+            let first = index * TWIN_GROUPS;
+            multiply(heads, &hidden, &weights[4 * squeeze * first..], heads.len());
+        });
         let (matrix, lambda) = heads.split_at_mut(matrix_groups);
         for (row, values) in matrix.chunks_exact_mut(latent_groups.max(1)).enumerate() {
             values[row / 4][row % 4] += 1.0.into();
@@ -206,3 +211,6 @@ pub(super) fn make_heads<S: Scalar>(
         }
     });
 }
+
+/// Groups of heads that one task of the twin computes: whole panels.
+const TWIN_GROUPS: usize = 4 * PANEL_GROUPS;

@@ -14,6 +14,15 @@ pub(super) fn multiply_rows<S: Scalar>(out: &mut [[S; 4]], x: &[[S; 4]], weights
     multiply_panels(out, x, weights, out_groups, out_groups);
 }
 
+/// out += xᵀ · weights, for x that has a row of `x_groups` groups for each channel, which has a column for each row of the result; the
+/// weights lie row after row.
+pub(super) fn multiply_transposed<S: Scalar>(out: &mut [[S; 4]], x: &[[S; 4]], x_groups: usize, weights: &[[S; 4]]) {
+    let out_groups = out.len() / (4 * x_groups);
+    let (out, x, weights) = (out.as_flattened_mut(), x.as_flattened(), weights.as_flattened());
+    let (inputs, outputs) = (x.len() / (4 * x_groups), 4 * out_groups);
+    widest(Product::<_, true> { out, x, weights, inputs, outputs, panel: outputs });
+}
+
 fn multiply_panels<S: Scalar>(
     out: &mut [[S; 4]],
     x: &[[S; 4]],
@@ -24,11 +33,12 @@ fn multiply_panels<S: Scalar>(
     let rows = out.len() / out_groups;
     let (out, x, weights) = (out.as_flattened_mut(), x.as_flattened(), weights.as_flattened());
     let inputs = x.len() / rows;
-    widest(Product { out, x, weights, inputs, outputs: 4 * out_groups, panel: 4 * panel_groups });
+    widest(Product::<_, false> { out, x, weights, inputs, outputs: 4 * out_groups, panel: 4 * panel_groups });
 }
 
-/// One product of matrices: `inputs` values to a row of x, `outputs` to one of the result, `panel` to one of a panel of weights.
-struct Product<'a, S> {
+/// One product of matrices: `inputs` values to a row of x, or to a column where it is transposed, `outputs` to one of the result,
+/// `panel` to one of a panel of weights.
+struct Product<'a, S, const TRANSPOSED: bool> {
     out: &'a mut [S],
     x: &'a [S],
     weights: &'a [S],
@@ -37,7 +47,7 @@ struct Product<'a, S> {
     panel: usize,
 }
 
-impl<S: Scalar> Loops for Product<'_, S> {
+impl<S: Scalar, const TRANSPOSED: bool> Loops for Product<'_, S, TRANSPOSED> {
     /// In each panel tiles of ROWS × COLUMNS sums, and narrower ones for what is left.
     #[inline(always)]
     fn run<const ROWS: usize, const COLUMNS: usize>(mut self) {
@@ -59,7 +69,7 @@ impl<S: Scalar> Loops for Product<'_, S> {
     }
 }
 
-impl<S: Scalar> Product<'_, S> {
+impl<S: Scalar, const TRANSPOSED: bool> Product<'_, S, TRANSPOSED> {
     #[inline(always)]
     fn add_columns<const ROWS: usize, const COLUMNS: usize>(&mut self, panel_first: usize, column: usize) {
         let rows = self.out.len() / self.outputs;
@@ -74,7 +84,10 @@ impl<S: Scalar> Product<'_, S> {
 
     #[inline(always)]
     fn add_tile<const ROWS: usize, const COLUMNS: usize>(&mut self, panel_first: usize, row: usize, column: usize) {
-        let x: [&[S]; ROWS] = std::array::from_fn(|r| &self.x[(row + r) * self.inputs..][..self.inputs]);
+        let all_rows = self.out.len() / self.outputs;
+        let rows: [&[S]; ROWS] = std::array::from_fn(|r| {
+            if TRANSPOSED { &self.x[..0] } else { &self.x[(row + r) * self.inputs..][..self.inputs] }
+        });
         let out = &mut self.out[row * self.outputs..];
         let mut sums = [[S::ZERO; COLUMNS]; ROWS];
         for (r, sums) in sums.iter_mut().enumerate() {
@@ -84,8 +97,9 @@ impl<S: Scalar> Product<'_, S> {
         let weights = &self.weights[panel_first * self.inputs + column - panel_first..];
         for k in 0..self.inputs {
             let weights = &weights[k * panel..][..COLUMNS];
+            let transposed = if TRANSPOSED { &self.x[k * all_rows + row..][..ROWS] } else { &self.x[..0] };
             for r in 0..ROWS {
-                add_scaled(&mut sums[r], weights, x[r][k]);
+                add_scaled(&mut sums[r], weights, if TRANSPOSED { transposed[r] } else { rows[r][k] });
             }
         }
         for (r, sums) in sums.iter().enumerate() {
