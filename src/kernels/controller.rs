@@ -3,8 +3,7 @@
 use bytemuck::{Pod, Zeroable};
 use rayon::prelude::*;
 
-use super::multiply::multiply;
-use super::panels::PANEL_GROUPS;
+use super::multiply::multiply_vector;
 use super::pool::{bin_pixels, means_of};
 use super::{Access, Arguments, Cost, Dispatch, Kernel, Pooling, Precision, Scalar, Spec, Subgroups, Tile, vec4_bytes};
 
@@ -188,20 +187,16 @@ pub(super) fn make_heads<S: Scalar>(
         means_of(means.bin_pixels, means.slots, &partials[picture * means.slots * means.groups..], &mut pooled);
 
         let mut hidden = vec![[S::ZERO; 4]; squeeze];
-        multiply(&mut hidden, &pooled, weights, squeeze);
+        multiply_vector(&mut hidden, &pooled, weights);
         let gate = 4 * means.groups * squeeze;
         let mut gates = vec![[S::ZERO; 4]; squeeze];
-        multiply(&mut gates, &hidden, &weights[gate..], squeeze);
+        multiply_vector(&mut gates, &hidden, &weights[gate..]);
         for (y, g) in hidden.iter_mut().zip(gates) {
             *y = std::array::from_fn(|c| y[c] * (g[c] + 3.0.into()).clamp(0.0, 6.0));
         }
 
-        let weights = &weights[gate + 4 * squeeze * squeeze..];
-        heads.par_chunks_mut(TWIN_GROUPS).enumerate().for_each(|(index, heads)| {
-            heads.fill([S::ZERO; 4]);
-            let first = index * TWIN_GROUPS;
-            multiply(heads, &hidden, &weights[4 * squeeze * first..], heads.len());
-        });
+        heads.fill([S::ZERO; 4]);
+        multiply_vector(heads, &hidden, &weights[gate + 4 * squeeze * squeeze..]);
         let (matrix, lambda) = heads.split_at_mut(matrix_groups);
         for (row, values) in matrix.chunks_exact_mut(latent_groups.max(1)).enumerate() {
             values[row / 4][row % 4] += 1.0.into();
@@ -211,6 +206,3 @@ pub(super) fn make_heads<S: Scalar>(
         }
     });
 }
-
-/// Groups of heads that one task of the twin computes: whole panels.
-const TWIN_GROUPS: usize = 4 * PANEL_GROUPS;

@@ -4,7 +4,7 @@ use bytemuck::{Pod, Zeroable};
 use rayon::prelude::*;
 
 use super::epilogue::{self, activate, add_to_bins};
-use super::multiply::multiply;
+use super::multiply::{multiply, rows_of_task};
 use super::{
     Access, Arguments, Cost, Dispatch, Epilogue, Kernel, Pooling, Precision, Scalar, Spec, Subgroups, Tile, tile,
     vec4_bytes,
@@ -224,10 +224,11 @@ pub(super) fn twin<S: Scalar>(dispatch: &Dispatch, mut arguments: Arguments<'_, 
     let residual = arguments.input("residual");
     let output = arguments.output("output");
 
+    let block = rows_of_task(pixels);
     let maps = output.chunks_exact_mut(pixels * out_groups).take(arguments.pictures).enumerate();
     let tiles = maps.flat_map(|(picture, map)| {
-        let blocks = map.chunks_mut(TWIN_PIXELS * out_groups).enumerate();
-        blocks.map(move |(index, out)| (picture, index * TWIN_PIXELS, out))
+        let blocks = map.chunks_mut(block * out_groups).enumerate();
+        blocks.map(move |(index, out)| (picture, index * block, out))
     });
     tiles.collect::<Vec<_>>().into_par_iter().for_each(|(picture, pixel, out)| {
         let place = |groups: usize| (picture * pixels + pixel) * groups;
@@ -275,6 +276,3 @@ pub(super) fn twin<S: Scalar>(dispatch: &Dispatch, mut arguments: Arguments<'_, 
         });
     }
 }
-
-/// Pixels that one task of the twin computes: enough to use loaded weights again, few enough for every core to have some.
-const TWIN_PIXELS: usize = 32;

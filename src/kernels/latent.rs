@@ -3,7 +3,7 @@
 use bytemuck::{Pod, Zeroable};
 use rayon::prelude::*;
 
-use super::multiply::multiply_rows;
+use super::multiply::{multiply_rows, rows_of_task};
 use super::{Access, Arguments, Cost, Dispatch, Kernel, Precision, Scalar, Spec, Subgroups, Tile, vec4_bytes};
 
 /// The specification of the kernel that shares sums in workgroup memory.
@@ -154,9 +154,10 @@ pub(super) fn twin<S: Scalar>(dispatch: &Dispatch, mut arguments: Arguments<'_, 
         let matrix = heads[picture * params.heads_stride as usize..].as_flattened();
         let width = 4 * latent_groups;
         let transposed: Vec<S> = (0..width * width).map(|at| matrix[at % width * width + at / width]).collect();
-        map.par_chunks_mut(TWIN_PIXELS * latent_groups).enumerate().for_each(|(block, out)| {
+        let block = rows_of_task(pixels);
+        map.par_chunks_mut(block * latent_groups).enumerate().for_each(|(index, out)| {
             let rows = out.len() / latent_groups;
-            let first = (picture * pixels + block * TWIN_PIXELS) * in_groups;
+            let first = (picture * pixels + index * block) * in_groups;
             let mut compressed = q_offset.repeat(rows);
             multiply_rows(&mut compressed, &input[first..][..rows * in_groups], q, latent_groups);
             out.fill([S::ZERO; 4]);
@@ -167,6 +168,3 @@ pub(super) fn twin<S: Scalar>(dispatch: &Dispatch, mut arguments: Arguments<'_, 
         });
     });
 }
-
-/// Pixels that one task of the twin computes.
-const TWIN_PIXELS: usize = 32;

@@ -1,5 +1,7 @@
 //! The matrix product of twins, in tiles that stay in registers.
 
+use rayon::prelude::*;
+
 use super::Scalar;
 use super::panels::PANEL_GROUPS;
 use super::vectors::{Loops, widest};
@@ -12,6 +14,13 @@ pub(super) fn multiply<S: Scalar>(out: &mut [[S; 4]], x: &[[S; 4]], weights: &[[
 /// As `multiply`, for weights that lie row after row.
 pub(super) fn multiply_rows<S: Scalar>(out: &mut [[S; 4]], x: &[[S; 4]], weights: &[[S; 4]], out_groups: usize) {
     multiply_panels(out, x, weights, out_groups, out_groups);
+}
+
+/// out += x · weights, for one row, which all cores share: what takes the time is to load the weights.
+pub(super) fn multiply_vector<S: Scalar>(out: &mut [[S; 4]], x: &[[S; 4]], weights: &[[S; 4]]) {
+    out.par_chunks_mut(PANEL_GROUPS).zip(weights.par_chunks(4 * x.len() * PANEL_GROUPS)).for_each(|(out, weights)| {
+        multiply(out, x, weights, out.len());
+    });
 }
 
 /// out += xᵀ · weights, for x that has a row of `x_groups` groups for each channel, which has a column for each row of the result; the
@@ -77,7 +86,12 @@ impl<S: Scalar, const TRANSPOSED: bool> Product<'_, S, TRANSPOSED> {
         for row in (0..whole).step_by(ROWS) {
             self.add_tile::<ROWS, COLUMNS>(panel_first, row, column);
         }
-        for row in whole..rows {
+        let mut row = whole;
+        if row + 4 <= rows {
+            self.add_tile::<4, COLUMNS>(panel_first, row, column);
+            row += 4;
+        }
+        for row in row..rows {
             self.add_tile::<1, COLUMNS>(panel_first, row, column);
         }
     }
@@ -114,4 +128,11 @@ fn add_scaled<S: Scalar, const N: usize>(sums: &mut [S; N], values: &[S], scale:
     for c in 0..N {
         sums[c] += values[c] * scale;
     }
+}
+
+/// Rows that one task takes of a product with so many: some 32, few enough to leave every core its share and enough to use loaded weights
+/// again.
+pub(super) fn rows_of_task(rows: usize) -> usize {
+    let threads = rayon::current_num_threads();
+    rows.div_ceil(rows.div_ceil(32).next_multiple_of(threads))
 }
