@@ -4,7 +4,7 @@ use bytemuck::{Pod, Zeroable};
 use rayon::prelude::*;
 
 use super::axis::Axis;
-use super::epilogue::{activate, add_to_bins};
+use super::epilogue::add_to_bins;
 use super::vectors::{Loops, widest};
 use super::{
     Access, Arguments, Cost, Dispatch, Epilogue, Kernel, Precision, Scalar, Spec, Subgroups, split_workgroup,
@@ -180,8 +180,7 @@ pub(super) fn twin<S: Scalar>(dispatch: &Dispatch, mut arguments: Arguments<'_, 
                 inside.then(|| (channels(weights, tap, groups), channels(input, pixel as usize, groups)))
             }));
             let bias = channels(weights, kernel * kernel, groups);
-            widest(Taps { out: out.as_flattened_mut(), bias, taps: &taps });
-            activate(out, params.bounds);
+            widest(Taps { out: out.as_flattened_mut(), bias, taps: &taps, bounds: params.bounds });
         }
     });
 
@@ -198,11 +197,12 @@ fn channels<S: Scalar>(memory: &[[S; 4]], place: usize, groups: usize) -> &[S] {
     memory[place * groups..][..groups].as_flattened()
 }
 
-/// One output pixel: the bias, and weight · value for each tap, channel by channel.
+/// One output pixel: the bias, and weight · value for each tap, channel by channel, activated.
 struct Taps<'a, S> {
     out: &'a mut [S],
     bias: &'a [S],
     taps: &'a [(&'a [S], &'a [S])],
+    bounds: [f32; 2],
 }
 
 impl<S: Scalar> Loops for Taps<'_, S> {
@@ -211,17 +211,23 @@ impl<S: Scalar> Loops for Taps<'_, S> {
         let (blocks, rest) = self.out.as_chunks_mut::<COLUMNS>();
         let whole = blocks.len() * COLUMNS;
         for (index, block) in blocks.iter_mut().enumerate() {
-            sum_taps(block, index * COLUMNS, self.bias, self.taps);
+            sum_taps(block, index * COLUMNS, self.bias, self.taps, self.bounds);
         }
         for (index, block) in rest.as_chunks_mut::<4>().0.iter_mut().enumerate() {
-            sum_taps(block, whole + 4 * index, self.bias, self.taps);
+            sum_taps(block, whole + 4 * index, self.bias, self.taps, self.bounds);
         }
     }
 }
 
 /// The sums of N channels from `first` on, counted as in `multiply`'s tiles.
 #[inline(always)]
-fn sum_taps<S: Scalar, const N: usize>(out: &mut [S; N], first: usize, bias: &[S], taps: &[(&[S], &[S])]) {
+fn sum_taps<S: Scalar, const N: usize>(
+    out: &mut [S; N],
+    first: usize,
+    bias: &[S],
+    taps: &[(&[S], &[S])],
+    [low, high]: [f32; 2],
+) {
     let mut sums = [S::ZERO; N];
     sums.copy_from_slice(&bias[first..][..N]);
     for (weights, values) in taps {
@@ -230,7 +236,9 @@ fn sum_taps<S: Scalar, const N: usize>(out: &mut [S; N], first: usize, bias: &[S
             sums[c] += weights[c] * values[c];
         }
     }
-    *out = sums;
+    for c in 0..N {
+        out[c] = sums[c].clamp(low, high);
+    }
 }
 
 /// The partial sums of tiles of `tile` rows and columns, in the order of the tiles.
@@ -251,10 +259,11 @@ pub(super) fn sum_tiles<S: Scalar>(
         let (top, left) = (slot / across * tile[0], slot % across * tile[1]);
         partials.fill([S::ZERO; 4]);
         for row in top..height.min(top + tile[0]) {
-            for column in left..width.min(left + tile[1]) {
-                let values = &map[((picture * height + row) * width + column) * groups..][..groups];
-                add_to_bins(partials, bins, [row as u32, column as u32], [height as u32, width as u32], values);
-            }
+            let columns = left..width.min(left + tile[1]);
+            let first = ((picture * height + row) * width + left) * groups;
+            let values = &map[first..][..columns.len() * groups];
+            let columns = columns.start as u32..columns.end as u32;
+            add_to_bins(partials, bins, row as u32, columns, [height as u32, width as u32], values);
         }
     });
 }

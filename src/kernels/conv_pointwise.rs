@@ -3,7 +3,7 @@
 use bytemuck::{Pod, Zeroable};
 use rayon::prelude::*;
 
-use super::epilogue::{self, activate, add_to_bins};
+use super::epilogue::{self, add_to_bins};
 use super::multiply::{multiply, rows_of_task};
 use super::{
     Access, Arguments, Cost, Dispatch, Epilogue, Kernel, Pooling, Precision, Scalar, Spec, Subgroups, Tile, tile,
@@ -247,14 +247,8 @@ pub(super) fn twin<S: Scalar>(dispatch: &Dispatch, mut arguments: Arguments<'_, 
             multiply(out, &latent[place(latent_groups)..][..rows * latent_groups], p, out_groups);
         }
         let bias = &weights[set + 4 * in_groups * out_groups..][..out_groups];
-        for row in out.chunks_exact_mut(out_groups) {
-            epilogue::add(row, bias);
-        }
-        activate(out, params.bounds);
-        if params.has_residual != 0 {
-            let first = place(out_groups);
-            epilogue::add(out, &residual[first..][..rows * out_groups]);
-        }
+        let residual = (params.has_residual != 0).then(|| &residual[place(out_groups)..][..rows * out_groups]);
+        epilogue::finish(out, bias, params.bounds, residual);
     });
 
     if params.pool_bins != 0 {
@@ -268,10 +262,13 @@ pub(super) fn twin<S: Scalar>(dispatch: &Dispatch, mut arguments: Arguments<'_, 
         by_slot.enumerate().for_each(|(index, sums)| {
             let (picture, first) = (index / slots, index % slots * tile);
             sums.fill([S::ZERO; 4]);
-            for pixel in first..pixels.min(first + tile) {
-                let at = [pixel as u32 / params.width, pixel as u32 % params.width];
-                let values = &output[(picture * pixels + pixel) * out_groups..][..out_groups];
-                add_to_bins(sums, bins, at, size, values);
+            let end = pixels.min(first + tile);
+            let width = params.width as usize;
+            for row in first / width..end.div_ceil(width) {
+                let run = first.max(row * width)..end.min((row + 1) * width);
+                let values = &output[(picture * pixels + run.start) * out_groups..][..run.len() * out_groups];
+                let columns = (run.start - row * width) as u32..(run.end - row * width) as u32;
+                add_to_bins(sums, bins, row as u32, columns, size, values);
             }
         });
     }

@@ -1,6 +1,9 @@
 //! What a convolution does with its sums before it stores them; shared by kernels and twins.
 
+use std::ops::Range;
+
 use super::Scalar;
+use super::vectors::{Loops, widest};
 
 /// The activations of `shaders/shared/activation.wgsl`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -96,19 +99,88 @@ impl Epilogue {
     }
 }
 
-/// The twin of `shared/pool_sums.wgsl`: adds a pixel's channels to the sums of the bins in which it lies, `sums[bin][channel]`.
+/// The twin of `shared/pool_sums.wgsl`: adds the channels of pixels that lie side by side in a row to the sums of the bins in which they
+/// lie, `sums[bin][channel]`.
 pub(super) fn add_to_bins<S: Scalar>(
     sums: &mut [[S; 4]],
     bins: u32,
-    [row, column]: [u32; 2],
+    row: u32,
+    columns: Range<u32>,
     [height, width]: [u32; 2],
     values: &[[S; 4]],
 ) {
-    let rows = [row < height.div_ceil(bins), row >= height / bins];
-    let columns = [column < width.div_ceil(bins), column >= width / bins];
-    for (bin, sums) in sums.chunks_exact_mut(values.len()).enumerate() {
-        if rows[bin / 2] && columns[bin % 2] {
-            add(sums, values);
+    let groups = values.len() / columns.len();
+    // Bins of an odd side overlap.
+    let of_bin = |bin: u32, side: u32| side / bins * bin..if bin + 1 < bins { side.div_ceil(bins) } else { side };
+    for (bin, sums) in (0..).zip(sums.chunks_exact_mut(groups)) {
+        let inside = of_bin(bin % bins, width);
+        let run = columns.start.max(inside.start)..columns.end.min(inside.end);
+        if of_bin(bin / bins, height).contains(&row) && !run.is_empty() {
+            let [first, end] = [run.start, run.end].map(|column| (column - columns.start) as usize * groups);
+            widest(Sum { sums: sums.as_flattened_mut(), rows: values[first..end].as_flattened() });
+        }
+    }
+}
+
+/// sums += each of the rows, in their order.
+struct Sum<'a, S> {
+    sums: &'a mut [S],
+    rows: &'a [S],
+}
+
+impl<S: Scalar> Loops for Sum<'_, S> {
+    #[inline(always)]
+    fn run<const ROWS: usize, const COLUMNS: usize>(self) {
+        let length = self.sums.len();
+        let (blocks, rest) = self.sums.as_chunks_mut::<COLUMNS>();
+        let whole = blocks.len() * COLUMNS;
+        for (index, block) in blocks.iter_mut().enumerate() {
+            add_columns(block, self.rows, length, index * COLUMNS);
+        }
+        for (index, block) in rest.as_chunks_mut::<4>().0.iter_mut().enumerate() {
+            add_columns(block, self.rows, length, whole + 4 * index);
+        }
+    }
+}
+
+/// The sums of N columns from `first` on, counted as in `multiply`'s tiles.
+#[inline(always)]
+fn add_columns<S: Scalar, const N: usize>(out: &mut [S; N], rows: &[S], length: usize, first: usize) {
+    let mut sums = *out;
+    for row in rows.chunks_exact(length) {
+        let values = &row[first..][..N];
+        for c in 0..N {
+            sums[c] += values[c];
+        }
+    }
+    *out = sums;
+}
+
+/// Adds the bias to whole rows of sums, activates them, and adds the residual where there is one.
+pub(super) fn finish<S: Scalar>(out: &mut [[S; 4]], bias: &[[S; 4]], bounds: [f32; 2], residual: Option<&[[S; 4]]>) {
+    let residual = residual.map_or(&[][..], |residual| residual.as_flattened());
+    widest(Finish { out: out.as_flattened_mut(), bias: bias.as_flattened(), bounds, residual });
+}
+
+struct Finish<'a, S> {
+    out: &'a mut [S],
+    bias: &'a [S],
+    bounds: [f32; 2],
+    /// None, or as long as `out`.
+    residual: &'a [S],
+}
+
+impl<S: Scalar> Loops for Finish<'_, S> {
+    #[inline(always)]
+    fn run<const ROWS: usize, const COLUMNS: usize>(self) {
+        let Self { out, bias, bounds: [low, high], residual } = self;
+        for row in out.chunks_exact_mut(bias.len()) {
+            for c in 0..bias.len() {
+                row[c] = (row[c] + bias[c]).clamp(low, high);
+            }
+        }
+        for c in 0..residual.len() {
+            out[c] += residual[c];
         }
     }
 }

@@ -153,7 +153,8 @@ pub(super) fn twin<S: Scalar>(dispatch: &Dispatch, mut arguments: Arguments<'_, 
     maps.for_each(|(picture, map)| {
         let matrix = heads[picture * params.heads_stride as usize..].as_flattened();
         let width = 4 * latent_groups;
-        let transposed: Vec<S> = (0..width * width).map(|at| matrix[at % width * width + at / width]).collect();
+        let column = |j: usize| (0..width).map(move |l| matrix[l * width + j]);
+        let transposed: Vec<S> = (0..width).flat_map(column).collect();
         let block = rows_of_task(pixels);
         map.par_chunks_mut(block * latent_groups).enumerate().for_each(|(index, out)| {
             let rows = out.len() / latent_groups;

@@ -3,7 +3,7 @@
 use bytemuck::{Pod, Zeroable};
 use rayon::prelude::*;
 
-use super::epilogue::{self, activate};
+use super::epilogue;
 use super::multiply::multiply;
 use super::panels::PANEL_GROUPS;
 use super::{Access, Arguments, Cost, Dispatch, Kernel, Nonlinearity, Precision, Scalar, Spec, Subgroups, vec4_bytes};
@@ -131,8 +131,7 @@ pub(super) fn twin<S: Scalar>(dispatch: &Dispatch, mut arguments: Arguments<'_, 
                 out.len(),
             );
         }
-        epilogue::add(out, &bias[first..]);
-        activate(out, params.bounds);
+        epilogue::finish(out, &bias[first..][..out.len()], params.bounds, None);
     });
 }
 

@@ -18,10 +18,13 @@ pub(super) fn multiply_rows<S: Scalar>(out: &mut [[S; 4]], x: &[[S; 4]], weights
 
 /// out += x · weights, for one row, which all cores share: what takes the time is to load the weights.
 pub(super) fn multiply_vector<S: Scalar>(out: &mut [[S; 4]], x: &[[S; 4]], weights: &[[S; 4]]) {
-    out.par_chunks_mut(PANEL_GROUPS).zip(weights.par_chunks(4 * x.len() * PANEL_GROUPS)).for_each(|(out, weights)| {
-        multiply(out, x, weights, out.len());
-    });
+    let panel = 4 * x.len() * PANEL_GROUPS;
+    let panels = out.par_chunks_mut(PANEL_GROUPS).zip(weights.par_chunks(panel));
+    panels.with_min_len(TASK_GROUPS.div_ceil(panel)).for_each(|(out, weights)| multiply(out, x, weights, out.len()));
 }
+
+/// vec4 of weights that are worth a task of their own.
+const TASK_GROUPS: usize = 4096;
 
 /// out += xᵀ · weights, for x that has a row of `x_groups` groups for each channel, which has a column for each row of the result; the
 /// weights lie row after row.
