@@ -6,7 +6,7 @@ use rayon::prelude::*;
 use super::axis::Axis;
 use super::conv_depthwise::sum_tiles;
 use super::epilogue::activate;
-use super::multiply::multiply_rows;
+use super::multiply::multiply_windows;
 use super::{
     Access, Arguments, Cost, Dispatch, Epilogue, Kernel, Precision, Scalar, Spec, Subgroups, Tile, tile, vec4_bytes,
 };
@@ -156,26 +156,36 @@ pub(super) fn twin<S: Scalar>(dispatch: &Dispatch, mut arguments: Arguments<'_, 
     let output = arguments.output("output");
     let bias = &weights[kernel * kernel * 4 * in_groups * out_groups..][..out_groups];
 
+    // Columns of the kernel that fall on the map, which are the same for most outputs of a row.
+    let covered = |column: &usize| {
+        let left = (column * params.stride as usize) as isize - params.pad_left as isize;
+        let [first, end] = [-left, in_width - left].map(|at| at.clamp(0, kernel as isize) as usize);
+        (first, end.max(first))
+    };
+    let columns: Vec<usize> = (0..out_width).collect();
+    let runs: Vec<&[usize]> = columns.chunk_by(|a, b| covered(a) == covered(b)).collect();
+
     let rows = output.par_chunks_exact_mut(out_width * out_groups).take(arguments.pictures * out_height).enumerate();
     rows.for_each(|(index, out)| {
         let (picture, row) = (index / out_height, index % out_height);
         let top = (row * params.stride as usize) as isize - params.pad_top as isize;
-        for (column, out) in out.chunks_exact_mut(out_groups).enumerate() {
-            let left = (column * params.stride as usize) as isize - params.pad_left as isize;
-            out.copy_from_slice(bias);
-            // The columns that a row of the kernel covers lie side by side, as do its weights.
-            let covered = 0.max(-left)..(in_width - left).clamp(0, kernel as isize);
-            let count = covered.end.saturating_sub(covered.start).max(0) as usize * in_groups;
-            for i in (0..kernel).filter(|_| count > 0) {
+        out.chunks_exact_mut(out_groups).for_each(|out| out.copy_from_slice(bias));
+        for run in &runs {
+            let (first, end) = covered(&run[0]);
+            let out = &mut out[run[0] * out_groups..][..run.len() * out_groups];
+            let left = (run[0] * params.stride as usize + first) as isize - params.pad_left as isize;
+            // They lie side by side, as do their weights.
+            let sizes = [(end - first) * in_groups, params.stride as usize * in_groups];
+            for i in (0..kernel).filter(|_| first < end) {
                 let y = top + i as isize;
                 if (0..in_height).contains(&y) {
-                    let pixel = (picture as isize * in_height + y) * in_width + left + covered.start;
-                    let first = (i * kernel + covered.start as usize) * in_groups * 4 * out_groups;
-                    multiply_rows(out, &input[pixel as usize * in_groups..][..count], &weights[first..], out_groups);
+                    let pixel = ((picture as isize * in_height + y) * in_width + left) as usize;
+                    let weights = &weights[(i * kernel + first) * in_groups * 4 * out_groups..];
+                    multiply_windows(out, &input[pixel * in_groups..], sizes, weights, out_groups);
                 }
             }
-            activate(out, params.bounds);
         }
+        activate(out, params.bounds);
     });
 
     if dispatch.entry == "plain_pooled" {

@@ -35,8 +35,23 @@ impl Nonlinearity {
 }
 
 /// The twin of `activate`, through which NaN passes.
-pub(super) fn activate<S: Scalar>(values: &mut [[S; 4]], [low, high]: [f32; 2]) {
-    values.as_flattened_mut().iter_mut().for_each(|v| *v = v.clamp(low, high));
+pub(super) fn activate<S: Scalar>(values: &mut [[S; 4]], bounds: [f32; 2]) {
+    widest(Activate { values: values.as_flattened_mut(), bounds });
+}
+
+struct Activate<'a, S> {
+    values: &'a mut [S],
+    bounds: [f32; 2],
+}
+
+impl<S: Scalar> Loops for Activate<'_, S> {
+    #[inline(always)]
+    fn run<const ROWS: usize, const COLUMNS: usize>(self) {
+        let [low, high] = self.bounds;
+        for value in self.values {
+            *value = value.clamp(low, high);
+        }
+    }
 }
 
 /// Bins of the average pool whose sums a convolution makes beside its output.

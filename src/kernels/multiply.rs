@@ -23,6 +23,19 @@ pub(super) fn multiply_vector<S: Scalar>(out: &mut [[S; 4]], x: &[[S; 4]], weigh
     panels.with_min_len(TASK_GROUPS.div_ceil(panel)).for_each(|(out, weights)| multiply(out, x, weights, out.len()));
 }
 
+/// As `multiply_rows`, for rows of `inputs` groups of x that begin `step` groups one after another and may overlap.
+pub(super) fn multiply_windows<S: Scalar>(
+    out: &mut [[S; 4]],
+    x: &[[S; 4]],
+    [inputs, step]: [usize; 2],
+    weights: &[[S; 4]],
+    out_groups: usize,
+) {
+    let (out, x, weights) = (out.as_flattened_mut(), x.as_flattened(), weights.as_flattened());
+    let [inputs, step, outputs] = [inputs, step, out_groups].map(|groups| 4 * groups);
+    widest(Product::<_, false> { out, x, weights, inputs, step, outputs, panel: outputs });
+}
+
 /// vec4 of weights that are worth a task of their own.
 const TASK_GROUPS: usize = 4096;
 
@@ -31,8 +44,8 @@ const TASK_GROUPS: usize = 4096;
 pub(super) fn multiply_transposed<S: Scalar>(out: &mut [[S; 4]], x: &[[S; 4]], x_groups: usize, weights: &[[S; 4]]) {
     let out_groups = out.len() / (4 * x_groups);
     let (out, x, weights) = (out.as_flattened_mut(), x.as_flattened(), weights.as_flattened());
-    let (inputs, outputs) = (x.len() / (4 * x_groups), 4 * out_groups);
-    widest(Product::<_, true> { out, x, weights, inputs, outputs, panel: outputs });
+    let (step, outputs) = (4 * x_groups, 4 * out_groups);
+    widest(Product::<_, true> { out, x, weights, inputs: x.len() / step, step, outputs, panel: outputs });
 }
 
 fn multiply_panels<S: Scalar>(
@@ -45,16 +58,18 @@ fn multiply_panels<S: Scalar>(
     let rows = out.len() / out_groups;
     let (out, x, weights) = (out.as_flattened_mut(), x.as_flattened(), weights.as_flattened());
     let inputs = x.len() / rows;
-    widest(Product::<_, false> { out, x, weights, inputs, outputs: 4 * out_groups, panel: 4 * panel_groups });
+    let [outputs, panel] = [out_groups, panel_groups].map(|groups| 4 * groups);
+    widest(Product::<_, false> { out, x, weights, inputs, step: inputs, outputs, panel });
 }
 
-/// One product of matrices: `inputs` values to a row of x, or to a column where it is transposed, `outputs` to one of the result,
-/// `panel` to one of a panel of weights.
+/// One product of matrices: `inputs` values to a row of x, which begin `step` values one after another, `outputs` to a row of the result,
+/// `panel` to one of a panel of weights. Where x is transposed its columns are what is said here of its rows.
 struct Product<'a, S, const TRANSPOSED: bool> {
     out: &'a mut [S],
     x: &'a [S],
     weights: &'a [S],
     inputs: usize,
+    step: usize,
     outputs: usize,
     panel: usize,
 }
@@ -101,9 +116,8 @@ impl<S: Scalar, const TRANSPOSED: bool> Product<'_, S, TRANSPOSED> {
 
     #[inline(always)]
     fn add_tile<const ROWS: usize, const COLUMNS: usize>(&mut self, panel_first: usize, row: usize, column: usize) {
-        let all_rows = self.out.len() / self.outputs;
         let rows: [&[S]; ROWS] = std::array::from_fn(|r| {
-            if TRANSPOSED { &self.x[..0] } else { &self.x[(row + r) * self.inputs..][..self.inputs] }
+            if TRANSPOSED { &self.x[..0] } else { &self.x[(row + r) * self.step..][..self.inputs] }
         });
         let out = &mut self.out[row * self.outputs..];
         let mut sums = [[S::ZERO; COLUMNS]; ROWS];
@@ -114,7 +128,7 @@ impl<S: Scalar, const TRANSPOSED: bool> Product<'_, S, TRANSPOSED> {
         let weights = &self.weights[panel_first * self.inputs + column - panel_first..];
         for k in 0..self.inputs {
             let weights = &weights[k * panel..][..COLUMNS];
-            let transposed = if TRANSPOSED { &self.x[k * all_rows + row..][..ROWS] } else { &self.x[..0] };
+            let transposed = if TRANSPOSED { &self.x[k * self.step + row..][..ROWS] } else { &self.x[..0] };
             for r in 0..ROWS {
                 add_scaled(&mut sums[r], weights, if TRANSPOSED { transposed[r] } else { rows[r][k] });
             }
