@@ -41,7 +41,9 @@ pub enum FormChoice {
 /// How many of a branch's multiply-adds cost as much as one of an assembly, which reads and writes a weight every few.
 ///
 /// Where subgroups load weights together, a branch's meet more pixels than an assembly's factors meet weights. Elsewhere both
-/// are alike.
+/// are alike. Measured on lavapipe with the layers of MobileNetV2-DCD at 160 and 192 pixels, controller and convolution included: where
+/// the branch has 1.2 to 2 times the assembly's multiply-adds, layers assembled take 0.97 to 1.2 of a branch's time; where it has
+/// 2.6 times, 0.78 and 0.80; where it has less than half, 2 to 5 times.
 const fn assembly_weight(limits: &Limits) -> u64 {
     match convolution_tile(limits) {
         Tile::Subgroup(_) => 2,
