@@ -16,6 +16,9 @@ pub(super) fn multiply_rows<S: Scalar>(out: &mut [[S; 4]], x: &[[S; 4]], weights
     multiply_panels(out, x, weights, out_groups, out_groups);
 }
 
+/// vec4 of weights that are worth a task of their own.
+const TASK_GROUPS: usize = 4096;
+
 /// out += x · weights, for one row, which all cores share: what takes the time is to load the weights.
 pub(super) fn multiply_vector<S: Scalar>(out: &mut [[S; 4]], x: &[[S; 4]], weights: &[[S; 4]]) {
     let panel = 4 * x.len() * PANEL_GROUPS;
@@ -35,9 +38,6 @@ pub(super) fn multiply_windows<S: Scalar>(
     let [inputs, step, outputs] = [inputs, step, out_groups].map(|groups| 4 * groups);
     widest(Product::<_, false> { out, x, weights, inputs, step, outputs, panel: outputs });
 }
-
-/// vec4 of weights that are worth a task of their own.
-const TASK_GROUPS: usize = 4096;
 
 /// out += xᵀ · weights, for x that has a row of `x_groups` groups for each channel, which has a column for each row of the result; the
 /// weights lie row after row.
