@@ -132,12 +132,16 @@ pub(super) fn add_to_bins<S: Scalar>(
         let run = columns.start.max(inside.start)..columns.end.min(inside.end);
         if of_bin(bin / bins, height).contains(&row) && !run.is_empty() {
             let [first, end] = [run.start, run.end].map(|column| (column - columns.start) as usize * groups);
-            widest(Sum { sums: sums.as_flattened_mut(), rows: values[first..end].as_flattened() });
+            add(sums, &values[first..end]);
         }
     }
 }
 
 /// sums += each of the rows, in their order.
+pub(super) fn add<S: Scalar>(sums: &mut [[S; 4]], rows: &[[S; 4]]) {
+    widest(Sum { sums: sums.as_flattened_mut(), rows: rows.as_flattened() });
+}
+
 struct Sum<'a, S> {
     sums: &'a mut [S],
     rows: &'a [S],
@@ -197,13 +201,5 @@ impl<S: Scalar> Loops for Finish<'_, S> {
         for c in 0..residual.len() {
             out[c] += residual[c];
         }
-    }
-}
-
-/// sums += values, one by one.
-#[inline]
-pub(super) fn add<S: Scalar>(sums: &mut [[S; 4]], values: &[[S; 4]]) {
-    for (sum, value) in sums.as_flattened_mut().iter_mut().zip(values.as_flattened()) {
-        *sum += *value;
     }
 }

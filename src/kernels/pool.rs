@@ -120,9 +120,7 @@ pub(super) const fn bin_pixels([height, width]: [u32; 2], bins: u32) -> u32 {
 /// The means of all bins and groups from `slots` partial sums of each.
 pub(super) fn means_of<S: Scalar>(bin_pixels: u32, slots: usize, partials: &[[S; 4]], means: &mut [[S; 4]]) {
     means.fill([S::ZERO; 4]);
-    for slot in partials.chunks_exact(means.len()).take(slots) {
-        add(means, slot);
-    }
+    add(means, &partials[..slots * means.len()]);
     for mean in means {
         *mean = mean.map(|v| v / (bin_pixels as f32).into());
     }

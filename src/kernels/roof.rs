@@ -111,7 +111,7 @@ pub(super) fn twin<S: Scalar>(dispatch: &Dispatch, mut arguments: Arguments<'_, 
         for (source, sums) in pictures {
             for (source, sums) in source.chunks(line * reads).zip(sums.chunks_exact_mut(line)) {
                 for values in source.chunks(line) {
-                    super::epilogue::add(sums, values);
+                    super::epilogue::add(&mut sums[..values.len()], values);
                 }
             }
         }

@@ -43,7 +43,7 @@ pub enum FormChoice {
 /// Where subgroups load weights together, a branch's meet more pixels than an assembly's factors meet weights. Elsewhere both
 /// are alike. Measured on lavapipe with the layers of MobileNetV2-DCD at 160 and 192 pixels, controller and convolution included: where
 /// the branch has 1.2 to 2 times the assembly's multiply-adds, layers assembled take 0.97 to 1.2 of a branch's time; where it has
-/// 2.6 times, 0.78 and 0.80; where it has less than half, 2 to 5 times.
+/// 2.6 to 2.9 times, 0.78 to 1.01; where it has less than half, 2 to 5 times.
 const fn assembly_weight(limits: &Limits) -> u64 {
     match convolution_tile(limits) {
         Tile::Subgroup(_) => 2,
