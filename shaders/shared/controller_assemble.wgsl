@@ -75,10 +75,12 @@ fn keep_head(part: u32, picture: u32, index: u32, value: vec4<f32>) {
     }
 }
 
-// `vectors` begins with M·q_offset + latent_offset, vec4 of latent channels; then comes the product of `chunk` groups.
+// `vectors` begins with M·q_offset + latent_offset, vec4 of latent channels; then comes the product of `chunk` groups: of the whole
+// narrower side where there is memory for it, or else of whole tiles.
 fn chunk() -> u32 {
+    let narrow = min(params.in_groups, params.out_groups);
     let most = (VECTORS - params.latent_groups) / latent_width();
-    return select(most, most / 8u * 8u, most >= 8u);
+    return select(select(most, most / 8u * 8u, most >= 8u), narrow, narrow <= most);
 }
 
 // Where the product has the first latent channel of a group, counted from the chunk's first, and how far the channels are apart.

@@ -249,13 +249,15 @@ pub fn controller_assemble_subgroup() -> Vec<Case> {
 }
 
 /// Both sides the wider one, in one workgroup and in several, with last ones that are narrower; the first two with more groups on
-/// the narrower side than software makes at a time.
+/// the narrower side than software makes at a time, the last four with groups there that are no whole tiles and memory for just them.
 fn controller_assemble_in(tile: Tile) -> Vec<Case> {
     let mut sampler = Sampler::new("controller_assemble");
     let mut cases = Vec::new();
-    for index in 0..18 {
+    for index in 0..22 {
         let (few, many, latent) = match index {
             0 | 1 => (77, 150, 24),
+            18 | 19 => (33, 60, 40),
+            20 | 21 => (104, 150, 26),
             _ => {
                 let (few, many) = (sampler.one_of(&CHANNELS), sampler.one_of(&[3, 16, 33, 77, 150, 260]));
                 (few, many, LATENTS[index % LATENTS.len()])
@@ -264,7 +266,7 @@ fn controller_assemble_in(tile: Tile) -> Vec<Case> {
         let sizes = if index % 2 == 0 { (few, many) } else { (many, few) };
         let squeeze = sampler.one_of(&[4, 9, 16, 36]);
         let pooling = sampler.one_of(&[Pooling::Global, Pooling::TwoByTwo]);
-        let software = index % 3 > 0 || index == 0;
+        let software = index % 3 > 0 || index == 0 || index >= 18;
         let control = Control::random(&mut sampler, "controller_assemble", sizes, squeeze, pooling, latent);
         let assembly = Assembly::random(&control.name, sizes.0, sizes.1, latent);
         let words = control.heads.iter().flat_map(|(m, lambda)| assembly.words(m, lambda)).collect();
