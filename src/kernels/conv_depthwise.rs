@@ -155,40 +155,73 @@ pub(super) fn shape(dispatch: &Dispatch) -> String {
     format!("{in_height}×{in_width}×{channels} → {out_height}×{out_width}×{channels}, {kernel}×{kernel} by {stride}")
 }
 
+/// Bands of tiles from which on tasks have whole ones.
+const MANY_BANDS: usize = 14;
+
 pub(super) fn twin<S: Scalar>(dispatch: &Dispatch, mut arguments: Arguments<'_, S>) {
     let params: Params = dispatch.params_as();
     let groups = params.groups as usize;
     let kernel = dispatch.override_value("KERNEL").unwrap_or(3) as usize;
-    let (in_height, in_width) = (params.in_height as isize, params.in_width as isize);
     let (out_height, out_width) = (params.out_height as usize, params.out_width as usize);
     let input = arguments.input("input");
     let weights = arguments.input("weights");
     let output = arguments.output("output");
 
-    let rows = output.par_chunks_exact_mut(out_width * groups).take(arguments.pictures * out_height).enumerate();
-    rows.for_each(|(index, out)| {
-        let (picture, row) = (index / out_height, index % out_height);
-        let top = (row * params.stride as usize) as isize - params.pad_top as isize;
-        let mut taps: Vec<(&[S], &[S])> = Vec::with_capacity(kernel * kernel);
-        for (column, out) in out.chunks_exact_mut(groups).enumerate() {
-            let left = (column * params.stride as usize) as isize - params.pad_left as isize;
-            taps.clear();
-            taps.extend((0..kernel * kernel).filter_map(|tap| {
-                let (y, x) = (top + (tap / kernel) as isize, left + (tap % kernel) as isize);
-                let inside = (0..in_height).contains(&y) && (0..in_width).contains(&x);
-                let pixel = (picture as isize * in_height + y) * in_width + x;
-                inside.then(|| (channels(weights, tap, groups), channels(input, pixel as usize, groups)))
-            }));
-            let bias = channels(weights, kernel * kernel, groups);
-            widest(Taps { out: out.as_flattened_mut(), bias, taps: &taps, bounds: params.bounds });
+    let size = [out_height, out_width, groups];
+    let tile = [params.tile_rows as usize, TILE_COLUMNS as usize];
+    let bins = dispatch.override_value("POOL_BINS").unwrap_or(1);
+    let pooled = dispatch.entry.ends_with("pooled");
+    let mut partials = if pooled { arguments.output("partials") } else { Default::default() };
+    // Tasks of whole bands of tiles sum them up while the outputs are in their core's cache; few bands would leave cores idle.
+    let (mut rows_of_task, mut sums) = (1, Default::default());
+    if pooled && (tile[0] == 1 || out_height >= MANY_BANDS * tile[0]) {
+        rows_of_task = tile[0];
+        sums = std::mem::take(&mut partials);
+    }
+    let mut sums = sums.chunks_mut(band_sums(size, tile, bins));
+    let maps = output.chunks_exact_mut(out_height * out_width * groups).take(arguments.pictures).enumerate();
+    let bands = maps.flat_map(|(picture, map)| {
+        let bands = map.chunks_mut(rows_of_task * out_width * groups).enumerate();
+        bands.map(move |(index, rows)| (picture, index * rows_of_task, rows))
+    });
+    let bands = bands.map(|(picture, first, rows)| (picture, first, rows, sums.next().unwrap_or_default()));
+    bands.collect::<Vec<_>>().into_par_iter().for_each(|(picture, first, rows, sums)| {
+        for (row, out) in (first..).zip(rows.chunks_exact_mut(out_width * groups)) {
+            convolve_row(&params, kernel, input, weights, picture, row, out);
+        }
+        if !sums.is_empty() {
+            sum_band(rows, first, sums, size, tile, bins);
         }
     });
 
-    if dispatch.entry.ends_with("pooled") {
-        let bins = dispatch.override_value("POOL_BINS").unwrap_or(1);
-        let tile = [params.tile_rows as usize, TILE_COLUMNS as usize];
-        let partials = arguments.output("partials");
-        sum_tiles(output, partials, [out_height, out_width, groups], tile, bins, arguments.pictures);
+    sum_tiles(output, partials, size, tile, bins, arguments.pictures);
+}
+
+/// One row of a picture's output.
+fn convolve_row<S: Scalar>(
+    params: &Params,
+    kernel: usize,
+    input: &[[S; 4]],
+    weights: &[[S; 4]],
+    picture: usize,
+    row: usize,
+    out: &mut [[S; 4]],
+) {
+    let groups = params.groups as usize;
+    let (in_height, in_width) = (params.in_height as isize, params.in_width as isize);
+    let top = (row * params.stride as usize) as isize - params.pad_top as isize;
+    let mut taps: Vec<(&[S], &[S])> = Vec::with_capacity(kernel * kernel);
+    for (column, out) in out.chunks_exact_mut(groups).enumerate() {
+        let left = (column * params.stride as usize) as isize - params.pad_left as isize;
+        taps.clear();
+        taps.extend((0..kernel * kernel).filter_map(|tap| {
+            let (y, x) = (top + (tap / kernel) as isize, left + (tap % kernel) as isize);
+            let inside = (0..in_height).contains(&y) && (0..in_width).contains(&x);
+            let pixel = (picture as isize * in_height + y) * in_width + x;
+            inside.then(|| (channels(weights, tap, groups), channels(input, pixel as usize, groups)))
+        }));
+        let bias = channels(weights, kernel * kernel, groups);
+        widest(Taps { out: out.as_flattened_mut(), bias, taps: &taps, bounds: params.bounds });
     }
 }
 
@@ -241,29 +274,46 @@ fn sum_taps<S: Scalar, const N: usize>(
     }
 }
 
-/// The partial sums of tiles of `tile` rows and columns, in the order of the tiles.
+/// The partial sums of tiles of `tile` rows and columns, in the order of the tiles; none where there is no memory for them.
 pub(super) fn sum_tiles<S: Scalar>(
     map: &[[S; 4]],
     partials: &mut [[S; 4]],
-    [height, width, groups]: [usize; 3],
+    size @ [height, width, groups]: [usize; 3],
     tile: [usize; 2],
     bins: u32,
     pictures: usize,
 ) {
-    let across = width.div_ceil(tile[1]);
-    let slots = height.div_ceil(tile[0]) * across;
-    let count = (bins * bins) as usize;
-    let by_slot = partials.par_chunks_exact_mut(count * groups).take(pictures * slots).enumerate();
-    by_slot.for_each(|(index, partials)| {
-        let (picture, slot) = (index / slots, index % slots);
-        let (top, left) = (slot / across * tile[0], slot % across * tile[1]);
-        partials.fill([S::ZERO; 4]);
-        for row in top..height.min(top + tile[0]) {
-            let columns = left..width.min(left + tile[1]);
-            let first = ((picture * height + row) * width + left) * groups;
-            let values = &map[first..][..columns.len() * groups];
-            let columns = columns.start as u32..columns.end as u32;
-            add_to_bins(partials, bins, row as u32, columns, [height as u32, width as u32], values);
-        }
+    let bands = height.div_ceil(tile[0]);
+    let by_band = partials.par_chunks_exact_mut(band_sums(size, tile, bins)).take(pictures * bands).enumerate();
+    by_band.for_each(|(index, sums)| {
+        let (picture, first) = (index / bands, index % bands * tile[0]);
+        let rows = tile[0].min(height - first);
+        let map = &map[(picture * height + first) * width * groups..][..rows * width * groups];
+        sum_band(map, first, sums, size, tile, bins);
     });
+}
+
+/// The vec4 of partial sums of a band of tiles, from one side of the map to the other.
+fn band_sums([_, width, groups]: [usize; 3], tile: [usize; 2], bins: u32) -> usize {
+    width.div_ceil(tile[1]) * (bins * bins) as usize * groups
+}
+
+/// The partial sums of a band of tiles, whose rows are given from `first` on.
+fn sum_band<S: Scalar>(
+    rows: &[[S; 4]],
+    first: usize,
+    sums: &mut [[S; 4]],
+    [height, width, groups]: [usize; 3],
+    tile: [usize; 2],
+    bins: u32,
+) {
+    for (left, sums) in (0..width).step_by(tile[1]).zip(sums.chunks_exact_mut((bins * bins) as usize * groups)) {
+        sums.fill([S::ZERO; 4]);
+        let columns = left..width.min(left + tile[1]);
+        for (row, values) in (first as u32..).zip(rows.chunks_exact(width * groups)) {
+            let values = &values[left * groups..columns.end * groups];
+            let columns = columns.start as u32..columns.end as u32;
+            add_to_bins(sums, bins, row, columns, [height as u32, width as u32], values);
+        }
+    }
 }

@@ -211,6 +211,9 @@ pub(super) fn shape(dispatch: &Dispatch) -> String {
     format!("{height}×{width}×{} → {height}×{width}×{}{latent}", 4 * in_groups, 4 * out_groups)
 }
 
+/// Slots of a map from which on tasks have whole ones.
+const MANY_SLOTS: usize = 16;
+
 pub(super) fn twin<S: Scalar>(dispatch: &Dispatch, mut arguments: Arguments<'_, S>) {
     let params: Params = dispatch.params_as();
     let (in_groups, out_groups) = (params.in_groups as usize, params.out_groups as usize);
@@ -224,13 +227,25 @@ pub(super) fn twin<S: Scalar>(dispatch: &Dispatch, mut arguments: Arguments<'_, 
     let residual = arguments.input("residual");
     let output = arguments.output("output");
 
-    let block = rows_of_task(pixels);
+    let bins = params.pool_bins;
+    let slot = if bins > 0 { tile::slot_pixels_of(dispatch.kernel) as usize } else { pixels };
+    let slot_sums = (bins * bins).max(1) as usize * out_groups;
+    let mut partials = if bins > 0 { arguments.output("partials") } else { Default::default() };
+    // Tasks of whole slots sum them up while the outputs are in their core's cache; few slots would leave cores idle.
+    let (mut block, mut sums) = (rows_of_task(pixels), Default::default());
+    if pixels >= MANY_SLOTS * slot {
+        block = (block - block % slot).max(slot);
+        sums = std::mem::take(&mut partials);
+    }
+    let sums = sums.chunks_mut(pixels.div_ceil(slot) * slot_sums);
+    let mut sums = sums.flat_map(|sums| sums.chunks_mut((block / slot).max(1) * slot_sums));
     let maps = output.chunks_exact_mut(pixels * out_groups).take(arguments.pictures).enumerate();
     let tiles = maps.flat_map(|(picture, map)| {
         let blocks = map.chunks_mut(block * out_groups).enumerate();
         blocks.map(move |(index, out)| (picture, index * block, out))
     });
-    tiles.collect::<Vec<_>>().into_par_iter().for_each(|(picture, pixel, out)| {
+    let tiles = tiles.map(|(picture, pixel, out)| (picture, pixel, out, sums.next().unwrap_or_default()));
+    tiles.collect::<Vec<_>>().into_par_iter().for_each(|(picture, pixel, out, sums)| {
         let place = |groups: usize| (picture * pixels + pixel) * groups;
         let rows = out.len() / out_groups;
         let set = picture * params.weight_stride as usize;
@@ -249,27 +264,32 @@ pub(super) fn twin<S: Scalar>(dispatch: &Dispatch, mut arguments: Arguments<'_, 
         let bias = &weights[set + 4 * in_groups * out_groups..][..out_groups];
         let residual = (params.has_residual != 0).then(|| &residual[place(out_groups)..][..rows * out_groups]);
         epilogue::finish(out, bias, params.bounds, residual);
+        for (index, (sums, values)) in sums.chunks_exact_mut(slot_sums).zip(out.chunks(slot * out_groups)).enumerate() {
+            sum_slot(&params, pixel + index * slot, sums, values);
+        }
     });
+    let slots = partials.par_chunks_exact_mut(slot_sums).take(arguments.pictures * pixels.div_ceil(slot));
+    slots.enumerate().for_each(|(index, sums)| {
+        let (picture, first) = (index / pixels.div_ceil(slot), index % pixels.div_ceil(slot) * slot);
+        let end = pixels.min(first + slot);
+        sum_slot(
+            &params,
+            first,
+            sums,
+            &output[(picture * pixels + first) * out_groups..][..(end - first) * out_groups],
+        );
+    });
+}
 
-    if params.pool_bins != 0 {
-        let bins = params.pool_bins;
-        let size = [params.height, params.width];
-        let tile = tile::slot_pixels_of(dispatch.kernel) as usize;
-        let slots = pixels.div_ceil(tile);
-        let partials = arguments.output("partials");
-        let by_slot =
-            partials.par_chunks_exact_mut((bins * bins) as usize * out_groups).take(arguments.pictures * slots);
-        by_slot.enumerate().for_each(|(index, sums)| {
-            let (picture, first) = (index / slots, index % slots * tile);
-            sums.fill([S::ZERO; 4]);
-            let end = pixels.min(first + tile);
-            let width = params.width as usize;
-            for row in first / width..end.div_ceil(width) {
-                let run = first.max(row * width)..end.min((row + 1) * width);
-                let values = &output[(picture * pixels + run.start) * out_groups..][..run.len() * out_groups];
-                let columns = (run.start - row * width) as u32..(run.end - row * width) as u32;
-                add_to_bins(sums, bins, row as u32, columns, size, values);
-            }
-        });
+/// The sums of a slot, whose values begin with those of pixel `first`.
+fn sum_slot<S: Scalar>(params: &Params, first: usize, sums: &mut [[S; 4]], values: &[[S; 4]]) {
+    let (width, out_groups) = (params.width as usize, params.out_groups as usize);
+    let end = first + values.len() / out_groups;
+    sums.fill([S::ZERO; 4]);
+    for row in first / width..end.div_ceil(width) {
+        let run = first.max(row * width)..end.min((row + 1) * width);
+        let values = &values[(run.start - first) * out_groups..][..run.len() * out_groups];
+        let columns = (run.start - row * width) as u32..(run.end - row * width) as u32;
+        add_to_bins(sums, params.pool_bins, row as u32, columns, [params.height, params.width], values);
     }
 }
