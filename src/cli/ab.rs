@@ -18,6 +18,7 @@ use serde::Serialize;
 use super::Outcome;
 use super::failure::note;
 use super::network::NetworkArguments;
+use super::output::print_json;
 use super::settings::{DeviceArguments, introduce_plan};
 use super::shader_contract::{check_candidate, is_valid};
 use super::show::{duration, printable};
@@ -119,11 +120,10 @@ pub fn run(arguments: &Arguments) -> Result<Outcome> {
     let dispatch = &plan.passes[launch].dispatch;
     let kernel = format!("{} {}", dispatch.kernel.spec().stem, dispatch.entry);
     let report = Report { layer, launch, kernel, names, trial: &trial };
-    let mut out = anstream::stdout().lock();
     if arguments.json {
-        writeln!(out, "{}", serde_json::to_string(&report)?)?;
+        print_json(&report)?;
     } else {
-        print(&report, &dispatch.shape(), &mut out)?;
+        print(&report, &dispatch.shape(), &mut anstream::stdout().lock())?;
     }
     Ok(Outcome::Success)
 }

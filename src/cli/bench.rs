@@ -1,6 +1,5 @@
 //! `dynaconv bench`: how fast a network answers, and how soon after its file is opened.
 
-use std::io::Write;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
@@ -13,6 +12,7 @@ use dynaconv::tensor::{Tensor, nchw_from_channels_last};
 use super::Outcome;
 use super::bench_report::{FirstAnswer, Host, Launches, Report, milliseconds, write_tables};
 use super::network::NetworkArguments;
+use super::output::print_json;
 use super::settings::{DeviceArguments, introduce};
 
 /// Measure how fast a network answers, and how soon after its file is opened
@@ -68,7 +68,6 @@ const MOST_INPUT_BYTES: usize = 256 << 20;
 
 /// Measures the model.
 pub fn run(arguments: &Arguments) -> Result<Outcome> {
-    let mut out = anstream::stdout().lock();
     let mut reports = Vec::new();
     let mut roof = None;
     for (index, &batch) in arguments.batch.iter().enumerate() {
@@ -96,13 +95,13 @@ pub fn run(arguments: &Arguments) -> Result<Outcome> {
         };
         let report = Report::new(&classifier, first_answer, &times, host, rate, launches);
         if arguments.json {
-            writeln!(out, "{}", serde_json::to_string(&report)?).context("standard output")?;
+            print_json(&report)?;
         } else {
             reports.push(report);
         }
     }
     if !arguments.json {
-        write_tables(&reports, &mut out).context("standard output")?;
+        write_tables(&reports, &mut anstream::stdout().lock()).context("standard output")?;
     }
     Ok(Outcome::Success)
 }

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 use dynaconv::profile::Device;
 use etcetera::BaseStrategy;
 
-use super::write_whole::write_whole;
+use super::output::write_whole;
 
 /// The file of a device. What its name cannot tell apart its contents do.
 pub fn place(kind: &str, device: &Device, ending: &str) -> Result<PathBuf> {

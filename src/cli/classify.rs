@@ -9,6 +9,7 @@ use dynaconv::classifier::{Classifier, Guess};
 use serde::Serialize;
 
 use super::classify_files::Found;
+use super::output::{print_json, unless_closed};
 use super::settings::{DeviceArguments, ModelArguments, introduce};
 use super::show::{bar, printable};
 use super::{Outcome, classify_files, failure, find_pictures};
@@ -71,16 +72,17 @@ pub fn run(arguments: &Arguments) -> Result<Outcome> {
         introduce(&classifier);
     }
     let mut outcome = Outcome::Success;
-    classify_files::each(&mut classifier, &files, |classifier, file, guesses| {
+    let printed = classify_files::each(&mut classifier, &files, |classifier, file, guesses| {
         if guesses.is_err() {
             outcome = Outcome::Negative;
         }
-        if arguments.json { print_json(classifier, file, guesses) } else { print_guesses(classifier, file, guesses) }
-    })?;
+        if arguments.json { print_line(classifier, file, guesses) } else { print_guesses(classifier, file, guesses) }
+    });
+    unless_closed(printed)?;
     Ok(outcome)
 }
 
-fn print_json(classifier: &Classifier, file: &Path, guesses: Found) -> Result<()> {
+fn print_line(classifier: &Classifier, file: &Path, guesses: Found) -> Result<()> {
     let named = |Guess { class, probability }| NamedGuess { class, label: classifier.label(class), probability };
     let line = Line {
         file: file.to_string_lossy().into_owned(),
@@ -90,8 +92,7 @@ fn print_json(classifier: &Classifier, file: &Path, guesses: Found) -> Result<()
         error: guesses.as_ref().err().map(|error| failure::report(error)),
         guesses: guesses.ok().map(|guesses| guesses.into_iter().map(named).collect()),
     };
-    writeln!(anstream::stdout(), "{}", serde_json::to_string(&line)?)?;
-    Ok(())
+    print_json(&line)
 }
 
 fn print_guesses(classifier: &Classifier, file: &Path, guesses: Found) -> Result<()> {

@@ -7,6 +7,7 @@ use anyhow::Result;
 use clap::Args;
 use dynaconv::profile::{Comparison, Row, View};
 
+use super::output::{print_json, unless_closed};
 use super::profile::{ViewName, load};
 use super::show::{duration, printable};
 use super::table::{Side, Table};
@@ -55,15 +56,15 @@ fn percentage(text: &str) -> Result<f64, String> {
 pub fn run(arguments: &Arguments) -> Result<Outcome> {
     let (before, after) = (load(&arguments.before)?, load(&arguments.after)?);
     let comparison = Comparison::new(&before, &after, View::from(arguments.by));
-    let mut out = anstream::stdout().lock();
-    if arguments.json {
-        writeln!(out, "{}", serde_json::to_string(&comparison)?)?;
+    let printed = if arguments.json {
+        print_json(&comparison)
     } else {
         for difference in &comparison.differences {
             failure::note(difference);
         }
-        print(&comparison, &mut out)?;
-    }
+        print(&comparison, &mut anstream::stdout().lock())
+    };
+    unless_closed(printed)?;
     let Some(threshold) = arguments.fail_above else { return Ok(Outcome::Success) };
     let slower = comparison.slower(threshold, arguments.each);
     for row in &slower {

@@ -1,12 +1,11 @@
 //! `dynaconv devices`: what a network can run on here.
 
-use std::io::Write;
-
 use anyhow::Result;
 use clap::Args;
 use serde::Serialize;
 
 use super::Outcome;
+use super::output::print_json;
 use super::show::printable;
 use super::table::{Side, Table};
 
@@ -37,18 +36,15 @@ struct Device {
 pub fn run(arguments: &Arguments) -> Result<Outcome> {
     let mut devices = gpus();
     devices.push(cpu());
-    let mut out = anstream::stdout().lock();
     if arguments.json {
-        for device in devices {
-            writeln!(out, "{}", serde_json::to_string(&device)?)?;
-        }
+        devices.iter().try_for_each(print_json)?;
         return Ok(Outcome::Success);
     }
     let mut table = Table::new(["device", "api", "kind", "driver", "features"].map(|title| (title, Side::Left)));
     for Device { name, api, kind, driver, software: _, features } in devices {
         table.push([printable(&name), api, kind, printable(&driver), features.join(", ")]);
     }
-    table.write(&mut out)?;
+    table.write(&mut anstream::stdout().lock())?;
     Ok(Outcome::Success)
 }
 

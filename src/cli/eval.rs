@@ -12,10 +12,10 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
 use super::labelled_folder::LabelledFolder;
+use super::output::{print_json, unless_closed, write_whole};
 use super::settings::{DeviceArguments, ModelArguments, introduce};
 use super::show::{percent, printable, thousands};
 use super::table::{Side, Table};
-use super::write_whole::write_whole;
 use super::{Outcome, classify_files, failure};
 
 /// Measure how often a network is right on pictures sorted into one folder per class
@@ -136,15 +136,15 @@ pub fn run(arguments: &Arguments) -> Result<Outcome> {
         Ok(())
     })?;
     progress.finish_and_clear();
+    let report = report(&classifier, &tallies, broken, start.elapsed().as_secs_f64());
+    let printed = if arguments.json {
+        print_json(&report)
+    } else {
+        print(&report, classifier.plan().top, &mut anstream::stdout().lock())
+    };
+    unless_closed(printed)?;
     if let Some(path) = &arguments.predictions {
         write_whole(path, predictions.as_bytes())?;
-    }
-    let report = report(&classifier, &tallies, broken, start.elapsed().as_secs_f64());
-    let mut out = anstream::stdout().lock();
-    if arguments.json {
-        writeln!(out, "{}", serde_json::to_string(&report)?)?;
-    } else {
-        print(&report, classifier.plan().top, &mut out)?;
     }
     Ok(if broken == 0 { Outcome::Success } else { Outcome::Negative })
 }

@@ -24,7 +24,8 @@ pub fn say(line: &str) {
     let _ = writeln!(anstream::stderr(), "{line}");
 }
 
-/// An error and its causes in one line. Many errors quote their cause; what has been said is not repeated.
+/// An error and its causes in one line, in which names keep their spaces. Many errors quote their cause; what has been said is not
+/// repeated.
 fn describe(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
@@ -35,7 +36,8 @@ fn describe(error: &dyn Error) -> String {
         }
         next = cause.source();
     }
-    printable(&text.split_whitespace().collect::<Vec<_>>().join(" "))
+    let lines = text.split(['\n', '\r', '\t']).map(|line| line.trim_matches(' ')).filter(|line| !line.is_empty());
+    printable(&lines.collect::<Vec<_>>().join(" "))
 }
 
 /// Whether standard output was closed by its reader.
@@ -50,8 +52,9 @@ mod tests {
 
     #[test]
     fn causes_are_said_once_and_in_one_line() {
-        let quoted = anyhow::anyhow!("no\n\tsuch   file").context("cat.jpg: no\n\tsuch   file");
-        assert_eq!(describe(quoted.as_ref()), "cat.jpg: no such file");
+        let quoted = anyhow::anyhow!("no\n\tsuch \r\n file").context("my  cat.jpg: no\n\tsuch \r\n file");
+        assert_eq!(describe(quoted.as_ref()), "my  cat.jpg: no such file");
+        assert_eq!(describe(anyhow::anyhow!("at 3\u{202f}PM.png: broken").as_ref()), "at 3\u{202f}PM.png: broken");
         let plain = anyhow::anyhow!("no such file").context("cat.jpg");
         assert_eq!(describe(plain.as_ref()), "cat.jpg: no such file");
         assert_eq!(describe(anyhow::anyhow!("\x1b[2J").as_ref()), "\\u{1b}[2J");

@@ -12,6 +12,7 @@ use dynaconv::plan::{Limits, Plan};
 use serde::Serialize;
 
 use super::network::NetworkArguments;
+use super::output::print_json;
 use super::settings::{Target, TargetArguments};
 use super::show::{bytes, millions, printable, thousands};
 use super::table::{Side, Table};
@@ -100,16 +101,15 @@ pub fn run(arguments: &Arguments) -> Result<Outcome> {
     let model = arguments.model.load()?;
     let target = arguments.target.target(&model)?;
     let plan = target.plan(&model)?;
-    let mut out = anstream::stdout().lock();
     if arguments.plan {
-        write!(out, "{plan}")?;
+        write!(anstream::stdout(), "{plan}")?;
         return Ok(Outcome::Success);
     }
     let report = report(&model, &plan, &target)?;
     if arguments.json {
-        writeln!(out, "{}", serde_json::to_string(&report)?)?;
+        print_json(&report)?;
     } else {
-        print(&report, &mut out)?;
+        print(&report, &mut anstream::stdout().lock())?;
     }
     Ok(Outcome::Success)
 }

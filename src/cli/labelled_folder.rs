@@ -1,5 +1,6 @@
 //! Pictures sorted into one folder for each class.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -28,7 +29,7 @@ impl LabelledFolder {
                 "{}: expected folders named after the model's classes, or {classes} of any name; found {}, such as `{}`",
                 folder.display(),
                 names.len(),
-                names[0]
+                names[0].to_string_lossy()
             ),
         };
         let mut found = Self { files: Vec::new(), classes: Vec::new(), by_name };
@@ -43,13 +44,13 @@ impl LabelledFolder {
 }
 
 /// The names of the folders in a folder, sorted; hidden ones are not meant.
-fn subfolders(folder: &Path) -> std::io::Result<Vec<String>> {
+fn subfolders(folder: &Path) -> std::io::Result<Vec<OsString>> {
     let mut names = Vec::new();
     for entry in folder.read_dir()? {
         let entry = entry?;
-        let name = entry.file_name().to_string_lossy().into_owned();
+        let name = entry.file_name();
         // A linked folder is a class like any other.
-        if !name.starts_with('.') && entry.path().is_dir() {
+        if !name.as_encoded_bytes().starts_with(b".") && entry.path().is_dir() {
             names.push(name);
         }
     }
@@ -58,9 +59,9 @@ fn subfolders(folder: &Path) -> std::io::Result<Vec<String>> {
 }
 
 /// The classes of these names; nothing where a name is no label, or two labels.
-fn by_name(names: &[String], labels: &[String]) -> Option<Vec<usize>> {
-    let class = |name: &String| {
-        let mut classes = labels.iter().enumerate().filter(|(_, label)| *label == name).map(|(class, _)| class);
+fn by_name(names: &[OsString], labels: &[String]) -> Option<Vec<usize>> {
+    let class = |name: &OsString| {
+        let mut classes = labels.iter().enumerate().filter(|(_, label)| name == label.as_str()).map(|(class, _)| class);
         classes.next().filter(|_| classes.next().is_none())
     };
     names.iter().map(class).collect()
@@ -72,8 +73,8 @@ mod tests {
 
     #[test]
     fn names_decide_where_each_is_one_label() {
-        let text = |names: &[&str]| names.iter().map(|name| name.to_string()).collect::<Vec<_>>();
-        let labels = text(&["plane", "car", "crane", "crane"]);
+        let text = |names: &[&str]| names.iter().map(OsString::from).collect::<Vec<_>>();
+        let labels = ["plane", "car", "crane", "crane"].map(String::from);
         assert_eq!(by_name(&text(&["car", "plane"]), &labels), Some(vec![1, 0]));
         assert_eq!(by_name(&text(&["car", "crane"]), &labels), None);
         assert_eq!(by_name(&text(&["car", "ship"]), &labels), None);

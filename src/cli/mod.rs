@@ -23,6 +23,7 @@ mod inspect;
 mod labelled_folder;
 mod network;
 mod npy;
+mod output;
 #[cfg(feature = "gpu")]
 mod pipeline_file;
 mod predict;
@@ -40,7 +41,6 @@ mod table;
 mod tune;
 #[cfg(feature = "gpu")]
 mod tuned_file;
-mod write_whole;
 
 use std::process::ExitCode;
 

@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use super::Outcome;
 use super::network::NetworkArguments;
+use super::output::print_json;
 use super::settings::PlanArguments;
 use super::show::{duration, printable};
 use super::table::{Side, Table};
@@ -69,13 +70,11 @@ pub fn run(arguments: &Arguments) -> Result<Outcome> {
         Row { gpu: sheet.name, source: sheet.source, predicted: true, time, launches: launch, arithmetic, memory }
     });
     let rows: Vec<Row> = rows.collect();
-    let mut out = anstream::stdout().lock();
     if arguments.json {
-        for row in &rows {
-            writeln!(out, "{}", serde_json::to_string(row)?)?;
-        }
+        rows.iter().try_for_each(print_json)?;
         return Ok(Outcome::Success);
     }
+    let mut out = anstream::stdout().lock();
     let count = plan.passes.len();
     writeln!(
         out,

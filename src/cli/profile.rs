@@ -1,7 +1,6 @@
 //! `dynaconv profile`: where the time goes, launch by launch, against what the device can do at best.
 
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -10,9 +9,9 @@ use dynaconv::classifier::block_on;
 use dynaconv::profile::{Profile, Profiler, View};
 
 use super::network::NetworkArguments;
+use super::output::{print_json, write_whole};
 use super::settings::{DeviceArguments, introduce};
 use super::show::printable;
-use super::write_whole::write_whole;
 use super::{Outcome, failure, profile_table};
 
 /// Measure where the time of a network goes, launch by launch, against what the device can do at best
@@ -102,16 +101,15 @@ pub fn run(arguments: &Arguments) -> Result<Outcome> {
         let trace = profile.to_trace().context("there is no trace: the launches of this profile were not timed")?;
         written(file, &serde_json::to_vec(&trace)?, "trace")?;
     }
-    let mut out = anstream::stdout().lock();
     match json {
         Some(file) if file.as_os_str() == "-" => {
-            writeln!(out, "{}", serde_json::to_string(&profile)?)?;
+            print_json(&profile)?;
             return Ok(Outcome::Success);
         }
         Some(file) => written(file, &serde_json::to_vec(&profile)?, "profile")?,
         None => {}
     }
-    profile_table::print(&profile, by.map(View::from), &mut out)?;
+    profile_table::print(&profile, by.map(View::from), &mut anstream::stdout().lock())?;
     Ok(Outcome::Success)
 }
 

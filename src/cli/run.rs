@@ -7,9 +7,9 @@ use anyhow::{Context, Result};
 use clap::Args;
 use dynaconv::classifier::{ClassifierError, block_on};
 
+use super::output::write_whole;
 use super::settings::{DeviceArguments, ModelArguments, introduce};
 use super::show::printable;
-use super::write_whole::write_whole;
 use super::{Outcome, npy};
 
 /// Run a network on an array of prepared pictures

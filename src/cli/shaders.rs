@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::Write;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -10,10 +9,10 @@ use clap::Args;
 use dynaconv::plan::{Pass, Plan};
 
 use super::network::NetworkArguments;
+use super::output::{print_bytes, write_whole};
 use super::settings::TargetArguments;
 use super::shader_text::{Language, emit};
 use super::show::printable;
-use super::write_whole::write_whole;
 use super::{Outcome, failure};
 
 /// Write the shaders of a network as its launches use them, in the language of any backend
@@ -53,7 +52,7 @@ pub fn run(arguments: &Arguments) -> Result<Outcome> {
     let language = arguments.emit;
     let Some(folder) = &arguments.out else {
         let [pass] = passes[..] else { bail!("--pass N says which launch's shader, or --out FOLDER where all go to") };
-        anstream::stdout().lock().write_all(&emit(&pass.dispatch, language)?)?;
+        print_bytes(&emit(&pass.dispatch, language)?)?;
         return Ok(Outcome::Success);
     };
     fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;

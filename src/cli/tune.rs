@@ -14,6 +14,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
 use super::network::NetworkArguments;
+use super::output::print_json;
 use super::settings::{PrecisionName, open_gpu};
 use super::show::{duration, printable};
 use super::table::{Side, Table};
@@ -83,20 +84,20 @@ pub fn run(arguments: &Arguments) -> Result<Outcome> {
     let found = block_on(tuner.tune(&gpu, &network, options, |step| show(&bar, step)))?;
     bar.finish_and_clear();
     let (model, device) = (&model.description().name[..], gpu.info().to_string());
-    let mut out = anstream::stdout().lock();
-    if arguments.json {
-        writeln!(out, "{}", serde_json::to_string(&Report { model, device, batch, precision, found: &found })?)?;
-    } else {
-        writeln!(out, "{} on {}", printable(model), printable(&device))?;
-        print(&found, &mut out)?;
-    }
+    // What took so long is kept although it may not be printed, and printed although it may not be kept.
+    let keep = || tuned_file::update(&gpu.info().into(), |tuned| found.add_to(tuned));
+    let kept = (!arguments.dry_run).then(keep);
     let wrong = found.shapes.iter().flat_map(|shape| shape.wrong.iter().map(|way| (&shape.shape, way)));
     for (shape, way) in wrong {
         failure::note(&format!("`{way}` computes something else than the rule's way for {shape}; it is left out"));
     }
-    if !arguments.dry_run {
-        let path = tuned_file::update(&gpu.info().into(), |tuned| found.add_to(tuned))?;
-        failure::say(&format!("kept in {}", printable(&path.to_string_lossy())));
+    if arguments.json {
+        print_json(&Report { model, device, batch, precision, found: &found })?;
+    } else {
+        print(model, &device, &found)?;
+    }
+    if let Some(path) = kept {
+        failure::say(&format!("kept in {}", printable(&path?.to_string_lossy())));
     }
     Ok(Outcome::Success)
 }
@@ -121,7 +122,9 @@ fn show(bar: &ProgressBar, step: Step) {
     bar.set_position(begin + (end - begin) * done as u64 / all.max(1) as u64);
 }
 
-fn print(found: &Found, out: &mut impl Write) -> Result<()> {
+fn print(model: &str, device: &str, found: &Found) -> Result<()> {
+    let mut out = anstream::stdout().lock();
+    writeln!(out, "{} on {}", printable(model), printable(device))?;
     let (left, right) = (Side::Left, Side::Right);
     let header = [
         ("layer", left),
@@ -146,7 +149,7 @@ fn print(found: &Found, out: &mut impl Write) -> Result<()> {
             format!("{:.2}", shape.ratio()),
         ]);
     }
-    table.write(out)?;
+    table.write(&mut out)?;
     let [rule, best] = found.totals();
     let above = |rule: f64, best: f64| 100.0 * (rule / best - 1.0);
     writeln!(out)?;

@@ -48,6 +48,8 @@ mod read;
 mod untrained;
 mod values;
 mod write;
+#[cfg(not(target_arch = "wasm32"))]
+mod write_whole;
 
 pub use crate::tensor::Precision;
 pub use check::{Mismatch, Misshapen, check};
@@ -55,6 +57,8 @@ pub use description::{Description, FORMAT_VERSION};
 pub use error::{Fault, ModelError};
 #[cfg(not(target_arch = "wasm32"))]
 pub use import::{ImportOptions, import};
+#[cfg(not(target_arch = "wasm32"))]
+pub use write_whole::write_whole;
 
 use crate::graph::{Graph, Weights};
 

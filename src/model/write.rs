@@ -27,7 +27,9 @@ impl Model {
     #[cfg(not(target_arch = "wasm32"))]
     pub fn save(&self, path: impl AsRef<std::path::Path>, precision: Precision) -> Result<(), ModelError> {
         let path = path.as_ref();
-        let saved = self.serialise(precision).and_then(|bytes| replace(path, &bytes));
+        let saved = self.serialise(precision).and_then(|bytes| {
+            super::write_whole(path, &bytes).map_err(|source| Fault::Io { doing: "write it", source })
+        });
         saved.map_err(|fault| ModelError::new(path.display(), fault))
     }
 
@@ -63,25 +65,4 @@ impl Encoded {
     fn view(&self) -> Result<TensorView<'_>, SafeTensorError> {
         TensorView::new(self.dtype, self.shape.clone(), &self.bytes)
     }
-}
-
-#[cfg(not(target_arch = "wasm32"))]
-fn replace(path: &std::path::Path, bytes: &[u8]) -> Result<(), Fault> {
-    use std::io::Write;
-
-    let failed = |source| Fault::Io { doing: "write it", source };
-    // The parent of a bare file name is the empty path.
-    let folder = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => std::path::Path::new("."),
-    };
-    let mut builder = tempfile::Builder::new();
-    // Temporary files are for their owner only; this one is to become an ordinary file, limited by the umask.
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let mut file = builder.prefix(".dynaconv-").tempfile_in(folder).map_err(failed)?;
-    file.write_all(bytes).map_err(failed)?;
-    file.as_file().sync_all().map_err(failed)?;
-    file.persist(path).map_err(|error| failed(error.error))?;
-    Ok(())
 }
