@@ -163,6 +163,14 @@ fn batches_under_way(mut classifier: Classifier) {
     assert!(alone.iter().any(|guesses| guesses != &alone[0]), "the pictures should differ");
     let few = block_on(classifier.start_batch(&pictures[1..batch])).unwrap();
     assert_eq!(block_on(few.guesses()).unwrap(), alone[1..batch]);
+    // A batch that nobody waits for gives its answer to none after it.
+    let first = block_on(classifier.start_batch(&pictures[..batch])).unwrap();
+    drop(block_on(classifier.start_batch(&pictures[batch..])).unwrap());
+    let third = block_on(classifier.start_batch(&pictures[..batch])).unwrap();
+    assert_eq!(block_on(first.guesses()).unwrap(), alone[..batch]);
+    let fourth = block_on(classifier.start_batch(&pictures[batch..])).unwrap();
+    assert_eq!(block_on(third.guesses()).unwrap(), alone[..batch]);
+    assert_eq!(block_on(fourth.guesses()).unwrap(), alone[batch..]);
     assert!(block_on(classifier.start_batch(&pictures)).is_err(), "more than a batch");
     for pictures in [0, u32::MAX] {
         let error = block_on(classifier.profile(&Profiler::default(), pictures)).unwrap_err();

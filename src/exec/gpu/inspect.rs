@@ -29,7 +29,7 @@ impl GpuExecutor {
             encoder.copy_buffer_to_buffer(self.buffers.of(view.memory), view.offset, &staging, 0, view.bytes);
         }
         let submitted = self.gpu.queue.submit([encoder.finish()]);
-        self.gpu.wait(map(&staging, wgpu::MapMode::Read, view.bytes, submitted)).await?;
+        self.gpu.wait(&mut map(&staging, wgpu::MapMode::Read, view.bytes, submitted)).await?;
         let mapped = staging.get_mapped_range(..view.bytes);
         let mapped = mapped.map_err(|error| self.gpu.failure("reading a view", &error))?;
         Ok(view.precision.decode(&mapped))

@@ -5,7 +5,7 @@ use web_time::{Duration, Instant};
 use super::frame::Frame;
 use super::memory::appending;
 use super::prepare::Launches;
-use super::readback::Reading;
+use super::readback::{Reading, Taken};
 use super::record::Course;
 use super::results::{Pending, Results};
 use super::{GpuError, GpuExecutor, Timer};
@@ -70,7 +70,7 @@ impl GpuExecutor {
         if pictures == 0 || pictures > self.plan.batch || input.len() != expected {
             return Err(GpuError::InputSize { pictures, expected, found: input.len() });
         }
-        let readback = self.buffers.results.take()?;
+        let readback = self.buffers.results.take(&self.gpu)?;
         let mut clock = HostClock::start();
         let bytes = self.input_bytes(pictures);
         let precision = self.plan.input.view.precision;
@@ -78,8 +78,8 @@ impl GpuExecutor {
         self.buffers.uploads.write(&self.gpu, bytes, fill).await?;
         clock.written();
         let upload = Some(self.buffers.uploads.current());
-        let course = Course { pictures, upload, launches, scores, readback };
-        let (pending, submitted) = self.submit(None, &course, clock, timer);
+        let course = Course { pictures, upload, launches, scores, readback: readback.index() };
+        let (pending, submitted) = self.submit(None, &course, readback, clock, timer);
         self.buffers.uploads.reclaim(submitted);
         self.record_ahead(course);
         Ok(pending)
@@ -113,13 +113,13 @@ impl GpuExecutor {
             }
             _ => return Err(GpuError::CannotPrepare { pictures: count, batch: self.plan.batch }),
         };
-        let readback = self.buffers.results.take()?;
+        let readback = self.buffers.results.take(&self.gpu)?;
         let mut clock = HostClock::start();
         let launches = preparation.send(&self.gpu, &self.plan, &input, pictures, &mut encoder).await?;
         clock.written();
         self.prepare_pictures(&mut encoder, &launches);
-        let course = self.course_of_pictures(count, scores, readback);
-        let (pending, submitted) = self.submit(Some(encoder), &course, clock, None);
+        let course = self.course_of_pictures(count, scores, &readback);
+        let (pending, submitted) = self.submit(Some(encoder), &course, readback, clock, None);
         if let Some(preparation) = &mut self.preparation {
             preparation.reclaim(submitted);
         }
@@ -145,11 +145,11 @@ impl GpuExecutor {
             Some(preparation) => preparation.send_frame(&self.gpu, &self.plan, input, frame, &mut encoder)?,
             None => return Err(GpuError::CannotPrepare { pictures: 1, batch: self.plan.batch }),
         };
-        let readback = self.buffers.results.take()?;
+        let readback = self.buffers.results.take(&self.gpu)?;
         clock.written();
         self.prepare_pictures(&mut encoder, &launches);
-        let course = self.course_of_pictures(1, scores, readback);
-        let (pending, _) = self.submit(Some(encoder), &course, clock, None);
+        let course = self.course_of_pictures(1, scores, &readback);
+        let (pending, _) = self.submit(Some(encoder), &course, readback, clock, None);
         self.record_ahead(course);
         Ok(pending)
     }
@@ -163,12 +163,12 @@ impl GpuExecutor {
         if input.len() != expected {
             return Err(GpuError::InputSize { pictures: 1, expected, found: input.len() });
         }
-        let readback = self.buffers.results.take()?;
+        let readback = self.buffers.results.take(&self.gpu)?;
         let mut clock = HostClock::start();
         self.write(self.plan.input.view, input);
         clock.written();
-        let course = self.course_of_pictures(1, scores, readback);
-        let (pending, _) = self.submit(None, &course, clock, None);
+        let course = self.course_of_pictures(1, scores, &readback);
+        let (pending, _) = self.submit(None, &course, readback, clock, None);
         self.record_ahead(course);
         Ok(pending)
     }
@@ -178,11 +178,11 @@ impl GpuExecutor {
     /// # Errors
     /// When they are being read already, or the device fails.
     pub fn start_insight(&mut self) -> Result<Reading, GpuError> {
-        let readback = self.buffers.heads.take()?;
+        let readback = self.buffers.heads.take(&self.gpu)?;
         let mut encoder = self.encoder();
         let mut bytes = 0;
         for View { memory, offset, bytes: length, .. } in self.plan.dynamic.iter().map(|layer| layer.heads) {
-            let heads = self.buffers.heads.buffer(readback);
+            let heads = self.buffers.heads.buffer(readback.index());
             encoder.copy_buffer_to_buffer(self.buffers.of(memory), offset, heads, bytes, length);
             bytes += length;
         }
@@ -191,8 +191,8 @@ impl GpuExecutor {
     }
 
     /// A whole run on pictures that are on the device when it begins.
-    fn course_of_pictures(&self, pictures: u32, scores: bool, readback: usize) -> Course {
-        Course { pictures, upload: None, launches: self.steps.len(), scores, readback }
+    fn course_of_pictures(&self, pictures: u32, scores: bool, readback: &Taken) -> Course {
+        Course { pictures, upload: None, launches: self.steps.len(), scores, readback: readback.index() }
     }
 
     /// Submits a run, behind what prepares its pictures, and asks for its results.
@@ -200,6 +200,7 @@ impl GpuExecutor {
         &mut self,
         preparing: Option<wgpu::CommandEncoder>,
         course: &Course,
+        readback: Taken,
         clock: HostClock,
         mut timer: Option<&mut Timer>,
     ) -> (Pending, wgpu::SubmissionIndex) {
@@ -224,7 +225,7 @@ impl GpuExecutor {
         let bytes = self.results(course.scores).map(|view| view.bytes).sum();
         let score_values = course.pictures as usize * self.plan.scores.map.padded_values();
         let pending = Pending {
-            reading: self.buffers.results.read(&self.gpu, course.readback, bytes, submitted.clone()),
+            reading: self.buffers.results.read(&self.gpu, readback, bytes, submitted.clone()),
             best_values: 2 * (course.pictures * self.plan.top) as usize,
             first_score: self.plan.best.bytes as usize / size_of::<f32>(),
             score_values: course.scores.then_some(score_values),

@@ -57,7 +57,7 @@ impl Gpu {
         let begin = Instant::now();
         let after = self.queue.submit([]);
         self.queue.on_submitted_work_done(move || drop(sender.send(Ok(()))));
-        self.wait(Mapping { done, after }).await?;
+        self.wait(&mut Mapping { done, after }).await?;
         Ok(begin.elapsed().as_nanos() as f64)
     }
 }
@@ -182,7 +182,7 @@ impl Timer {
             let before = self.now();
             let after = gpu.queue.submit([commands]);
             // The only way to hear of the end on every platform; its cost widens the link's uncertainty.
-            gpu.wait(map(&self.readback, wgpu::MapMode::Read, QUERY_BYTES, after)).await?;
+            gpu.wait(&mut map(&self.readback, wgpu::MapMode::Read, QUERY_BYTES, after)).await?;
             let after = self.now();
             self.readback.unmap();
             if let [Some([device, _])] = self.ticks(gpu, self.launches, 1).await?[..] {
@@ -205,7 +205,7 @@ impl Timer {
         }
         encoder.copy_buffer_to_buffer(&self.resolved, 0, &self.readback, 0, self.readback.size());
         let after = gpu.queue.submit([encoder.finish()]);
-        gpu.wait(map(&self.readback, wgpu::MapMode::Read, self.readback.size(), after)).await?;
+        gpu.wait(&mut map(&self.readback, wgpu::MapMode::Read, self.readback.size(), after)).await?;
         let ticks = {
             let view = self.readback.get_mapped_range(..);
             let view =

@@ -37,9 +37,10 @@ impl Uploads {
         write: impl FnOnce(&mut wgpu::BufferViewMut),
     ) -> Result<(), GpuError> {
         let (buffer, mapping) = &mut self.buffers[self.current];
-        if let Some(mapping) = mapping.take() {
-            gpu.wait(mapping).await?;
+        if let Some(coming) = mapping {
+            gpu.wait(coming).await?;
         }
+        *mapping = None;
         let view = buffer.get_mapped_range_mut(..bytes);
         let mut view = view.map_err(|error| gpu.failure("writing the input", &error))?;
         write(&mut view);

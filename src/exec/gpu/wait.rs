@@ -23,15 +23,15 @@ pub(super) fn map(buffer: &wgpu::Buffer, mode: wgpu::MapMode, bytes: u64, after:
 
 impl Gpu {
     /// Waits until a mapping is there, and for no later work.
-    pub(super) async fn wait(&self, mapping: Mapping) -> Result<(), GpuError> {
-        let Mapping { mut done, after } = mapping;
+    pub(super) async fn wait(&self, mapping: &mut Mapping) -> Result<(), GpuError> {
+        let Mapping { done, after } = mapping;
         let failed = |error: &dyn std::fmt::Display| self.failure("mapping a buffer", error);
         let mapped = match done.try_recv().map_err(|error| failed(&error))? {
             Some(mapped) => mapped,
             None => {
                 #[cfg(not(target_arch = "wasm32"))]
                 if let Err(error) =
-                    self.device.poll(wgpu::PollType::Wait { submission_index: Some(after), timeout: None })
+                    self.device.poll(wgpu::PollType::Wait { submission_index: Some(after.clone()), timeout: None })
                 {
                     return Err(failed(&error));
                 }
@@ -43,5 +43,14 @@ impl Gpu {
         };
         self.check()?;
         mapped.map_err(|error| failed(&error))
+    }
+
+    /// Lets all that was submitted up to here pass, with the mappings that hang on it; a browser does so by itself. Whether the
+    /// device still works, the next call sees.
+    pub(super) fn pass(&self, submitted: wgpu::SubmissionIndex) {
+        #[cfg(not(target_arch = "wasm32"))]
+        let _ = self.device.poll(wgpu::PollType::Wait { submission_index: Some(submitted), timeout: None });
+        #[cfg(target_arch = "wasm32")]
+        let _ = submitted;
     }
 }
