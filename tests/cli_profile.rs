@@ -6,11 +6,13 @@ mod common;
 #[path = "common/program.rs"]
 mod program;
 
+use std::process::Stdio;
+
 use program::Place;
 use serde_json::Value;
 
 /// Few runs and no roof: what is looked at here is what is said, not how long anything takes.
-const QUICK: [&str; 8] = ["profile", "-m", "tiny.safetensors", "--no-roof", "--repeats", "3", "--warm-up", "0"];
+const QUICK: [&str; 8] = ["profile", "-m", "tiny.safetensors", "--no-roof", "--repeats", "6", "--warm-up", "0"];
 
 fn json_of(place: &Place, name: &str) -> Value {
     serde_json::from_slice(&std::fs::read(place.path(name)).unwrap()).unwrap()
@@ -85,6 +87,21 @@ fn two_profiles_are_compared_and_judged() {
     let each = place.run(&["compare", "a.json", "b.json", "--fail-above", "5", "--each"]).with_code(1);
     assert!(each.err.contains("features.2.conv.0 is slower"), "{each:#?}");
     place.run(&["compare", "b.json", "a.json", "--fail-above", "5%", "--each"]).succeeded();
+    // Whoever reads the table may have read enough.
+    for more in [&[][..], &["--json"]] {
+        let mut compare = place.command(&[&["compare", "a.json", "b.json", "--fail-above", "5%"], more].concat());
+        let mut child = compare.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        drop(child.stdout.take());
+        assert_eq!(child.wait().unwrap().code(), Some(1), "{more:?}");
+    }
+    // Of one run each nothing is certain.
+    let few = |name: &str| {
+        place.run(&[&QUICK[..5], &["1", "--warm-up", "0", "--json", name]].concat()).succeeded();
+    };
+    few("one.json");
+    few("other.json");
+    let judged = place.run(&["compare", "one.json", "other.json", "--fail-above", "0%"]).succeeded();
+    assert!(judged.err.contains("do not tell which is slower"), "{judged:#?}");
     let json = place.run(&["compare", "a.json", "b.json", "--by", "block", "--json"]).succeeded().json();
     assert_eq!(json[0]["rows"][0]["name"], "features.2");
 
@@ -138,6 +155,12 @@ fn shaders_are_written_in_every_language() {
         let text = shaders(&["--pass", "0", "--emit", language]).succeeded().out;
         assert!(text.contains(part), "{language}: {text}");
     }
+    // Bytes that no text has go to standard output as they go to a file.
+    let shown =
+        place.command(&["shaders", "-m", "tiny.safetensors", "--pass", "0", "--emit", "spirv"]).output().unwrap();
+    shaders(&["--pass", "0", "--emit", "spirv", "--out", "one"]).succeeded();
+    let file = std::fs::read_dir(place.path("one")).unwrap().next().unwrap().unwrap().path();
+    assert_eq!(shown.stdout, std::fs::read(file).unwrap());
     shaders(&["--emit", "spirv", "--out", "spirv"]).succeeded();
     let files: Vec<_> = std::fs::read_dir(place.path("spirv")).unwrap().map(|file| file.unwrap().path()).collect();
     assert!(files.len() > 10, "{files:?}");
@@ -152,7 +175,7 @@ fn shaders_are_written_in_every_language() {
 fn variants_and_shaders_of_ones_own_are_tried() {
     let place = Place::with_tiny_model();
     let ab = |more: &[&str]| {
-        place.run(&[&["ab", "-m", "tiny.safetensors", "--repeats", "2", "--layer", "features.1.conv.0"], more].concat())
+        place.run(&[&["ab", "-m", "tiny.safetensors", "--repeats", "6", "--layer", "features.1.conv.0"], more].concat())
     };
     assert!(ab(&[]).error().contains("The variants of features.1.conv.0 are "));
     assert!(ab(&["--variant", "9x9"]).error().contains("no variant of features.1.conv.0 is called `9x9`; there are "));

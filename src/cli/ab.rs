@@ -41,7 +41,6 @@ Examples:
   dynaconv ab --layer features.3.conv.3 --variant plain           against the one that ships
   dynaconv ab --layer features.8.conv.0 --variant assemble --variant branch-subgroup
   dynaconv ab --layer features.8.conv.0 --kernel latent --variant latent --variant latent_subgroup
-  dynaconv ab --layer features.3.conv.0 --kernel assemble --variant 64 --variant 128
   dynaconv ab --layer features.3.conv.3 --shader my.wgsl          the one that ships against your own")]
 pub struct Arguments {
     #[command(flatten)]
@@ -103,6 +102,7 @@ pub fn run(arguments: &Arguments) -> Result<Outcome> {
     };
     let network = fold(model.graph(), model.weights())?;
     let limits = gpu.limits();
+    let tuned = options.choices.layers.clone();
     // Only what has launches of its own can be told from what is computed with it.
     let expanding = |ways: &Alternatives| ways.expansion.as_ref() == Some(layer) && ways.expands();
     if let Some(after) = alternatives(&network, &options, &limits).into_iter().find(expanding) {
@@ -114,7 +114,10 @@ pub fn run(arguments: &Arguments) -> Result<Outcome> {
     let ways = alternatives(&network, &options, &limits).into_iter().find(|ways| ways.node == *layer);
     let subject = Subject { network: &network, options: &options, limits, gpu: &gpu, plan: &plan, launch, ways };
     let candidates = subject.candidates(arguments)?;
-    introduce_plan(&plan, &gpu.info().to_string(), gpu.info().software);
+    // What is chosen for the comparison's sake is not tuned.
+    let of_tuner = |layer: &String| tuned.contains_key(layer);
+    let chosen = plan.chosen.keys().filter(|layer| of_tuner(layer)).count();
+    introduce_plan(&plan, chosen, &gpu.info().to_string(), gpu.info().software);
     let names = candidates.each_ref().map(|candidate| candidate.name.clone());
     let trial = block_on(ab(&gpu, candidates, &noise(&plan, plan.batch), *repeats))?;
     let dispatch = &plan.passes[launch].dispatch;
@@ -272,7 +275,7 @@ fn stem(kernel: Kernel) -> &'static str {
 
 /// The name that kernels of all tiles share.
 fn family(stem: &str) -> &str {
-    ["_wide", "_subgroup"].iter().find_map(|tile| stem.strip_suffix(tile)).unwrap_or(stem)
+    ["_wide", "_subgroup", "_workgroup", "_split"].iter().find_map(|tile| stem.strip_suffix(tile)).unwrap_or(stem)
 }
 
 fn print(report: &Report<'_>, shape: &str, out: &mut impl Write) -> Result<()> {

@@ -169,8 +169,7 @@ fn enough(times: &[i64], Arguments { runs, seconds, .. }: &Arguments, elapsed: D
 }
 
 fn is_precise(times: &Samples) -> bool {
-    let [low, high] = times.median_within();
-    high - low <= 2.0 * PRECISION * times.median()
+    times.median_within().is_some_and(|[low, high]| high - low <= 2.0 * PRECISION * times.median())
 }
 
 fn time_run(classifier: &mut Classifier, input: &Tensor) -> Result<Duration> {

@@ -31,8 +31,8 @@ pub struct Report {
     median_ms: f64,
     p10_ms: f64,
     p90_ms: f64,
-    /// The median's 95 % confidence interval.
-    median_within_ms: [f64; 2],
+    /// The median's 95 % confidence interval; none of fewer than six times.
+    median_within_ms: Option<[f64; 2]>,
     pictures_per_second: f64,
     /// What a run costs the host beside waiting for the device; none where the CPU answers.
     host: Option<Host>,
@@ -164,7 +164,7 @@ impl Report {
             median_ms,
             p10_ms,
             p90_ms,
-            median_within_ms: times.median_within().map(|bound| bound / 1e6),
+            median_within_ms: times.median_within().map(|bounds| bounds.map(|bound| bound / 1e6)),
             pictures_per_second: if median_ms > 0.0 { f64::from(classifier.batch()) * 1e3 / median_ms } else { 0.0 },
             host,
             two_under_way_per_second,

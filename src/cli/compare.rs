@@ -66,6 +66,11 @@ pub fn run(arguments: &Arguments) -> Result<Outcome> {
     };
     unless_closed(printed)?;
     let Some(threshold) = arguments.fail_above else { return Ok(Outcome::Success) };
+    if comparison.run.change.is_none() {
+        failure::note(
+            "these profiles do not tell which is slower: that takes six runs of each at least, longer than the clock's tick",
+        );
+    }
     let slower = comparison.slower(threshold, arguments.each);
     for row in &slower {
         let change = row.change.map_or(String::new(), |change| format!("{:+.1} %", 100.0 * change.relative));

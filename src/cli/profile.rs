@@ -57,7 +57,7 @@ pub struct Arguments {
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
     /// Show a profile that was written before, by this program or by a page, in place of taking one
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["model", "device", "form", "batch", "repeats", "warm_up", "no_roof"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["model", "device", "form", "batch", "repeats", "warm_up", "no_roof", "network", "precision", "untuned"])]
     read: Option<PathBuf>,
 }
 

@@ -287,11 +287,12 @@ fn gpu(wanted: &str) -> Result<Device> {
 
 /// Says what answers before it does.
 pub fn introduce(classifier: &Classifier) {
-    introduce_plan(classifier.plan(), classifier.device(), classifier.is_software());
+    let plan = classifier.plan();
+    introduce_plan(plan, plan.chosen.len(), classifier.device(), classifier.is_software());
 }
 
 /// Says what runs on a device, which is marked where it is a GPU adapter that computes on the CPU.
-pub fn introduce_plan(plan: &Plan, device: &str, software: bool) {
+pub fn introduce_plan(plan: &Plan, tuned: usize, device: &str, software: bool) {
     let dim = anstyle::Style::new().dimmed();
     let mark = if software && !device.contains("software") { ", software" } else { "" };
     failure::say(&format!("{dim}model   {}{dim:#}", super::show::printable(&plan.name)));
@@ -299,10 +300,7 @@ pub fn introduce_plan(plan: &Plan, device: &str, software: bool) {
     if plan.precision != Precision::F32 {
         failure::say(&format!("{dim}stored  as {}{dim:#}", plan.precision.name()));
     }
-    if !plan.chosen.is_empty() {
-        failure::say(&format!(
-            "{dim}tuned   {} layers, as `dynaconv tune` found on this device{dim:#}",
-            plan.chosen.len()
-        ));
+    if tuned > 0 {
+        failure::say(&format!("{dim}tuned   {tuned} layers, as `dynaconv tune` found on this device{dim:#}"));
     }
 }

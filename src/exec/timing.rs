@@ -46,7 +46,7 @@ impl ClockLink {
     /// Host nanoseconds of a moment on the device's clock; the truth lies within [`ClockLink::uncertainty`] of it.
     pub fn to_host(&self, device: u64) -> f64 {
         let middle = (self.before as f64 + self.after as f64) / 2.0;
-        middle + (device as f64 - self.device as f64)
+        middle + (i128::from(device) - i128::from(self.device)) as f64
     }
 
     /// Half the time between the two host moments, in nanoseconds.

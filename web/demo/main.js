@@ -273,7 +273,7 @@ function measure() {
   return serially(async () => {
     const { classifier } = first;
     const repeats = Math.round(MEASURING / 2 / (classifier.timing?.total || 100));
-    const profile = await classifier.profile({ repeats: Math.max(5, Math.min(repeats, 30)) });
+    const profile = await classifier.profile({ repeats: Math.max(6, Math.min(repeats, 30)) });
     profile.device.name ||= classifier.info.adapter; // which browsers tell the page alone
     return profile;
   });

@@ -60,6 +60,8 @@ pub struct Gpu {
     pub(super) device: wgpu::Device,
     pub(super) queue: wgpu::Queue,
     info: GpuInfo,
+    /// Of the adapter's vendor and of the adapter among that vendor's.
+    pub(super) id: [u32; 2],
     limits: Limits,
     failure: Arc<Mutex<Option<GpuError>>>,
     /// Pipelines that were compiled before, where they are kept.
@@ -136,8 +138,9 @@ impl Gpu {
         }));
         let lost = Arc::clone(&failure);
         device.set_device_lost_callback(move |_, message| keep(&lost, GpuError::Lost(message)));
-        let limits = limits_of(&device.limits(), device.features(), &adapter.get_info(), info.software);
-        Ok(Self { device, queue, info, limits, failure, pipelines: None })
+        let adapter = adapter.get_info();
+        let limits = limits_of(&device.limits(), device.features(), &adapter, info.software);
+        Ok(Self { device, queue, info, id: [adapter.vendor, adapter.device], limits, failure, pipelines: None })
     }
 
     /// What is known of the adapter.

@@ -6,7 +6,9 @@
 //! may run programs as well.
 
 use std::collections::BTreeSet;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Waker};
 
 use super::Gpu;
 
@@ -51,17 +53,30 @@ impl Gpu {
         }
         let read = read(bytes, self.identity());
         let (data, known) = read.map_or((None, BTreeSet::new()), |(data, known)| (Some(data), known));
+        let kept = data.and_then(|data| {
+            let object = self.pipeline_cache(Some(data))?;
+            // wgpu and drivers begin anew without a word where the data is another's.
+            object.get_data().is_some_and(|taken| same_maker(&taken, data)).then_some((object, known))
+        });
+        let used = kept.is_some();
+        let made = kept.or_else(|| Some((self.pipeline_cache(None)?, BTreeSet::new())));
+        let cache = |(object, known)| {
+            Arc::new(PipelineCache { object, keys: Mutex::new(Keys { known, new: BTreeSet::new() }) })
+        };
+        self.pipelines = made.map(cache);
+        used
+    }
+
+    /// The backend's cache; nothing where it refuses the data, since a refused cache would refuse every pipeline.
+    fn pipeline_cache(&self, data: Option<&[u8]>) -> Option<wgpu::PipelineCache> {
         let descriptor = wgpu::PipelineCacheDescriptor { label: Some("dynaconv"), data, fallback: true };
         let scope = self.device.push_error_scope(wgpu::ErrorFilter::Validation);
         // SAFETY: the data came from `get_data` of this device and driver, as far as a file can say: `read` has compared both
         // and the checksum, and wgpu and the driver compare their own headers again.
         let object = unsafe { self.device.create_pipeline_cache(&descriptor) };
-        // A refused cache is no error: pipelines are compiled without it.
-        drop(scope.pop());
-        let used = data.is_some();
-        self.pipelines =
-            Some(Arc::new(PipelineCache { object, keys: Mutex::new(Keys { known, new: BTreeSet::new() }) }));
-        used
+        // Where there are such caches, errors are known at once.
+        let error = pin!(scope.pop()).poll(&mut Context::from_waker(Waker::noop()));
+        matches!(error, Poll::Ready(None)).then_some(object)
     }
 
     /// What to give [`Gpu::keep_pipelines`] at the next start; nothing where no pipeline was compiled that was not in its
@@ -75,14 +90,23 @@ impl Gpu {
         let bytes = write(&cache.object.get_data()?, self.identity(), keys.known.union(&keys.new));
         let new = std::mem::take(&mut keys.new);
         keys.known.extend(new);
-        (bytes.len() <= MOST_PIPELINE_BYTES).then_some(bytes)
+        let begin_anew = || write(&[], self.identity(), [].iter());
+        Some(if bytes.len() <= MOST_PIPELINE_BYTES { bytes } else { begin_anew() })
     }
 
     /// What pipelines belong to: the device with its driver, and this version.
     fn identity(&self) -> u64 {
         let info = self.info();
-        hash([env!("CARGO_PKG_VERSION"), &info.name, &info.api, &info.driver].map(str::as_bytes))
+        let id = self.id.map(u32::to_le_bytes).concat();
+        let name = [env!("CARGO_PKG_VERSION"), &info.name, &info.api, &info.driver].map(str::as_bytes);
+        hash(name.into_iter().chain([&id[..]]))
     }
+}
+
+/// Whether a cache's data is of the same maker as what it was given: wgpu's header says which of its versions and which adapter, the
+/// driver's, after it, which device and which build.
+fn same_maker(data: &[u8], given: &[u8]) -> bool {
+    [0..48, 64..96].into_iter().all(|header| data.get(header.clone()).is_some_and(|own| given.get(header) == Some(own)))
 }
 
 /// FNV-1a, which is the same everywhere and for ever. No text has the byte 255, so that what ends one cannot begin the next.

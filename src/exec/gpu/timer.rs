@@ -212,7 +212,7 @@ impl Timer {
                 view.map_err(|error| GpuError::Device { doing: "reading times".into(), reason: error.to_string() })?;
             let ticks: &[u64] = bytemuck::cast_slice(&view);
             let pairs = ticks.chunks_exact(2).skip(first as usize).take(count as usize);
-            let nanoseconds = |ticks: u64| (ticks as f64 * self.period) as u64;
+            let nanoseconds = |ticks: u64| nanoseconds(ticks, self.period);
             // A query that was not written is zero; a clock that was reset goes backwards.
             let sound = |pair: &[u64]| pair[0] != 0 && pair[1] >= pair[0];
             pairs.map(|pair| sound(pair).then(|| [nanoseconds(pair[0]), nanoseconds(pair[1])])).collect()
@@ -220,5 +220,28 @@ impl Timer {
         self.readback.unmap();
         gpu.check()?;
         Ok(ticks)
+    }
+}
+
+/// Nanoseconds of so many ticks, each of which takes `period` nanoseconds. Some devices count from 1970, of which a float would lose
+/// hundreds of nanoseconds.
+fn nanoseconds(ticks: u64, period: f64) -> u64 {
+    const FRACTION: u32 = 32;
+    let period = (period * f64::from(FRACTION).exp2()).round() as u128;
+    u64::try_from((u128::from(ticks) * period + (1 << (FRACTION - 1))) >> FRACTION).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::nanoseconds;
+
+    #[test]
+    fn clocks_that_count_from_1970_keep_each_nanosecond() {
+        let now = 1_764_331_000_123_456_789;
+        assert_eq!(nanoseconds(now, 1.0), now);
+        assert_eq!(nanoseconds(now + 3, 1.0) - nanoseconds(now, 1.0), 3);
+        assert_eq!(nanoseconds(12, 1e9 / 12e6), 1000);
+        assert_eq!(nanoseconds(now / 40 + 12, 40.0) - nanoseconds(now / 40, 40.0), 480);
+        assert_eq!(nanoseconds(u64::MAX, 1e3), u64::MAX);
     }
 }
