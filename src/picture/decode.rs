@@ -3,15 +3,17 @@
 //! Grey becomes three equal channels, palettes are looked up, an alpha channel is dropped without compositing, and a
 //! 16-bit sample v becomes v >> 8 (Pillow does that for colour but clips 16-bit grey at 255, which nobody can want). Colour
 //! profiles are ignored, an animation gives its first frame. The one departure from `convert` is that the EXIF orientation
-//! is applied, as by Pillow's `ImageOps.exif_transpose`. What is particular to JPEG stands in `jpeg.rs`.
+//! is applied, as by Pillow's `ImageOps.exif_transpose`; one that stands in XMP or in PNG's text alone is not. What is particular
+//! to JPEG stands in `jpeg.rs`.
 //!
 //! Bytes are not trusted: the declared size is checked before anything of that size is allocated.
 
-use super::{Picture, jpeg};
+use super::{Picture, chunks, jpeg};
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits, RgbImage};
 use std::fs::File;
 use std::io::{Cursor, Read};
+use std::panic::{UnwindSafe, catch_unwind};
 use std::path::Path;
 
 /// The longest side that is decoded, in pixels.
@@ -116,9 +118,13 @@ impl Picture {
             return Err(PictureError::FileTooLarge { name: name.to_owned(), found: Some(bytes.len() as u64) });
         }
         let found = match image::guess_format(bytes) {
-            Ok(ImageFormat::Jpeg) => return upright(name, jpeg::decode(name, bytes)?),
-            Ok(ImageFormat::Png) => return upright(name, decode_plain(name, bytes, ImageFormat::Png, "PNG")?),
-            Ok(ImageFormat::WebP) => return upright(name, decode_plain(name, bytes, ImageFormat::WebP, "WebP")?),
+            Ok(ImageFormat::Jpeg) => return upright(name, sound(name, "JPEG", || jpeg::decode(name, bytes))?),
+            Ok(format @ ImageFormat::Png) => {
+                return upright(name, sound(name, "PNG", || decode_plain(name, bytes, format, "PNG"))?);
+            }
+            Ok(format @ ImageFormat::WebP) => {
+                return upright(name, sound(name, "WebP", || decode_plain(name, bytes, format, "WebP"))?);
+            }
             Ok(other) => format!("{other:?}"),
             Err(_) => format!("{} bytes that start with {:02x?}", bytes.len(), &bytes[..bytes.len().min(8)]),
         };
@@ -134,6 +140,16 @@ pub(super) struct Stored {
     pub orientation: Orientation,
 }
 
+/// What a decoder gives; an error where it panics, which none should.
+fn sound<T>(
+    name: &str,
+    format: &'static str,
+    decode: impl FnOnce() -> Result<T, PictureError> + UnwindSafe,
+) -> Result<T, PictureError> {
+    let failed = |_| PictureError::Corrupt { name: name.to_owned(), format, reason: "its decoder gave up".into() };
+    catch_unwind(decode).map_err(failed)?
+}
+
 /// Decodes the bytes of a format that leaves its decoders no freedom.
 fn decode_plain(name: &str, bytes: &[u8], kind: ImageFormat, format: &'static str) -> Result<Stored, PictureError> {
     if kind == ImageFormat::Png
@@ -141,19 +157,22 @@ fn decode_plain(name: &str, bytes: &[u8], kind: ImageFormat, format: &'static st
     {
         check_size(name, width, height)?;
     }
-    let corrupt =
-        |error: ImageError| PictureError::Corrupt { name: name.to_owned(), format, reason: error.to_string() };
+    let corrupt = |reason: String| PictureError::Corrupt { name: name.to_owned(), format, reason };
+    if kind == ImageFormat::WebP {
+        chunks::check_webp(bytes).map_err(|reason| corrupt(reason.into()))?;
+    }
+    let refused = |error: ImageError| corrupt(error.to_string());
     let mut limits = Limits::no_limits();
     limits.max_alloc = Some(MAX_DECODER_BYTES);
     let mut reader = ImageReader::with_format(Cursor::new(bytes), kind);
     reader.limits(limits);
-    let mut decoder = reader.into_decoder().map_err(corrupt)?;
+    let decoder = reader.into_decoder().map_err(refused)?;
     let (width, height) = decoder.dimensions();
     check_size(name, width, height)?;
-    let orientation = decoder.orientation().map_err(corrupt)?;
+    let orientation = chunks::orientation(bytes, kind);
     let color = decoder.color_type();
     let mut samples = vec![0; decoder.total_bytes() as usize];
-    decoder.read_image(&mut samples).map_err(corrupt)?;
+    decoder.read_image(&mut samples).map_err(refused)?;
     let rgb = rgb_from(samples, usize::from(color.channel_count()), usize::from(color.bytes_per_pixel()));
     Ok(Stored { width, height, rgb, orientation })
 }

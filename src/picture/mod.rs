@@ -1,6 +1,7 @@
 //! Pictures as they come from files, and how a network wants them prepared. Knows neither networks nor kernels.
 
 #[cfg(not(target_arch = "wasm32"))]
+mod chunks;
 mod decode;
 #[cfg(not(target_arch = "wasm32"))]
 mod jpeg;
