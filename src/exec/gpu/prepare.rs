@@ -17,7 +17,26 @@ use crate::plan::{Limits, Plan};
 /// Bytes of the params of one launch with the room to their aligned successor.
 const PARAMS_STRIDE: u64 = 256;
 /// What one picture's memory starts with: a photo's crop region of half a million pixels.
-const FIRST_CAPACITY: u64 = 2 << 20;
+const FIRST_ROOM: Room = Room { source: 2 << 20, narrowed: 1 << 20 };
+/// What the pictures of a batch may take in each of the buffers that they go through: larger ones are prepared by the CPU.
+const MOST_BATCH_BYTES: u64 = 512 << 20;
+
+/// Bytes for one picture's source pixels, and for its narrowed ones.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Room {
+    source: u64,
+    narrowed: u64,
+}
+
+impl Room {
+    fn of(resize: &Resize) -> Self {
+        Self { source: resize.source_bytes(), narrowed: resize.narrowed_bytes() }
+    }
+
+    fn max(self, other: Self) -> Self {
+        Self { source: self.source.max(other.source), narrowed: self.narrowed.max(other.narrowed) }
+    }
+}
 
 /// The launches of one run's pictures.
 pub(super) struct Launches {
@@ -30,8 +49,7 @@ pub(super) struct Preparation {
     batch: u32,
     pub horizontal: Resolved,
     pub vertical: Resolved,
-    /// Bytes for one picture's source pixels, and for its narrowed ones.
-    capacity: u64,
+    room: Room,
     memory: Memory,
     texture: FrameTexture,
 }
@@ -59,14 +77,15 @@ impl Preparation {
         input: &wgpu::Buffer,
         [horizontal, vertical]: [Resolved; 2],
     ) -> Self {
-        let capacity = FIRST_CAPACITY.min(largest(gpu.limits(), plan.batch));
-        let memory = Memory::create(gpu, plan, capacity, input, [&horizontal, &vertical]);
+        let most = largest(gpu.limits(), plan.batch);
+        let room = Room { source: FIRST_ROOM.source.min(most), narrowed: FIRST_ROOM.narrowed.min(most) };
+        let memory = Memory::create(gpu, plan, room, input, [&horizontal, &vertical]);
         Self {
             preprocess: preprocess.clone(),
             batch: plan.batch,
             horizontal,
             vertical,
-            capacity,
+            room,
             memory,
             texture: FrameTexture::default(),
         }
@@ -74,15 +93,15 @@ impl Preparation {
 
     /// Whether the device has room for every picture.
     pub fn fits(&self, gpu: &Gpu, pictures: &[&Picture]) -> bool {
-        self.needed(pictures) <= largest(gpu.limits(), self.batch)
+        let Room { source, narrowed } = self.needed(pictures);
+        source.max(narrowed) <= largest(gpu.limits(), self.batch)
     }
 
-    fn needed(&self, pictures: &[&Picture]) -> u64 {
-        let bytes = pictures.iter().map(|picture| {
-            let resize = Resize::new(picture.width(), picture.height(), &self.preprocess, 0);
-            resize.source_bytes().max(resize.narrowed_bytes())
-        });
-        bytes.max().unwrap_or(0)
+    fn needed(&self, pictures: &[&Picture]) -> Room {
+        let rooms = pictures
+            .iter()
+            .map(|picture| Room::of(&Resize::new(picture.width(), picture.height(), &self.preprocess, 0)));
+        rooms.fold(Room { source: 0, narrowed: 0 }, Room::max)
     }
 
     /// Writes the pictures where the next run finds them, and records their way to the device.
@@ -105,7 +124,7 @@ impl Preparation {
             })
             .collect();
         let Memory { params, source, uploads, .. } = &mut self.memory;
-        let bytes = first_source + self.capacity * pictures.len() as u64;
+        let bytes = first_source + self.room.source * pictures.len() as u64;
         let fill = |view: &mut wgpu::BufferViewMut| {
             let mut write = |at: u64, bytes: &[u8]| {
                 view.slice(at as usize..at as usize + bytes.len()).copy_from_slice(bytes);
@@ -115,13 +134,13 @@ impl Preparation {
                     write((2 * slot + index) * PARAMS_STRIDE, &dispatch.params);
                 }
                 let pixels = picture.packed(&resize.window());
-                write(first_source + slot * self.capacity, bytemuck::cast_slice(&pixels));
+                write(first_source + slot * self.room.source, bytemuck::cast_slice(&pixels));
             }
         };
         uploads.write(gpu, bytes, fill).await?;
         let upload = uploads.buffer(uploads.current());
         for (slot, (resize, _)) in (0u64..).zip(&resizes) {
-            let at = slot * self.capacity;
+            let at = slot * self.room.source;
             encoder.copy_buffer_to_buffer(upload, first_source + at, source, at, resize.source_bytes());
         }
         encoder.copy_buffer_to_buffer(upload, 0, params, 0, 2 * PARAMS_STRIDE * pictures.len() as u64);
@@ -130,11 +149,19 @@ impl Preparation {
         Ok(Launches { workgroups: workgroups.collect() })
     }
 
-    /// Makes room for `needed` bytes of each picture.
-    fn grow(&mut self, gpu: &Gpu, plan: &Plan, input: &wgpu::Buffer, needed: u64) -> Result<(), GpuError> {
-        if needed > self.capacity {
-            self.capacity = needed.next_power_of_two().min(largest(gpu.limits(), self.batch));
-            self.memory = Memory::create(gpu, plan, self.capacity, input, [&self.horizontal, &self.vertical]);
+    /// Makes room for pictures that need so much each; where more is needed than there is, for a quarter more than that.
+    fn grow(&mut self, gpu: &Gpu, plan: &Plan, input: &wgpu::Buffer, needed: Room) -> Result<(), GpuError> {
+        let most = largest(gpu.limits(), self.batch);
+        let grown = |needed: u64, there: u64| {
+            if needed <= there { there } else { (needed + needed / 4).next_multiple_of(PARAMS_STRIDE).min(most) }
+        };
+        let room = Room {
+            source: grown(needed.source, self.room.source),
+            narrowed: grown(needed.narrowed, self.room.narrowed),
+        };
+        if room != self.room {
+            self.memory = Memory::create(gpu, plan, room, input, [&self.horizontal, &self.vertical]);
+            self.room = room;
             gpu.check()?;
         }
         Ok(())
@@ -143,8 +170,8 @@ impl Preparation {
     /// Whether the device has room for a frame of this size.
     pub fn fits_frame(&self, gpu: &Gpu, width: u32, height: u32) -> bool {
         let resize = self.frame_resize(width, height);
-        let bytes = resize.source_bytes().max(resize.narrowed_bytes());
-        bytes <= largest(gpu.limits(), self.batch) && FrameTexture::fits(gpu, resize.window())
+        let Room { source, narrowed } = Room::of(&resize);
+        source.max(narrowed) <= largest(gpu.limits(), self.batch) && FrameTexture::fits(gpu, resize.window())
     }
 
     fn frame_resize(&self, width: u32, height: u32) -> Resize {
@@ -167,7 +194,7 @@ impl Preparation {
             return Err(frame.refused("the device has no room for it"));
         }
         let resize = self.frame_resize(frame.width, frame.height);
-        self.grow(gpu, plan, input, resize.source_bytes().max(resize.narrowed_bytes()))?;
+        self.grow(gpu, plan, input, Room::of(&resize))?;
         let dispatches = resize.dispatches();
         let mut params = [0; 2 * PARAMS_STRIDE as usize];
         for (params, dispatch) in params.chunks_exact_mut(PARAMS_STRIDE as usize).zip(&dispatches) {
@@ -203,7 +230,7 @@ impl Memory {
     fn create(
         gpu: &Gpu,
         plan: &Plan,
-        capacity: u64,
+        room: Room,
         input: &wgpu::Buffer,
         [horizontal, vertical]: [&Resolved; 2],
     ) -> Self {
@@ -211,15 +238,14 @@ impl Memory {
         let batch = u64::from(plan.batch);
         let params_bytes = 2 * PARAMS_STRIDE * batch;
         let params = buffer(gpu, "picture params", params_bytes, Usage::UNIFORM | Usage::COPY_DST, false);
-        let source = buffer(gpu, "pictures", batch * capacity, Usage::STORAGE | Usage::COPY_DST, false);
-        let narrowed = buffer(gpu, "narrowed pictures", batch * capacity, Usage::STORAGE, false);
-        let uploads = Uploads::create(gpu, "picture upload", under_way(plan), params_bytes + batch * capacity);
+        let source = buffer(gpu, "pictures", batch * room.source, Usage::STORAGE | Usage::COPY_DST, false);
+        let narrowed = buffer(gpu, "narrowed pictures", batch * room.narrowed, Usage::STORAGE, false);
+        let uploads = Uploads::create(gpu, "picture upload", under_way(plan), params_bytes + batch * room.source);
         let target = plan.input.view;
         let groups = (0..batch).map(|slot| {
-            let at = slot * capacity;
             let params = binding(&params, 0, 64);
-            let narrowed = binding(&narrowed, at, capacity);
-            let across = [params.clone(), binding(&source, at, capacity), narrowed.clone()];
+            let narrowed = binding(&narrowed, slot * room.narrowed, room.narrowed);
+            let across = [params.clone(), binding(&source, slot * room.source, room.source), narrowed.clone()];
             let down = [params, narrowed, binding(input, target.offset, target.bytes)];
             [horizontal.bind(gpu, "resize", &across), vertical.bind(gpu, "resize", &down)]
         });
@@ -231,6 +257,6 @@ impl Memory {
 /// Bytes that the device can give to one picture of a batch.
 fn largest(limits: Limits, batch: u32) -> u64 {
     // The upload buffer also holds the params.
-    let buffer = limits.buffer_bytes / u64::from(batch) - 2 * PARAMS_STRIDE;
+    let buffer = limits.buffer_bytes.min(MOST_BATCH_BYTES) / u64::from(batch) - 2 * PARAMS_STRIDE;
     buffer.min(limits.storage_binding_bytes) / PARAMS_STRIDE * PARAMS_STRIDE
 }
