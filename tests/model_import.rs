@@ -313,9 +313,14 @@ fn other_files_are_told_apart() {
         assert!(refused(bytes).contains("neither as a zip archive nor as PyTorch's older stream"), "{bytes:?}");
     }
     assert!(refused(b"PK\x03\x04").contains("zip archive: "));
-    let mut archive = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
-    archive.start_file("readme.txt", zip::write::SimpleFileOptions::default()).unwrap();
-    assert!(refused(&archive.finish().unwrap().into_inner()).contains("No data.pkl"));
+    let archive_of = |method| {
+        let mut archive = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+        let options = zip::write::SimpleFileOptions::default().compression_method(method);
+        archive.start_file("readme.txt", options).unwrap();
+        archive.finish().unwrap().into_inner()
+    };
+    assert!(refused(&archive_of(zip::CompressionMethod::Stored)).contains("No data.pkl"));
+    assert!(refused(&archive_of(zip::CompressionMethod::Deflated)).contains("entry 0 is compressed"));
     let folder = tempfile::tempdir().unwrap();
     assert!(import(folder.path(), &small()).unwrap_err().to_string().contains("not a regular file"));
     let none = import(folder.path().join("none"), &small()).unwrap_err();
