@@ -11,7 +11,7 @@ use crate::picture::Preprocess;
 pub const FORMAT_VERSION: u32 = 1;
 
 /// No picture of this program's kind has a longer side.
-const MAX_SIDE: u32 = 1 << 14;
+pub(super) const MAX_SIDE: u32 = 1 << 14;
 
 /// Everything about a model but its weights; kept as JSON in the file's metadata.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

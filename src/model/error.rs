@@ -73,7 +73,7 @@ pub enum Fault {
     #[error("its metadata has no entry `dynaconv` that describes the network (a safetensors file of another program?)")]
     NoDescription,
     /// The description is not the JSON that it should be.
-    #[error("description: {0}")]
+    #[error("description: {}", brief(&.0.to_string()))]
     Description(serde_json::Error),
     /// The description is of a format that this program does not know.
     #[error("field `format_version`: expected {known}, found {found}{}", newer(*known, *found))]
@@ -149,6 +149,12 @@ fn newer(known: u32, found: u64) -> &'static str {
     if found > known.into() { ": written by a newer dynaconv" } else { "" }
 }
 
+/// A reader's words in an error message, which may quote the file: made harmless, and cut where they are long.
+pub(super) fn brief(reason: &str) -> String {
+    const MOST: usize = 400;
+    reason.chars().map(|c| if c.is_control() { '�' } else { c }).take(MOST).collect()
+}
+
 /// Text from a file in an error message: quoted, escaped, and cut where it is long.
 pub(super) struct Quoted<'a>(pub &'a str);
 
@@ -171,5 +177,7 @@ mod tests {
         assert_eq!(Quoted("features.0").to_string(), "`features.0`");
         assert_eq!(Quoted("a\x1b[2J\n").to_string(), "`a\\u{1b}[2J\\n`");
         assert_eq!(Quoted(&"ä".repeat(5000)).to_string().chars().count(), 123);
+        assert_eq!(brief("a\x1b[2J"), "a�[2J");
+        assert_eq!(brief(&"ä".repeat(5000)).chars().count(), 400);
     }
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 use safetensors::Dtype;
 use safetensors::tensor::{Metadata, TensorInfo};
 
+use super::error::{Quoted, brief};
 use super::values::{self, Encoding};
 use super::{Description, Fault, Model, ModelError, check};
 use crate::graph::Weights;
@@ -92,7 +93,8 @@ fn split(bytes: &[u8]) -> Result<(Metadata, &[u8]), Fault> {
     let Some((header, data)) = rest.split_at_checked(length as usize) else {
         return Err(Fault::Truncated { expected: data_start, found });
     };
-    let metadata: Metadata = serde_json::from_slice(header).map_err(|error| Fault::Header(error.to_string()))?;
+    let metadata: Metadata =
+        serde_json::from_slice(header).map_err(|error| Fault::Header(brief(&error.to_string())))?;
     let data_end = metadata.tensors().values().map(|info| info.data_offsets.1 as u64).max().unwrap_or(0);
     let expected = data_start.saturating_add(data_end);
     if expected > found {
@@ -115,7 +117,7 @@ fn read_tensor(name: &str, info: &TensorInfo, data: &[u8]) -> Result<Tensor, Fau
         }
     };
     let (begin, end) = info.data_offsets;
-    let broken = || Fault::Header(format!("tensor `{name}`: its offsets do not fit its shape"));
+    let broken = || Fault::Header(format!("tensor {}: its offsets do not fit its shape", Quoted(name)));
     let values = encoding.decode(data.get(begin..end).ok_or_else(broken)?);
     values::check_finite(name, &values)?;
     Tensor::new(info.shape.clone(), values).map_err(|_| broken())

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use pytorch_reader::{DType, PytorchReader};
 
+use super::super::error::brief;
 use super::super::values::{self, Encoding};
 use super::{Fault, scan};
 use crate::graph::Weights;
@@ -90,9 +91,7 @@ fn strip<T>(tensors: BTreeMap<String, T>, prefix: &str) -> BTreeMap<String, T> {
 
 /// An error in words that may quote the file: made harmless and short.
 fn refused(reason: &str) -> Fault {
-    const MOST: usize = 400;
-    let clean: String = reason.chars().map(|c| if c.is_control() { '�' } else { c }).take(MOST).collect();
-    Fault::Checkpoint(clean)
+    Fault::Checkpoint(brief(reason))
 }
 
 #[cfg(test)]

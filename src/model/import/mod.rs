@@ -6,6 +6,7 @@ mod scan;
 
 use std::path::Path;
 
+use super::description::MAX_SIDE;
 use super::read::check_file_size;
 use super::{Description, Fault, Model, ModelError};
 use crate::graph::networks::Architecture;
@@ -95,7 +96,7 @@ fn file_name(path: &Path) -> String {
 fn usual_preprocess(architecture: &Architecture, input_size: usize) -> Preprocess {
     // The network was built, so its input is small; the description's check refuses what would be too large after all.
     let crop = u32::try_from(input_size).unwrap_or(u32::MAX).min(1 << 24);
-    match architecture {
+    let usual = match architecture {
         Architecture::MobileNetV2(_) | Architecture::MobileNetV2Dcd { .. } => Preprocess::imagenet(crop),
         // For 8-bit values v, (v − 127) / 128.
         Architecture::EfficientNetLite0 { .. } => Preprocess {
@@ -105,7 +106,9 @@ fn usual_preprocess(architecture: &Architecture, input_size: usize) -> Preproces
             mean: [127.0 / 255.0; 3],
             std: [128.0 / 255.0; 3],
         },
-    }
+    };
+    // As much as a description allows.
+    Preprocess { resize: usual.resize.min(MAX_SIDE.max(crop)), ..usual }
 }
 
 #[cfg(test)]
