@@ -166,7 +166,7 @@ fn written(plan: &Plan, pass: usize) -> usize {
 #[test]
 fn validation_refuses_every_broken_rule() {
     type Fault = (&'static str, fn(&mut Plan));
-    let faults: [Fault; 25] = [
+    let faults: [Fault; 27] = [
         ("needs subgroups", |p| p.passes[0].dispatch.kernel = Kernel::ConvDenseSubgroup),
         ("needs workgroups that are subgroups", |p| {
             p.limits.subgroup = Some(8);
@@ -194,6 +194,14 @@ fn validation_refuses_every_broken_rule() {
         ("is not aligned", |p| p.passes[1].bindings[1].bytes = 0),
         ("in one binding, the device allows", |p| p.limits.storage_binding_bytes = 64),
         ("reads what no launch has written", |p| drop(p.passes.remove(0))),
+        ("reads what no launch has written", |p| {
+            let output = written(p, 0);
+            let view = &mut p.passes[0].bindings[output];
+            (view.offset, view.bytes) = (view.offset + 256, view.bytes - 256);
+        }),
+        ("takes what is stored as f16, in a plan of f32", |p| {
+            p.passes[0].dispatch = p.passes[0].dispatch.clone().stored_as(Precision::F16);
+        }),
         ("is written while its slot is bound a second time", |p| {
             let output = written(p, 0);
             p.passes[0].bindings[output].memory = p.passes[0].bindings[0].memory;

@@ -16,7 +16,7 @@ use dynaconv::plan::{Limits, Plan};
 use dynaconv::profile::{Candidate, Comparison, Part, Profile, Profiler, Samples, View, ab, measure_roof, noise};
 use serde_json::{Value, json};
 
-const PROFILER: Profiler = Profiler { warm_up: 1, repeats: 5, roof: false };
+const PROFILER: Profiler = Profiler { warm_up: 1, repeats: 6, roof: false };
 
 /// A small dynamic network for two pictures, in the kernels that every device takes.
 fn plan(gpu: &Gpu, form: FormChoice) -> Plan {

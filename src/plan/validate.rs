@@ -1,6 +1,7 @@
 //! Checks a plan before any executor sees it.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use super::{DynamicLayer, Memory, Output, Pass, Plan, View};
 use crate::kernels::{Access, Precision, Subgroups};
@@ -32,17 +33,20 @@ pub enum PlanError {
     },
 }
 
+/// What of each slot was written last.
+type Written = HashMap<u32, Range<u64>>;
+
 impl Plan {
     /// Checks the memory and every launch: that its kernel has the entry point, params and overrides named; that its memory
-    /// exists, is aligned, and is not read and written at once; that nothing is read before it is written; and that counts
-    /// and sizes keep the device's limits.
+    /// exists, is aligned, and is not read and written at once; that no launch reads what none before has written last; and that
+    /// counts and sizes keep the device's limits.
     ///
     /// # Errors
     /// The first fault, with where it is.
     pub fn validate(&self) -> Result<(), PlanError> {
-        let mut written: HashMap<u32, u64> = HashMap::new();
-        if let Memory::Slot(slot) = self.input.view.memory {
-            written.insert(slot, self.input.view.offset + self.input.view.bytes);
+        let mut written = Written::new();
+        if let View { memory: Memory::Slot(slot), offset, bytes, .. } = self.input.view {
+            written.insert(slot, offset..offset.saturating_add(bytes));
         }
         for (index, pass) in self.passes.iter().enumerate() {
             self.check_launch(pass).and_then(|()| self.check_memory(pass, &mut written)).map_err(|reason| {
@@ -116,6 +120,10 @@ impl Plan {
         if spec.subgroups == Subgroups::Whole && !is_subgroup {
             return Err("needs workgroups that are subgroups, which these are not on the device".into());
         }
+        if !spec.stored.is_empty() && dispatch.precision != self.precision {
+            let [own, plan] = [dispatch.precision, self.precision].map(Precision::name);
+            return Err(format!("takes what is stored as {own}, in a plan of {plan}"));
+        }
         if bindings != pass.bindings.len() {
             return Err(format!("binds {} buffers, the entry point has {bindings}", pass.bindings.len()));
         }
@@ -147,7 +155,7 @@ impl Plan {
         Ok(())
     }
 
-    fn check_memory(&self, pass: &Pass, written: &mut HashMap<u32, u64>) -> Result<(), String> {
+    fn check_memory(&self, pass: &Pass, written: &mut Written) -> Result<(), String> {
         let accesses = pass.dispatch.kernel.spec().bindings_of(pass.dispatch.entry).ok_or("no such entry point")?;
         let bound: Vec<(&'static str, Access, &View)> =
             accesses.zip(&pass.bindings).map(|((_, name, access), view)| (name, access, view)).collect();
@@ -174,7 +182,9 @@ impl Plan {
             }
             match (access, view.memory) {
                 (Access::Write, Memory::Weights) => return Err(format!("`{name}` would write to the weights")),
-                (Access::Read, Memory::Slot(slot)) if written.get(&slot).is_none_or(|bytes| *bytes < end) => {
+                (Access::Read, Memory::Slot(slot))
+                    if written.get(&slot).is_none_or(|bytes| view.offset < bytes.start || bytes.end < end) =>
+                {
                     return Err(format!("`{name}` reads what no launch has written"));
                 }
                 _ => {}
@@ -186,7 +196,7 @@ impl Plan {
         }
         for (_, access, view) in bound {
             if let (Access::Write, Memory::Slot(slot)) = (access, view.memory) {
-                written.insert(slot, view.offset + view.bytes);
+                written.insert(slot, view.offset..view.offset + view.bytes);
             }
         }
         Ok(())

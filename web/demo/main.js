@@ -256,7 +256,10 @@ function compare(on) {
   second.root.hidden = !on;
   if (!on) {
     byId("versus").hidden = true;
-    serially(() => second.leave());
+    // A load that is asked for from here on is not overtaken by this, however long it waits.
+    const turn = ++second.load;
+    second.hideLoading();
+    serially(() => turn === second.load && second.leave());
     return look();
   }
   return seatRival();

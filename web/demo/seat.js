@@ -88,7 +88,6 @@ export class Seat {
   }
 
   leave() {
-    this.load++;
     this.classifier?.dispose();
     this.classifier = null;
     this.network = null;

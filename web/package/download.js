@@ -44,10 +44,21 @@ async function get(url, options) {
   }
 }
 
-/** Asks the server whether a kept file has changed. Other sites are not asked: their servers seldom allow the question. */
+/**
+ * Asks the server whether a kept file has changed. Servers of other sites seldom allow a condition, and some servers know neither
+ * tag nor date: what all of them say of a file is then compared, as far as they say it.
+ */
 async function isCurrent(url, kept) {
   const [tag, date] = [kept.headers.get("etag"), kept.headers.get("last-modified")];
-  if (new URL(url).origin !== globalThis.location?.origin || !(tag || date)) return true;
+  if (new URL(url).origin !== globalThis.location?.origin || !(tag || date)) {
+    try {
+      const answer = await fetch(url, { method: "HEAD", cache: "no-store" });
+      const differs = (name) => answer.headers.get(name) && kept.headers.get(name) && answer.headers.get(name) !== kept.headers.get(name);
+      return !answer.ok || !["etag", "last-modified", "content-length"].some(differs);
+    } catch {
+      return true;
+    }
+  }
   const headers = tag ? { "if-none-match": tag } : { "if-modified-since": date };
   try {
     const answer = await fetch(url, { headers, cache: "no-store" });

@@ -100,9 +100,13 @@ export class Classifier {
   }
 
   classify(picture) {
+    // One that is still loading keeps none of those back that are there.
+    return isLoading(picture) ? picture.decode().catch(() => {}).then(() => this.#classify(picture)) : this.#classify(picture);
+  }
+
+  #classify(picture) {
     return this.#call(this.#runs, async () => {
       const begin = performance.now();
-      if (isLoading(picture)) await picture.decode().catch(() => {});
       let size = sizeOf(picture);
       let copy;
       if (!this.#engine.fits(...size)) {
@@ -294,7 +298,14 @@ async function choose(bytes, options, device) {
   if (!gpu.software) return loadOn(bytes, options, gpu);
   const software = `${gpu.name} is no GPU but a program that computes on the CPU`;
   if (device === "gpu") return withNotice(await loadOn(bytes, options, gpu), `${software}.`);
-  if ((await probe(gpu.device.share())) <= (await probe())) {
+  let worthwhile;
+  try {
+    worthwhile = (await probe(gpu.device.share())) <= (await probe());
+  } catch (error) {
+    gpu.destroy();
+    throw typed(error);
+  }
+  if (worthwhile) {
     return withNotice(await loadOn(bytes, options, gpu), `${software}. It was measured to be the faster way here all the same.`);
   }
   gpu.destroy();
