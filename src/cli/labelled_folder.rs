@@ -80,4 +80,17 @@ mod tests {
         assert_eq!(by_name(&text(&["car", "ship"]), &labels), None);
         assert_eq!(by_name(&text(&["car"]), &[]), None);
     }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn names_need_not_be_text() {
+        use std::os::unix::ffi::OsStrExt;
+        let folder = tempfile::tempdir().unwrap();
+        let class = folder.path().join(std::ffi::OsStr::from_bytes(b"caf\xe9"));
+        std::fs::create_dir(&class).unwrap();
+        std::fs::write(class.join("a.png"), b"").unwrap();
+        std::fs::create_dir(folder.path().join(".hidden")).unwrap();
+        let found = LabelledFolder::find(folder.path(), &[], 1).unwrap();
+        assert_eq!((found.files, found.classes), (vec![class.join("a.png")], vec![0]));
+    }
 }

@@ -161,7 +161,7 @@ export class Classifier {
 
   /** The most probable classes, best first. The picture is copied before this returns, or once an earlier one is answered
    *  where two are under way already; answers come in the order of the calls, but for an image that is still loading, which is
-   *  waited for first. */
+   *  waited for first. Where the device is lost under a call, the picture is read once more, as it is then. */
   classify(picture: PictureSource): Promise<Guess[]>;
 
   /** Runs the network on prepared values, `[channels][height][width]`, and gives the class scores before the softmax. */

@@ -149,13 +149,15 @@ export class Classifier {
         try {
           return this.#copied(picture, size, type);
         } catch (error) {
-          if (!DRAWABLE.has(type) || /SecurityError/.test(error.message)) throw error;
+          if (!DRAWABLE.has(type) || error.kind === "device-lost" || /SecurityError/.test(error.message)) throw error;
           this.#drawn.add(type);
         }
       }
       this.#board ??= new Board();
       return this.#engine.classify(this.#board.draw(picture, size), ...size);
     } catch (error) {
+      // What another site's picture was drawn on stays closed in some browsers.
+      this.#board = null;
       throw typed(error, "bad-input");
     }
   }
@@ -249,12 +251,14 @@ export class Classifier {
   async #recover(lost) {
     if (this.#gpu !== lost) return;
     this.#recovery ??= (async () => {
+      let gpu;
       try {
         lost.destroy();
-        const gpu = await Gpu.open();
+        gpu = await Gpu.open();
         await this.#engine.reopen(gpu.device);
         [this.#gpu, this.#seen] = [gpu, false];
       } catch (error) {
+        gpu?.destroy();
         throw new DynaconvError("device-lost", `The GPU was lost, and there is no other: ${error.message}`, { cause: error });
       } finally {
         this.#recovery = null;

@@ -35,6 +35,14 @@ pub(super) struct Buffers {
     pub heads: Readbacks,
 }
 
+/// wgpu leaves it to a page's garbage collector to give memory back. What results are read through may still be wanted.
+#[cfg(target_arch = "wasm32")]
+impl Drop for Buffers {
+    fn drop(&mut self) {
+        self.slots.iter().chain([&self.weights, &self.params]).for_each(wgpu::Buffer::destroy);
+    }
+}
+
 impl Buffers {
     pub fn create(gpu: &Gpu, plan: &Plan, resolved: &[Resolved]) -> Self {
         let storage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST;
@@ -111,6 +119,22 @@ pub(super) fn buffer(
     gpu.device.create_buffer(&wgpu::BufferDescriptor { label: Some(&label), size, usage, mapped_at_creation })
 }
 
+#[cfg(target_arch = "wasm32")]
+fn filled(gpu: &Gpu, name: &str, usage: wgpu::BufferUsages, contents: &[u8]) -> wgpu::Buffer {
+    // wgpu panics, and a page waits for ever, where a browser has no memory to map a buffer that it creates.
+    let buffer = buffer(gpu, name, contents.len() as u64, usage | wgpu::BufferUsages::COPY_DST, false);
+    let whole = contents.len() / wgpu::COPY_BUFFER_ALIGNMENT as usize * wgpu::COPY_BUFFER_ALIGNMENT as usize;
+    let (aligned, rest) = contents.split_at(whole);
+    gpu.queue.write_buffer(&buffer, 0, aligned);
+    if !rest.is_empty() {
+        let mut last = [0; wgpu::COPY_BUFFER_ALIGNMENT as usize];
+        last[..rest.len()].copy_from_slice(rest);
+        gpu.queue.write_buffer(&buffer, whole as u64, &last);
+    }
+    buffer
+}
+
+#[cfg(not(target_arch = "wasm32"))]
 fn filled(gpu: &Gpu, name: &str, usage: wgpu::BufferUsages, contents: &[u8]) -> wgpu::Buffer {
     let buffer = buffer(gpu, name, contents.len() as u64, usage, true);
     // Mapping a whole buffer that was just created mapped fails only where its creation did, which the scope reports.

@@ -170,6 +170,20 @@ mod tests {
     }
 
     #[test]
+    fn only_data_of_the_same_maker_was_taken() {
+        let given: Vec<u8> = (0..120).collect();
+        let with = |place: usize| {
+            let mut data = given.clone();
+            data[place] ^= 1;
+            same_maker(&data, &given)
+        };
+        // Sizes and hashes of what follows, and that itself, may be others.
+        assert!(with(48) && with(63) && with(96) && with(119));
+        assert!(!with(0) && !with(47) && !with(64) && !with(95));
+        assert!(!same_maker(&given[..95], &given) && !same_maker(&given, &given[..95]));
+    }
+
+    #[test]
     fn no_count_leads_past_the_end() {
         for count in [1, 2, u64::MAX / 8, u64::MAX / 8 + 1, u64::MAX] {
             let body = [7u64.to_le_bytes(), count.to_le_bytes()].concat();

@@ -57,8 +57,10 @@ pub(super) struct Preparation {
 struct Memory {
     params: wgpu::Buffer,
     source: wgpu::Buffer,
-    /// Params of the batch, then its source pixels.
-    uploads: Uploads,
+    #[cfg(target_arch = "wasm32")]
+    narrowed: wgpu::Buffer,
+    /// Params of the batch, then its source pixels. A browser's frames go another way, so it has them once they are needed.
+    uploads: Option<Uploads>,
     /// For each picture of the batch the two bind groups.
     pub groups: Vec<[wgpu::BindGroup; 2]>,
 }
@@ -124,6 +126,7 @@ impl Preparation {
             })
             .collect();
         let Memory { params, source, uploads, .. } = &mut self.memory;
+        let uploads = uploads.get_or_insert_with(|| Memory::uploads(gpu, plan, self.room));
         let bytes = first_source + self.room.source * pictures.len() as u64;
         let fill = |view: &mut wgpu::BufferViewMut| {
             let mut write = |at: u64, bytes: &[u8]| {
@@ -222,7 +225,9 @@ impl Preparation {
 
     /// Asks for the upload memory back once the submitted run has read it.
     pub fn reclaim(&mut self, after: wgpu::SubmissionIndex) {
-        self.memory.uploads.reclaim(after);
+        if let Some(uploads) = &mut self.memory.uploads {
+            uploads.reclaim(after);
+        }
     }
 }
 
@@ -240,17 +245,37 @@ impl Memory {
         let params = buffer(gpu, "picture params", params_bytes, Usage::UNIFORM | Usage::COPY_DST, false);
         let source = buffer(gpu, "pictures", batch * room.source, Usage::STORAGE | Usage::COPY_DST, false);
         let narrowed = buffer(gpu, "narrowed pictures", batch * room.narrowed, Usage::STORAGE, false);
-        let uploads = Uploads::create(gpu, "picture upload", under_way(plan), params_bytes + batch * room.source);
+        let uploads = cfg!(not(target_arch = "wasm32")).then(|| Self::uploads(gpu, plan, room));
         let target = plan.input.view;
         let groups = (0..batch).map(|slot| {
             let params = binding(&params, 0, 64);
-            let narrowed = binding(&narrowed, slot * room.narrowed, room.narrowed);
-            let across = [params.clone(), binding(&source, slot * room.source, room.source), narrowed.clone()];
-            let down = [params, narrowed, binding(input, target.offset, target.bytes)];
+            let between = binding(&narrowed, slot * room.narrowed, room.narrowed);
+            let across = [params.clone(), binding(&source, slot * room.source, room.source), between.clone()];
+            let down = [params, between, binding(input, target.offset, target.bytes)];
             [horizontal.bind(gpu, "resize", &across), vertical.bind(gpu, "resize", &down)]
         });
         let groups = groups.collect();
-        Self { params, source, uploads, groups }
+        Self {
+            params,
+            source,
+            #[cfg(target_arch = "wasm32")]
+            narrowed,
+            uploads,
+            groups,
+        }
+    }
+
+    fn uploads(gpu: &Gpu, plan: &Plan, room: Room) -> Uploads {
+        let bytes = u64::from(plan.batch) * (2 * PARAMS_STRIDE + room.source);
+        Uploads::create(gpu, "picture upload", under_way(plan), bytes)
+    }
+}
+
+/// wgpu leaves it to a page's garbage collector to give memory back.
+#[cfg(target_arch = "wasm32")]
+impl Drop for Memory {
+    fn drop(&mut self) {
+        [&self.params, &self.source, &self.narrowed].into_iter().for_each(wgpu::Buffer::destroy);
     }
 }
 

@@ -15,7 +15,13 @@ impl Uploads {
     /// Makes `count` buffers of `bytes` bytes.
     pub fn create(gpu: &Gpu, name: &str, count: usize, bytes: u64) -> Self {
         let usage = wgpu::BufferUsages::MAP_WRITE | wgpu::BufferUsages::COPY_SRC;
-        let buffers = (0..count).map(|index| (buffer(gpu, &format!("{name} {index}"), bytes, usage, true), None));
+        // In a browser they are mapped once they are there: wgpu panics where there is no memory to map them as they are created.
+        let is_native = cfg!(not(target_arch = "wasm32"));
+        let buffers = (0..count).map(|index| {
+            let buffer = buffer(gpu, &format!("{name} {index}"), bytes, usage, is_native);
+            let mapping = (!is_native).then(|| map(&buffer, wgpu::MapMode::Write, buffer.size(), gpu.queue.submit([])));
+            (buffer, mapping)
+        });
         Self { buffers: buffers.collect(), current: 0 }
     }
 
