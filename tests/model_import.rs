@@ -123,7 +123,10 @@ fn options_say_what_the_file_does_not() {
     assert!(wrong(&few).contains("`labels`: expected none or 10"));
     let crop = ImportOptions { preprocess: Some(Preprocess::imagenet(224)), ..small() };
     assert!(wrong(&crop).contains("`preprocess.crop`: expected the network's input size, 32, found 224"));
-    for (input_size, stem_stride) in [(0, 2), (usize::MAX, 2), (16384, 2), (32, 0)] {
+    // As large as a description allows, where pictures are usually resized to more.
+    let large = import(golden("tiny_zip.pth.tar"), &ImportOptions { input_size: 16384, stem_stride: 2, ..small() });
+    assert_eq!(large.unwrap().description().preprocess.resize, 16384);
+    for (input_size, stem_stride) in [(0, 2), (usize::MAX, 2), (16385, 2), (32, 0)] {
         let senseless = wrong(&ImportOptions { input_size, stem_stride, ..small() });
         assert!(senseless.contains("field `"), "{senseless}");
     }

@@ -307,6 +307,8 @@ fn print(report: &Report<'_>, shape: &str, out: &mut impl Write) -> Result<()> {
             false => "no certain difference",
         };
         writeln!(out, "the second: {relative:+.1} % ({low:+.1} % to {high:+.1} % at 95 % confidence), {verdict}")?;
+    } else {
+        writeln!(out, "which is faster these times do not tell: that takes six of each at least")?;
     }
     for Difference { name, values, differing, largest, scale } in &trial.outputs {
         let largest = largest.map_or("some are no finite numbers".into(), |apart| format!("by at most {apart:.3e}"));

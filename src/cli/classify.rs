@@ -72,13 +72,13 @@ pub fn run(arguments: &Arguments) -> Result<Outcome> {
         introduce(&classifier);
     }
     let mut outcome = Outcome::Success;
-    let printed = classify_files::each(&mut classifier, &files, |classifier, file, guesses| {
+    classify_files::each(&mut classifier, &files, |classifier, file, guesses| {
         if guesses.is_err() {
             outcome = Outcome::Negative;
         }
-        if arguments.json { print_line(classifier, file, guesses) } else { print_guesses(classifier, file, guesses) }
-    });
-    unless_closed(printed)?;
+        let print = if arguments.json { print_line } else { print_guesses };
+        unless_closed(print(classifier, file, guesses))
+    })?;
     Ok(outcome)
 }
 

@@ -142,10 +142,10 @@ pub fn run(arguments: &Arguments) -> Result<Outcome> {
     } else {
         print(&report, classifier.plan().top, &mut anstream::stdout().lock())
     };
+    // Neither of the two is lost where the other fails.
+    let written = arguments.predictions.as_deref().map_or(Ok(()), |path| write_whole(path, predictions.as_bytes()));
     unless_closed(printed)?;
-    if let Some(path) = &arguments.predictions {
-        write_whole(path, predictions.as_bytes())?;
-    }
+    written?;
     Ok(if broken == 0 { Outcome::Success } else { Outcome::Negative })
 }
 

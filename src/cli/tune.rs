@@ -14,7 +14,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
 use super::network::NetworkArguments;
-use super::output::print_json;
+use super::output::{print_json, unless_closed};
 use super::settings::{PrecisionName, open_gpu};
 use super::show::{duration, printable};
 use super::table::{Side, Table};
@@ -91,14 +91,15 @@ pub fn run(arguments: &Arguments) -> Result<Outcome> {
     for (shape, way) in wrong {
         failure::note(&format!("`{way}` computes something else than the rule's way for {shape}; it is left out"));
     }
-    if arguments.json {
-        print_json(&Report { model, device, batch, precision, found: &found })?;
+    let printed = if arguments.json {
+        print_json(&Report { model, device, batch, precision, found: &found })
     } else {
-        print(model, &device, &found)?;
-    }
+        print(model, &device, &found)
+    };
     if let Some(path) = kept {
         failure::say(&format!("kept in {}", printable(&path?.to_string_lossy())));
     }
+    unless_closed(printed)?;
     Ok(Outcome::Success)
 }
 

@@ -1,22 +1,38 @@
 //! Writes files whole or not at all.
 
-use std::fs::{File, Metadata};
+use std::fs::File;
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Writes a temporary file beside `path`, which then takes its place. A link's file is replaced, not the link; what is no file, as a
-/// pipe, is written to.
+/// pipe, is written to, and so is what stands for an open one, as `/dev/stdout`.
 ///
 /// # Errors
 /// When that fails. There is then the file that was there before, or none.
 pub fn write_whole(path: impl AsRef<Path>, bytes: &[u8]) -> io::Result<()> {
     let path = path.as_ref();
-    match path.metadata().as_ref().map(Metadata::is_file) {
-        Ok(true) => replace(&path.canonicalize()?, bytes),
-        Ok(false) => File::options().write(true).open(path)?.write_all(bytes),
-        Err(_) => replace(path, bytes),
+    let is_open = ["/dev", "/proc"].iter().any(|folder| path.starts_with(folder));
+    if is_open || path.metadata().is_ok_and(|found| !found.is_file()) {
+        return File::options().append(true).open(path)?.write_all(bytes);
     }
+    replace(&behind_links(path)?, bytes)
 }
+
+/// Where links lead, also to no file yet.
+fn behind_links(path: &Path) -> io::Result<PathBuf> {
+    let mut path = path.to_path_buf();
+    for _ in 0..MOST_LINKS {
+        if !path.symlink_metadata().is_ok_and(|found| found.is_symlink()) {
+            return Ok(path);
+        }
+        let target = path.read_link()?;
+        path = path.parent().unwrap_or(Path::new("")).join(target);
+    }
+    Err(io::Error::other("too many links follow each other"))
+}
+
+/// As many as Linux follows.
+const MOST_LINKS: usize = 40;
 
 fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     // The parent of a bare file name is the empty path.
@@ -45,6 +61,13 @@ mod tests {
         write_whole(&link, b"after")?;
         assert!(link.symlink_metadata()?.is_symlink());
         assert_eq!(std::fs::read(&file)?, b"after");
+        // Nor where there is no file yet; and a ring of links has none.
+        std::fs::remove_file(&file)?;
+        write_whole(&link, b"anew")?;
+        assert!(link.symlink_metadata()?.is_symlink() && std::fs::read(&file)? == b"anew");
+        let ring = folder.path().join("ring");
+        std::os::unix::fs::symlink(&ring, &ring)?;
+        assert!(write_whole(&ring, b"nowhere").is_err());
         Ok(())
     }
 
@@ -53,8 +76,10 @@ mod tests {
         let folder = tempfile::tempdir()?;
         let link = folder.path().join("null");
         std::os::unix::fs::symlink("/dev/null", &link)?;
-        write_whole(&link, b"gone")?;
-        assert!(!link.metadata()?.is_file());
+        for path in [&link, Path::new("/dev/null")] {
+            write_whole(path, b"gone")?;
+            assert!(!path.metadata()?.is_file());
+        }
         assert!(write_whole(folder.path(), b"a folder").is_err());
         Ok(())
     }

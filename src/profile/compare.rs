@@ -28,7 +28,7 @@ pub struct Row {
     pub before: Option<f64>,
     /// Median in nanoseconds after, where it is there.
     pub after: Option<f64>,
-    /// The change, where it is in both and the clocks resolve it.
+    /// The change, where it is in both, six times each at least, and the clocks resolve it.
     pub change: Option<Change>,
 }
 

@@ -2,6 +2,9 @@
 
 import { DynaconvError, typed } from "./error.js";
 
+/** How long a server is waited for that is only asked whether a kept file has changed, in milliseconds. */
+const PATIENCE = 3000;
+
 /** The cache, where there is one: not in private windows of some browsers, nor outside of secure pages. */
 async function openCache() {
   try {
@@ -52,9 +55,11 @@ async function isCurrent(url, kept) {
   const [tag, date] = [kept.headers.get("etag"), kept.headers.get("last-modified")];
   if (new URL(url).origin !== globalThis.location?.origin || !(tag || date)) {
     try {
-      const answer = await fetch(url, { method: "HEAD", cache: "no-store" });
-      const differs = (name) => answer.headers.get(name) && kept.headers.get(name) && answer.headers.get(name) !== kept.headers.get(name);
-      return !answer.ok || !["etag", "last-modified", "content-length"].some(differs);
+      const answer = await fetch(url, { method: "HEAD", cache: "no-store", signal: AbortSignal.timeout(PATIENCE) });
+      // What compresses an answer may say so of its tag.
+      const said = (headers, name) => headers.get(name)?.replace(/^W\//, "");
+      const differs = (name) => said(answer.headers, name) && said(kept.headers, name) && said(answer.headers, name) !== said(kept.headers, name);
+      return !answer.ok || !["etag", "last-modified"].some(differs);
     } catch {
       return true;
     }

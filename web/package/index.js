@@ -100,11 +100,12 @@ export class Classifier {
   }
 
   classify(picture) {
-    // One that is still loading keeps none of those back that are there.
-    return isLoading(picture) ? picture.decode().catch(() => {}).then(() => this.#classify(picture)) : this.#classify(picture);
+    if (!isLoading(picture) || this.#disposed) return this.#classify(picture);
+    // It keeps none of those back that are there, and is a call under way all the same.
+    return this.#registered(picture.decode().catch(() => {}).then(() => this.#classify(picture, false)));
   }
 
-  #classify(picture) {
+  #classify(picture, fresh = true) {
     return this.#call(this.#runs, async () => {
       const begin = performance.now();
       let size = sizeOf(picture);
@@ -133,7 +134,7 @@ export class Classifier {
         const [number, probability] = pairs.subarray(2 * index);
         return { class: number, label: this.#info.labels[number] ?? `class ${number}`, probability };
       });
-    });
+    }, fresh);
   }
 
   #start(picture, size) {
@@ -222,8 +223,8 @@ export class Classifier {
   }
 
   /** Makes a call; when the device fails under it, once more on a new device. */
-  #call(lane, start) {
-    if (this.#disposed) return Promise.reject(new DynaconvError("disposed", "this classifier was disposed of"));
+  #call(lane, start, fresh = true) {
+    if (fresh && this.#disposed) return Promise.reject(new DynaconvError("disposed", "this classifier was disposed of"));
     const call = lane.enter(async () => {
       if (this.#recovery) await this.#recovery;
       const gpu = this.#gpu;
@@ -241,6 +242,11 @@ export class Classifier {
         throw error.kind === "device" ? new DynaconvError("device-lost", error.message, { cause: error }) : error;
       }
     });
+    return this.#registered(call);
+  }
+
+  /** Keeps what a call needs until it has ended. */
+  #registered(call) {
     this.#calls.add(call);
     const forget = () => this.#calls.delete(call);
     call.then(forget, forget);

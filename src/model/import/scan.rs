@@ -3,8 +3,7 @@
 //! `pytorch-reader` runs nothing and checks every length, but it builds each value that a pickle makes: a byte of
 //! pickle becomes a value of about a hundred bytes, and in a zip that byte may come from a thousandth of one. A scan
 //! that makes no values counts them first. A network's checkpoint has some forty per tensor; the bound is far above
-//! that. Copies have bounds of their own, since the reader copies what the memo gives out, and gives each tensor the path to it as its
-//! name.
+//! that. What no pickler writes and only makes copies is refused.
 
 use std::borrow::Cow;
 use std::fs::File;
@@ -20,8 +19,6 @@ use super::Fault;
 const MAX_OPERATIONS: u64 = 1 << 20;
 /// Bytes that the pickles of one file may have.
 const MAX_BYTES: u64 = 64 << 20;
-/// Bytes of strings that the pickles of one file may have the reader copy: those of a thousand tensors take some hundred millions.
-const MAX_COPIES: u64 = 1 << 30;
 
 /// The number that begins PyTorch's stream form, as the pickle of an integer: `PROTO 2, LONG1, 10 bytes`.
 const STREAM_MAGIC: [u8; 10] = [0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19];
@@ -40,7 +37,7 @@ pub(super) fn scan(path: &Path) -> Result<(), Fault> {
     file.by_ref().take(512).read_to_end(&mut head).map_err(failed)?;
     file.rewind().map_err(failed)?;
 
-    let mut budget = Budget::new(MAX_OPERATIONS, MAX_BYTES);
+    let mut budget = Budget { operations: MAX_OPERATIONS, bytes: MAX_BYTES };
     if head.starts_with(b"PK\x03\x04") {
         return scan_zip(file, &mut budget);
     }
@@ -82,10 +79,6 @@ fn refused(reason: &str) -> Fault {
 struct Budget {
     operations: u64,
     bytes: u64,
-    copies: u64,
-    /// Bytes of the longest string, and of all strings.
-    longest: u64,
-    strings: u64,
 }
 
 /// What follows an operation's byte.
@@ -118,10 +111,6 @@ fn argument(operation: u8) -> Option<Argument> {
 }
 
 impl Budget {
-    fn new(operations: u64, bytes: u64) -> Self {
-        Self { operations, bytes, copies: MAX_COPIES, longest: 0, strings: 0 }
-    }
-
     /// Reads one pickle up to its end, making nothing of it.
     fn scan_pickle(&mut self, reader: &mut impl BufRead) -> Result<(), Fault> {
         let mut before = b'.';
@@ -131,9 +120,6 @@ impl Budget {
                 // No pickler writes either: a value once more, and a table of what there is, which may be one key many times.
                 b'2' => return Err(refused("its pickle doubles values")),
                 b'd' if before != b'(' => return Err(refused("its pickle makes a table in one step")),
-                // What goes to the memo or comes from it, and a storage, in whose tensor's name all strings may be.
-                b'p' | b'q' | b'r' | 0x94 | b'g' | b'h' | b'j' => self.copy(self.longest)?,
-                b'P' | b'Q' => self.copy(self.strings)?,
                 _ => {}
             }
             before = operation;
@@ -143,25 +129,18 @@ impl Budget {
             };
             match argument {
                 Argument::Fixed(bytes) => self.skip(reader, bytes)?,
-                Argument::Lines(lines) => {
-                    let left = self.bytes;
-                    (0..lines).try_for_each(|_| self.skip_line(reader))?;
-                    self.string(left - self.bytes);
-                }
+                Argument::Lines(lines) => (0..lines).try_for_each(|_| self.skip_line(reader))?,
                 Argument::Counted(1) => {
                     let [length] = self.take(reader)?;
                     self.skip(reader, length.into())?;
-                    self.string(length.into());
                 }
                 Argument::Counted(4) => {
                     let length = u32::from_le_bytes(self.take(reader)?);
                     self.skip(reader, length.into())?;
-                    self.string(length.into());
                 }
                 Argument::Counted(_) => {
                     let length = u64::from_le_bytes(self.take(reader)?);
                     self.skip(reader, length)?;
-                    self.string(length);
                 }
             }
             if operation == b'.' {
@@ -173,17 +152,6 @@ impl Budget {
     fn spend(&mut self, bytes: u64) -> Result<(), Fault> {
         self.bytes = self.bytes.checked_sub(bytes).ok_or_else(too_large)?;
         Ok(())
-    }
-
-    fn copy(&mut self, bytes: u64) -> Result<(), Fault> {
-        let left = self.copies.checked_sub(bytes);
-        self.copies = left.ok_or_else(|| refused(&format!("its pickle has more than {MAX_COPIES} bytes copied")))?;
-        Ok(())
-    }
-
-    fn string(&mut self, bytes: u64) {
-        self.longest = self.longest.max(bytes);
-        self.strings += bytes;
     }
 
     fn take<const N: usize>(&mut self, reader: &mut impl Read) -> Result<[u8; N], Fault> {
@@ -228,7 +196,7 @@ mod tests {
     use super::*;
 
     fn scanned(pickle: &[u8], operations: u64, bytes: u64) -> Result<(u64, u64), String> {
-        let mut budget = Budget::new(operations, bytes);
+        let mut budget = Budget { operations, bytes };
         let result = budget.scan_pickle(&mut { pickle });
         result.map(|()| (budget.operations, budget.bytes)).map_err(|fault| fault.to_string())
     }
@@ -254,17 +222,11 @@ mod tests {
     }
 
     #[test]
-    fn copies_are_bounded() {
+    fn what_only_copies_is_refused() {
         let scanned = |pickle: &[u8]| scanned(pickle, MAX_OPERATIONS, MAX_BYTES);
         assert!(scanned(b"\x80\x02}2.").unwrap_err().contains("doubles"));
         assert!(scanned(b"\x80\x02(NNd.").unwrap_err().contains("in one step"));
         assert!(scanned(b"(dp0\n.").is_ok());
-        let long = [b"X\0\0\x10\0".to_vec(), vec![b'k'; 1 << 20], b"q\0".to_vec()].concat();
-        let fetched = |times: usize| [&long[..], &b"h\0".repeat(times), b"."].concat();
-        assert!(scanned(&fetched(1000)).is_ok());
-        assert!(scanned(&fetched(1100)).unwrap_err().contains("copied"));
-        let stored = [&long[..], &b"Q".repeat(1100), b"."].concat();
-        assert!(scanned(&stored).unwrap_err().contains("copied"));
     }
 
     #[test]
