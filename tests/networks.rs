@@ -2,10 +2,16 @@
 
 mod common;
 
+#[cfg(feature = "gpu")]
+use common::generator;
 use common::golden::{assert_close, case};
 use dynaconv::exec::cpu::CpuExecutor;
 #[cfg(feature = "gpu")]
 use dynaconv::exec::gpu::{Gpu, GpuChoice, GpuExecutor};
+#[cfg(feature = "gpu")]
+use dynaconv::graph::fold;
+#[cfg(feature = "gpu")]
+use dynaconv::graph::networks::{Architecture, MobileNetV2};
 use dynaconv::kernels::Precision;
 use dynaconv::lower::{Form, FormChoice, Options, lower};
 use dynaconv::plan::Limits;
@@ -129,4 +135,28 @@ fn gpu_with_halves() {
     agree(HALF_TOLERANCE, "efficientnet_lite0_96", &FORMS[..1]);
     agree(HALF_TOLERANCE_DYNAMIC, "dcd_035_96", &FORMS);
     agree(HALF_TOLERANCE_DYNAMIC, "dcd_100_97", &FORMS);
+}
+
+/// Their channels come in groups that fill no whole tiles, as those of the golden networks do.
+#[cfg(feature = "gpu")]
+#[test]
+fn gpu_networks_of_other_widths_agree_with_the_cpu() {
+    let gpu = pollster::block_on(Gpu::open(&GpuChoice::Best)).expect("these tests need a GPU");
+    for (width, input_size) in [(1.1, 224), (1.4, 64)] {
+        let base = MobileNetV2 { input_size, ..MobileNetV2::imagenet(width) };
+        let graph = Architecture::MobileNetV2Dcd { base, fc_squeeze: 16 }.build().unwrap();
+        let folded = fold(&graph, &generator::weights(&graph)).unwrap();
+        for form in &FORMS[..2] {
+            let options = Options { form: *form, ..Options::default() };
+            let plan = |limits| lower("wide", &folded, options.clone(), limits).unwrap();
+            let mut cpu = CpuExecutor::new(plan(Limits::default())).unwrap();
+            let input: Vec<f32> = (0..cpu.input_mut().len()).map(|index| (index % 23) as f32 / 8.0 - 1.0).collect();
+            cpu.input_mut().copy_from_slice(&input);
+            cpu.run(1);
+            let expected = cpu.view(cpu.plan().scores.view);
+            let mut executor = pollster::block_on(GpuExecutor::new(&gpu, plan(gpu.limits()), None)).unwrap();
+            let found = pollster::block_on(executor.run(1, &input, true)).unwrap().scores.unwrap();
+            assert_close(&format!("×{width} at {input_size}, {form:?}"), &found, expected, TOLERANCE);
+        }
+    }
 }
