@@ -11,11 +11,14 @@ use std::path::{Path, PathBuf};
 /// When that fails. There is then the file that was there before, or none.
 pub fn write_whole(path: impl AsRef<Path>, bytes: &[u8]) -> io::Result<()> {
     let path = path.as_ref();
-    let is_open = ["/dev", "/proc"].iter().any(|folder| path.starts_with(folder));
-    if is_open || path.metadata().is_ok_and(|found| !found.is_file()) {
+    if stands_for_open(path) || path.metadata().is_ok_and(|found| !found.is_file()) {
         return File::options().append(true).open(path)?.write_all(bytes);
     }
     replace(&behind_links(path)?, bytes)
+}
+
+fn stands_for_open(path: &Path) -> bool {
+    ["/dev/stdout", "/dev/stderr", "/dev/fd", "/proc"].iter().any(|name| path.starts_with(name))
 }
 
 /// Where links lead, also to no file yet.
@@ -82,6 +85,12 @@ mod tests {
         }
         assert!(write_whole(folder.path(), b"a folder").is_err());
         Ok(())
+    }
+
+    #[test]
+    fn open_files_are_known_by_name() {
+        assert!(["/dev/stdout", "/dev/fd/1", "/proc/self/fd/2"].iter().all(|path| stands_for_open(Path::new(path))));
+        assert!(["/dev/shm/a.json", "dev/stdout", "/device"].iter().all(|path| !stands_for_open(Path::new(path))));
     }
 
     #[test]
