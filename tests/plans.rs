@@ -278,6 +278,17 @@ fn a_map_beyond_32_bit_addresses_is_refused_by_name() {
     assert!(error.starts_with("node `features.") && error.contains("the device allows 4294967296"), "{error}");
 }
 
+/// Their vectors leave little of a workgroup's memory.
+#[test]
+fn very_wide_networks_lower_to_valid_plans() {
+    let graph = small(2.5, 10, 32, 2).build().unwrap();
+    let network = fold(&graph, &ones(&graph)).unwrap();
+    for form in [FormChoice::Auto, ASSEMBLE, BRANCH, IN_LOAD] {
+        let plan = lower("wide", &network, Options { form, ..Options::default() }, Limits::default());
+        assert_eq!(plan.unwrap().validate(), Ok(()), "{form:?}");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
 

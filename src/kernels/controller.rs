@@ -82,8 +82,12 @@ impl Shape {
     }
 }
 
-/// Invocations of a workgroup on hardware.
+/// Invocations of a workgroup on hardware; where the vectors of a very wide layer leave no memory for so many sums, the first of the
+/// others that fits.
 const LANES: u32 = 128;
+const FEWER_LANES: [u32; 2] = [64, 32];
+/// Bytes of workgroup memory that every device allows.
+const WORKGROUP_BYTES: u32 = 16352;
 
 /// On software a workgroup runs on one core, so more invocations only wait for each other.
 pub(super) const SOFTWARE_LANES: u32 = 8;
@@ -99,10 +103,11 @@ const VECTORS: u32 = 384;
 pub fn dispatch(shape: Shape, tile: Tile, software: bool) -> Dispatch {
     let Shape { height, width, slots, pooling, squeeze_groups, latent_groups, out_groups, .. } = shape;
     let pooled_groups = shape.pooled_groups();
+    let vectors = (pooled_groups.max(squeeze_groups) + squeeze_groups).max(VECTORS);
     let (kernel, lanes) = match tile {
         Tile::Subgroup(size) => (Kernel::ControllerSubgroup, size),
         _ if software => (Kernel::Controller, SOFTWARE_LANES),
-        _ => (Kernel::Controller, LANES),
+        _ => (Kernel::Controller, hardware_lanes(vectors)),
     };
     let workgroups = if software { 2 } else { (shape.head_groups() / (2 * LANES)).clamp(1, 8) };
     let heads_per_workgroup = shape.head_groups().div_ceil(workgroups);
@@ -120,14 +125,17 @@ pub fn dispatch(shape: Shape, tile: Tile, software: bool) -> Dispatch {
         kernel,
         entry: "controller",
         precision: Precision::F32,
-        overrides: vec![
-            ("WORKGROUP_X", lanes),
-            ("VECTORS", (pooled_groups.max(squeeze_groups) + squeeze_groups).max(VECTORS)),
-        ],
+        overrides: vec![("WORKGROUP_X", lanes), ("VECTORS", vectors)],
         params: bytemuck::bytes_of(&params).to_vec(),
         workgroups: [shape.head_groups().div_ceil(heads_per_workgroup), 1],
         cost: cost(shape),
     }
+}
+
+/// Both sums of an invocation lie beside the vectors.
+fn hardware_lanes(vectors: u32) -> u32 {
+    let fits = |lanes: &u32| 16 * vectors + 32 * lanes <= WORKGROUP_BYTES;
+    std::iter::once(LANES).chain(FEWER_LANES).find(fits).unwrap_or(SOFTWARE_LANES)
 }
 
 pub(super) fn cost(shape: Shape) -> Cost {
