@@ -211,7 +211,7 @@ pub(super) fn shape(dispatch: &Dispatch) -> String {
     format!("{height}×{width}×{} → {height}×{width}×{}{latent}", 4 * in_groups, 4 * out_groups)
 }
 
-/// Slots of a map from which on tasks have whole ones.
+/// Slots of a map from which on tasks have whole ones, as many as can be shared evenly.
 const MANY_SLOTS: usize = 16;
 
 pub(super) fn twin<S: Scalar>(dispatch: &Dispatch, mut arguments: Arguments<'_, S>) {

@@ -223,6 +223,13 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_decoder_that_panics_is_an_error() {
+        let panicking = || -> Result<(), PictureError> { panic!("as a decoder might") };
+        let error = sound("a.webp", "WebP", panicking).unwrap_err().to_string();
+        assert!(error.starts_with("a.webp: expected a sound WebP picture"), "{error}");
+    }
+
+    #[test]
     fn grey_alpha_and_16_bits_become_rgb() {
         assert_eq!(rgb_from(vec![7, 9], 1, 1), [7, 7, 7, 9, 9, 9]);
         assert_eq!(rgb_from(vec![7, 0, 9, 255], 2, 2), [7, 7, 7, 9, 9, 9]);

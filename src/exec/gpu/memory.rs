@@ -119,18 +119,12 @@ pub(super) fn buffer(
     gpu.device.create_buffer(&wgpu::BufferDescriptor { label: Some(&label), size, usage, mapped_at_creation })
 }
 
+/// A buffer of these contents, whose bytes are a multiple of four.
 #[cfg(target_arch = "wasm32")]
 fn filled(gpu: &Gpu, name: &str, usage: wgpu::BufferUsages, contents: &[u8]) -> wgpu::Buffer {
     // wgpu panics, and a page waits for ever, where a browser has no memory to map a buffer that it creates.
     let buffer = buffer(gpu, name, contents.len() as u64, usage | wgpu::BufferUsages::COPY_DST, false);
-    let whole = contents.len() / wgpu::COPY_BUFFER_ALIGNMENT as usize * wgpu::COPY_BUFFER_ALIGNMENT as usize;
-    let (aligned, rest) = contents.split_at(whole);
-    gpu.queue.write_buffer(&buffer, 0, aligned);
-    if !rest.is_empty() {
-        let mut last = [0; wgpu::COPY_BUFFER_ALIGNMENT as usize];
-        last[..rest.len()].copy_from_slice(rest);
-        gpu.queue.write_buffer(&buffer, whole as u64, &last);
-    }
+    gpu.queue.write_buffer(&buffer, 0, contents);
     buffer
 }
 
