@@ -1,6 +1,7 @@
 //! Imports PyTorch checkpoints of the networks that dynaconv knows.
 
 mod checkpoint;
+mod copies;
 mod recognise;
 mod scan;
 

@@ -2,8 +2,8 @@
 //!
 //! `pytorch-reader` runs nothing and checks every length, but it builds each value that a pickle makes: a byte of
 //! pickle becomes a value of about a hundred bytes, and in a zip that byte may come from a thousandth of one. A scan
-//! that makes no values counts them first. A network's checkpoint has some forty per tensor; the bound is far above
-//! that. What no pickler writes and only makes copies is refused.
+//! that makes no values counts them first, and what is copied of them. A network's checkpoint has some forty per
+//! tensor; the bounds are far above that.
 
 use std::borrow::Cow;
 use std::fs::File;
@@ -14,11 +14,15 @@ use zip::result::ZipResult;
 use zip::{CompressionMethod, ZipArchive, ZipReadOptions};
 
 use super::Fault;
+use super::copies::{Operand, Sizes};
 
 /// Operations that the pickles of one file may have, and so values that they can make.
 const MAX_OPERATIONS: u64 = 1 << 20;
 /// Bytes that the pickles of one file may have.
 const MAX_BYTES: u64 = 64 << 20;
+/// Bytes that the pickles of one file may copy, in values and in the names of tensors: more than twice what all operations
+/// take of what keeps each value once.
+const MAX_COPIED: u64 = 256 << 20;
 
 /// The number that begins PyTorch's stream form, as the pickle of an integer: `PROTO 2, LONG1, 10 bytes`.
 const STREAM_MAGIC: [u8; 10] = [0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19];
@@ -37,7 +41,7 @@ pub(super) fn scan(path: &Path) -> Result<(), Fault> {
     file.by_ref().take(512).read_to_end(&mut head).map_err(failed)?;
     file.rewind().map_err(failed)?;
 
-    let mut budget = Budget { operations: MAX_OPERATIONS, bytes: MAX_BYTES };
+    let mut budget = Budget { operations: MAX_OPERATIONS, bytes: MAX_BYTES, copied: MAX_COPIED };
     if head.starts_with(b"PK\x03\x04") {
         return scan_zip(file, &mut budget);
     }
@@ -79,6 +83,7 @@ fn refused(reason: &str) -> Fault {
 struct Budget {
     operations: u64,
     bytes: u64,
+    copied: u64,
 }
 
 /// What follows an operation's byte.
@@ -89,19 +94,26 @@ enum Argument {
     Lines(usize),
     /// A length of so many bytes, then as many bytes as it says.
     Counted(usize),
+    /// A number of so many bytes, under which a value is kept.
+    Number(usize),
+    /// Such a number in a line of text.
+    NumberLine,
 }
 
 /// The argument of a pickle operation; `None` for what is no operation. (CPython, `Lib/pickletools.py`.)
 fn argument(operation: u8) -> Option<Argument> {
     Some(match operation {
-        b'I' | b'L' | b'F' | b'V' | b'S' | b'g' | b'p' | b'P' => Argument::Lines(1),
+        b'I' | b'L' | b'F' | b'V' | b'S' | b'P' => Argument::Lines(1),
+        b'g' | b'p' => Argument::NumberLine,
+        b'h' | b'q' => Argument::Number(1),
+        b'j' | b'r' => Argument::Number(4),
         b'c' | b'i' => Argument::Lines(2),
         b'(' | b'.' | b'0' | b'1' | b'2' | b'N' | b'R' | b'b' | b'd' | b'l' | b't' | b's' | b'a' | b')' | b']'
         | b'}' | b'e' | b'u' | b'Q' | b'o' => Argument::Fixed(0),
         0x81 | 0x85..=0x89 | 0x8f..=0x94 | 0x97 | 0x98 => Argument::Fixed(0),
-        b'K' | b'h' | b'q' | 0x80 | 0x82 => Argument::Fixed(1),
+        b'K' | 0x80 | 0x82 => Argument::Fixed(1),
         b'M' | 0x83 => Argument::Fixed(2),
-        b'J' | b'j' | b'r' | 0x84 => Argument::Fixed(4),
+        b'J' | 0x84 => Argument::Fixed(4),
         b'G' | 0x95 => Argument::Fixed(8),
         b'U' | b'C' | 0x8a | 0x8c => Argument::Counted(1),
         b'T' | b'X' | b'B' | 0x8b => Argument::Counted(4),
@@ -113,36 +125,35 @@ fn argument(operation: u8) -> Option<Argument> {
 impl Budget {
     /// Reads one pickle up to its end, making nothing of it.
     fn scan_pickle(&mut self, reader: &mut impl BufRead) -> Result<(), Fault> {
-        let mut before = b'.';
+        let mut sizes = Sizes::default();
         loop {
             let [operation] = self.take(reader)?;
-            match operation {
-                // No pickler writes either: a value once more, and a table of what there is, which may be one key many times.
-                b'2' => return Err(refused("its pickle doubles values")),
-                b'd' if before != b'(' => return Err(refused("its pickle makes a table in one step")),
-                _ => {}
-            }
-            before = operation;
             self.operations = self.operations.checked_sub(1).ok_or_else(too_large)?;
             let Some(argument) = argument(operation) else {
                 return Err(refused(&format!("its pickle has an unknown operation, 0x{operation:02x}")));
             };
-            match argument {
-                Argument::Fixed(bytes) => self.skip(reader, bytes)?,
-                Argument::Lines(lines) => (0..lines).try_for_each(|_| self.skip_line(reader))?,
+            let operand = match argument {
+                Argument::Fixed(bytes) => Operand::Bytes(self.skip(reader, bytes)?),
+                Argument::Lines(lines) => Operand::Bytes(self.skip_lines(reader, lines)?),
                 Argument::Counted(1) => {
                     let [length] = self.take(reader)?;
-                    self.skip(reader, length.into())?;
+                    Operand::Bytes(self.skip(reader, length.into())?)
                 }
                 Argument::Counted(4) => {
                     let length = u32::from_le_bytes(self.take(reader)?);
-                    self.skip(reader, length.into())?;
+                    Operand::Bytes(self.skip(reader, length.into())?)
                 }
                 Argument::Counted(_) => {
                     let length = u64::from_le_bytes(self.take(reader)?);
-                    self.skip(reader, length)?;
+                    Operand::Bytes(self.skip(reader, length)?)
                 }
-            }
+                Argument::Number(1) => Operand::Number(self.take::<1>(reader)?[0].into()),
+                Argument::Number(_) => Operand::Number(u32::from_le_bytes(self.take(reader)?).into()),
+                Argument::NumberLine => Operand::Number(self.take_number(reader)?),
+            };
+            let copied =
+                sizes.step(operation, operand).ok_or_else(|| refused("its pickle fetches what is not there"))?;
+            self.copied = self.copied.checked_sub(copied).ok_or_else(too_much_copied)?;
             if operation == b'.' {
                 return Ok(());
             }
@@ -161,20 +172,40 @@ impl Budget {
         Ok(bytes)
     }
 
-    fn skip(&mut self, reader: &mut impl Read, bytes: u64) -> Result<(), Fault> {
+    /// Goes past so many bytes, and says how many they were.
+    fn skip(&mut self, reader: &mut impl Read, bytes: u64) -> Result<u64, Fault> {
         self.spend(bytes)?;
         let skipped = std::io::copy(&mut reader.take(bytes), &mut std::io::sink()).map_err(failed)?;
-        if skipped == bytes { Ok(()) } else { Err(failed(ErrorKind::UnexpectedEof.into())) }
+        if skipped == bytes { Ok(bytes) } else { Err(failed(ErrorKind::UnexpectedEof.into())) }
     }
 
-    fn skip_line(&mut self, reader: &mut impl BufRead) -> Result<(), Fault> {
-        loop {
-            let [byte] = self.take(reader)?;
-            if byte == b'\n' {
-                return Ok(());
+    fn skip_lines(&mut self, reader: &mut impl BufRead, lines: usize) -> Result<u64, Fault> {
+        let mut bytes = 0;
+        for _ in 0..lines {
+            while self.take(reader)? != *b"\n" {
+                bytes += 1;
             }
         }
+        Ok(bytes)
     }
+
+    fn take_number(&mut self, reader: &mut impl BufRead) -> Result<u64, Fault> {
+        let mut number: u64 = 0;
+        loop {
+            let [byte] = self.take(reader)?;
+            let next = match byte {
+                b'\n' => return Ok(number),
+                b'\r' => Some(number),
+                b'0'..=b'9' => number.checked_mul(10).and_then(|number| number.checked_add((byte - b'0').into())),
+                _ => None,
+            };
+            number = next.ok_or_else(|| refused("its pickle keeps a value under what is no number"))?;
+        }
+    }
+}
+
+fn too_much_copied() -> Fault {
+    refused(&format!("its pickle copies more than {MAX_COPIED} bytes"))
 }
 
 fn too_large() -> Fault {
@@ -196,7 +227,7 @@ mod tests {
     use super::*;
 
     fn scanned(pickle: &[u8], operations: u64, bytes: u64) -> Result<(u64, u64), String> {
-        let mut budget = Budget { operations, bytes };
+        let mut budget = Budget { operations, bytes, copied: MAX_COPIED };
         let result = budget.scan_pickle(&mut { pickle });
         result.map(|()| (budget.operations, budget.bytes)).map_err(|fault| fault.to_string())
     }
@@ -222,11 +253,24 @@ mod tests {
     }
 
     #[test]
-    fn what_only_copies_is_refused() {
-        let scanned = |pickle: &[u8]| scanned(pickle, MAX_OPERATIONS, MAX_BYTES);
-        assert!(scanned(b"\x80\x02}2.").unwrap_err().contains("doubles"));
-        assert!(scanned(b"\x80\x02(NNd.").unwrap_err().contains("in one step"));
-        assert!(scanned(b"(dp0\n.").is_ok());
+    fn copies_are_bounded() {
+        let scanned = |pickle: &[u8]| scanned(pickle, MAX_OPERATIONS, MAX_BYTES).map(|_| ());
+        // A key of a megabyte in a table that is fetched again and again, by each way of numbering.
+        let long = [b"X\0\0\x10\0".as_slice(), &vec![b'k'; 1 << 20]].concat();
+        for (keep, fetch) in
+            [(&b"q\x05"[..], &b"h\x05"[..]), (b"r\x05\0\0\0", b"j\x05\0\0\0"), (b"p5\n", b"g5\n"), (b"\x94", b"h\0")]
+        {
+            let fetched = |times| [&b"\x80\x04}"[..], &long, b"Ns", keep, &fetch.repeat(times), b"."].concat();
+            assert_eq!(scanned(&fetched(200)), Ok(()));
+            assert!(scanned(&fetched(300)).unwrap_err().contains("copies more than"));
+        }
+        // A function's name likewise, and a key above many values.
+        let name = [&b"c"[..], &vec![b'n'; 1 << 20], b"\nf\nq\0", &b"h\0".repeat(300), b"."].concat();
+        assert!(scanned(&name).unwrap_err().contains("copies more than"));
+        let names = [&b"}"[..], &long, b"](", &b"N".repeat(300), b"es."].concat();
+        assert!(scanned(&names).unwrap_err().contains("copies more than"));
+        assert!(scanned(b"h\0.").unwrap_err().contains("not there"));
+        assert!(scanned(b"Np5x\n.").unwrap_err().contains("no number"));
     }
 
     #[test]
