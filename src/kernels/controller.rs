@@ -5,7 +5,10 @@ use rayon::prelude::*;
 
 use super::multiply::multiply_vector;
 use super::pool::{bin_pixels, means_of};
-use super::{Access, Arguments, Cost, Dispatch, Kernel, Pooling, Precision, Scalar, Spec, Subgroups, Tile, vec4_bytes};
+use super::{
+    Access, Arguments, Cost, Dispatch, Kernel, Pooling, Precision, Scalar, Spec, Subgroups, Tile, WORKGROUP_BYTES,
+    vec4_bytes,
+};
 
 /// The specification of the kernel whose workgroups wait for all their invocations.
 pub const SPEC: Spec = spec("controller", include_str!("../../shaders/controller.wgsl"), Subgroups::None);
@@ -86,8 +89,6 @@ impl Shape {
 /// others that fits.
 const LANES: u32 = 128;
 const FEWER_LANES: [u32; 2] = [64, 32];
-/// Bytes of workgroup memory that every device allows.
-const WORKGROUP_BYTES: u32 = 16352;
 
 /// On software a workgroup runs on one core, so more invocations only wait for each other.
 pub(super) const SOFTWARE_LANES: u32 = 8;

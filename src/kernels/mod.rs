@@ -42,6 +42,9 @@ use serde::Serialize;
 
 pub use crate::tensor::Precision;
 
+/// Bytes of workgroup memory that every device allows: WebGPU promises 16 KiB, some that wgpu knows have 32 fewer.
+pub const WORKGROUP_BYTES: u32 = 16352;
+
 /// A kernel by the stem of its file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]

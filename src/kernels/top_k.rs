@@ -91,7 +91,13 @@ pub(super) fn twin<S: Scalar>(dispatch: &Dispatch, mut arguments: Arguments<'_, 
         let (highest, total) = highest_and_total(scores);
         // A score that is not a number is never best; the class is then `classes`.
         let mut order: Vec<usize> = (0..classes).filter(|class| !scores[*class].is_nan()).collect();
-        order.sort_by(|a, b| scores[*b].partial_cmp(&scores[*a]).unwrap_or(Ordering::Equal).then(a.cmp(b)));
+        let better =
+            |a: &usize, b: &usize| scores[*b].partial_cmp(&scores[*a]).unwrap_or(Ordering::Equal).then(a.cmp(b));
+        if count < order.len() {
+            order.select_nth_unstable_by(count, better);
+            order.truncate(count);
+        }
+        order.sort_unstable_by(better);
         for (index, pair) in best.chunks_exact_mut(2).enumerate() {
             let class = order.get(index).copied().unwrap_or(classes);
             let score = scores.get(class).copied().unwrap_or(f32::NAN.into());

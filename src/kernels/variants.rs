@@ -1,14 +1,12 @@
 //! Other launches that compute the same from the same memory, to be tried against the one that ships.
 
 use super::tile::SLOT_ROWS;
-use super::{Dispatch, Kernel, Subgroups};
+use super::{Dispatch, Kernel, Subgroups, WORKGROUP_BYTES};
 
 /// Sides of workgroups that are tried.
 const SIDES: [u32; 9] = [1, 2, 4, 8, 16, 32, 64, 128, 256];
 /// Invocations of a workgroup that are tried. All devices allow the most.
 const INVOCATIONS: std::ops::RangeInclusive<u32> = 32..=256;
-/// Bytes of workgroup memory that all devices allow.
-const WORKGROUP_BYTES: u32 = 16_384;
 
 /// A launch with the name that tells it from its like.
 #[derive(Clone, Debug, PartialEq)]

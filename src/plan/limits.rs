@@ -1,5 +1,7 @@
 //! What a device allows, as plain numbers.
 
+use crate::kernels::WORKGROUP_BYTES;
+
 /// The device limits that a plan must keep. The default is what WebGPU guarantees everywhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -33,7 +35,7 @@ impl Default for Limits {
             storage_buffers: 8,
             workgroups: 65535,
             invocations: 256,
-            workgroup_bytes: 16352,
+            workgroup_bytes: WORKGROUP_BYTES,
             storage_alignment: 256,
             subgroup: None,
             whole_subgroups: false,
