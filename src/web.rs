@@ -140,11 +140,15 @@ impl Engine {
     /// Runs the network on a prepared picture; gives a promise of the class scores.
     ///
     /// # Errors
-    /// When there are not as many values as the network's input has, or two pictures are under way.
+    /// When there are not as many values as the network's input has, when one is not finite, or when two pictures are under way.
     pub fn run(&self, values: Vec<f32>) -> Result<Promise, JsValue> {
         let mut classifier = self.classifier.borrow_mut();
         let map = classifier.plan().input.map;
         let shape = vec![1, map.channels, map.height, map.width];
+        if let Some(index) = values.iter().position(|value| !value.is_finite()) {
+            let message = format!("value {index} of the input is {}, expected a finite number", values[index]);
+            return Err(failure("bad-input", &message));
+        }
         let input = Tensor::new(shape, values).map_err(|error| failure("bad-input", &error.to_string()))?;
         let pending = classifier.start_scores(&input).map_err(|error| thrown(&error))?;
         Ok(future_to_promise(async move {

@@ -6,51 +6,11 @@ import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { after, before, describe, test } from "node:test";
+import { describe, test } from "node:test";
 import { ROOT, launch, serve } from "./chromium.mjs";
+import { DYNAMIC, MODEL, inPage } from "./page.mjs";
 
-// A software adapter takes long to compile the dynamic network's pipelines; where those do not matter the static one does.
-const MODEL = "assets/models/mobilenet-v2-cifar10.safetensors";
-const DYNAMIC = "assets/models/mobilenet-v2-dcd-cifar10.safetensors";
 const PROGRAM = process.env.DYNACONV ?? `${ROOT}target/debug/dynaconv`;
-let server;
-let browser;
-
-before(async () => {
-  server = await serve({ "/pkg/": `${ROOT}web/pkg/`, "/assets/": `${ROOT}assets/` });
-  browser = await launch();
-});
-after(async () => {
-  await browser?.close();
-  server?.stop();
-});
-
-/** Runs a function in a fresh page, with the package loaded and a few helpers; console errors fail the test. */
-async function inPage(script, argument, { from = browser, expected = [], early } = {}) {
-  const page = await from.newPage();
-  const complaints = [];
-  page.on("console", (message) => message.type() === "error" && complaints.push(message.text()));
-  page.on("pageerror", (error) => complaints.push(String(error.stack ?? error)));
-  if (early) await page.addInitScript(early);
-  await page.goto(server.address);
-  await page.evaluate(async ([model, dynamic]) => {
-    Object.assign(globalThis, await import("/pkg/index.js"));
-    [globalThis.MODEL, globalThis.DYNAMIC] = [`/${model}`, `/${dynamic}`];
-    globalThis.bitmap = async (name) => createImageBitmap(await (await fetch(`/assets/${name}`)).blob());
-    globalThis.kindOf = async (promise) => {
-      try {
-        await promise;
-        return "no error";
-      } catch (error) {
-        return error instanceof DynaconvError ? { kind: error.kind, message: error.message } : `untyped: ${error.stack ?? error}`;
-      }
-    };
-  }, [MODEL, DYNAMIC]);
-  const result = await page.evaluate(script, argument);
-  await page.close();
-  assert.deepEqual(complaints.filter((text) => !expected.some((pattern) => pattern.test(text))), []);
-  return result;
-}
 
 function native(picture, model = MODEL) {
   const output = execFileSync(PROGRAM, ["classify", "--device", "cpu", "--json", "--top", "5", "--model", model, picture], { cwd: ROOT });
@@ -334,8 +294,28 @@ describe("the package", { timeout: 600_000 }, () => {
       });
       const small = await load(bytes);
       Object.defineProperty(GPUDevice.prototype, "limits", limits);
+      const sent = (buffer) => {
+        structuredClone(buffer, { transfer: [buffer] });
+        return buffer;
+      };
+      const sentView = new Uint8Array(bytes);
+      sent(sentView.buffer);
+      const early = await kindOf(classifier.insight());
+      // The third waits for its turn, and its values are gone by then: no reason to give the device up.
+      const values = classifier.info.input.reduce((product, length) => product * length);
+      const inputs = [0, 1, 2].map(() => new Float32Array(values));
+      const runs = inputs.map((input) => kindOf(classifier.run(input)));
+      sent(inputs[2].buffer);
+      const request = GPUAdapter.prototype.requestDevice;
+      let devices = 0;
+      GPUAdapter.prototype.requestDevice = function (...options) {
+        devices += 1;
+        return request.apply(this, options);
+      };
+      const [one, two, third] = await Promise.all(runs);
+      GPUAdapter.prototype.requestDevice = request;
       const found = {
-        small,
+        small, turns: [one, two, third.kind], devices,
         text: await load(new TextEncoder().encode("this is no model file at all")),
         cut: await load(bytes.subarray(0, 100_000)),
         missing: await load("/assets/models/missing.safetensors"),
@@ -343,6 +323,10 @@ describe("the package", { timeout: 600_000 }, () => {
         number: await load(7),
         option: await load(bytes, { topK: 0 }),
         device: await load(bytes, { device: "quantum" }),
+        symbol: await load(bytes, { device: Symbol("gpu") }),
+        nothing: await kindOf(Classifier.load(new Uint8Array(), null)),
+        sent: await load(sent(new Uint8Array(bytes).buffer)),
+        sentView: await load(sentView),
         picture: await kindOf(classifier.classify("cat.jpg")),
         closed: await kindOf(classifier.classify(bitmapClosed)),
         broken: await kindOf(classifier.classify(broken)),
@@ -350,7 +334,9 @@ describe("the package", { timeout: 600_000 }, () => {
         video: await kindOf(classifier.classify(document.createElement("video"))),
         short: await kindOf(classifier.run(new Float32Array(7))),
         array: await kindOf(classifier.run([1, 2, 3])),
-        early: await kindOf(classifier.insight()),
+        infinite: await kindOf(classifier.run(new Float32Array(values).fill(Infinity, 7, 8))),
+        profile: await kindOf(classifier.profile({ repeats: 0.5 })),
+        early,
         works: (await classifier.classify(await bitmap("pictures/cat.jpg"))).length,
       };
       gone.dispose();
@@ -358,12 +344,13 @@ describe("the package", { timeout: 600_000 }, () => {
       found.disposed = await kindOf(gone.classify(document.createElement("canvas")));
       return found;
     }, undefined, { expected: [/404/] });
-    const { works, ...errors } = found;
-    assert.equal(works, 5);
+    const { works, turns, devices, ...errors } = found;
+    assert.deepEqual([works, turns, devices], [5, ["no error", "no error", "bad-input"], 0]);
     const kinds = Object.fromEntries(Object.entries(errors).map(([name, error]) => [name, error.kind ?? error]));
     assert.deepEqual(kinds, {
       small: "limits", text: "bad-model", cut: "bad-model", missing: "network", address: "bad-input", number: "bad-input",
-      option: "bad-input", device: "bad-input", picture: "bad-input", closed: "bad-input", broken: "bad-input", empty: "bad-input",
+      option: "bad-input", device: "bad-input", symbol: "bad-input", nothing: "bad-model", sent: "bad-model", sentView: "bad-model",
+      infinite: "bad-input", profile: "bad-input", picture: "bad-input", closed: "bad-input", broken: "bad-input", empty: "bad-input",
       video: "bad-input", short: "bad-input", array: "bad-input", early: "bad-input", disposed: "disposed",
     });
     assert.match(errors.small.message, /needs \d+ bytes in one buffer, the device allows 65536/);
@@ -416,27 +403,5 @@ describe("the package", { timeout: 600_000 }, () => {
     assert.equal(found.tainted.kind, "bad-input");
     assert.match(found.tainted.message, /SecurityError/);
     assert.equal(found.works, 5);
-  });
-
-  test("keeps a model, fetches a spoilt copy anew, and tells the progress", async () => {
-    const found = await inPage(async () => {
-      const url = new URL(MODEL, location).href;
-      const progress = [];
-      const size = (await (await fetch(url)).arrayBuffer()).byteLength;
-      await Classifier.load(url, { device: "cpu", onProgress: (loaded, total) => progress.push([loaded, total]) });
-      const cache = await caches.open("dynaconv");
-      const kept = (await (await cache.match(url)).arrayBuffer()).byteLength;
-      await cache.put(url, new Response("spoilt"));
-      const healed = (await Classifier.load(url, { device: "cpu" })).info.bytes;
-      const fetched = globalThis.fetch;
-      globalThis.fetch = () => Promise.reject(new TypeError("offline"));
-      const offline = (await Classifier.load(url, { device: "cpu" })).info.bytes;
-      const uncached = await kindOf(Classifier.load(url, { device: "cpu", cache: false }));
-      globalThis.fetch = fetched;
-      return { size, kept, healed, offline, uncached, first: progress[0], last: progress.at(-1) };
-    });
-    assert.deepEqual([found.kept, found.healed, found.offline], [found.size, found.size, found.size]);
-    assert.deepEqual([found.first[0], found.last[0]], [0, found.size]);
-    assert.equal(found.uncached.kind, "network");
   });
 });

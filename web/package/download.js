@@ -29,8 +29,9 @@ export async function withModel(url, { onProgress, cache: wanted }, use) {
       await cache.delete(url);
     }
   }
-  const response = await get(url, {});
-  if (!response.ok) throw new DynaconvError("network", `${url}: the server says ${response.status} ${response.statusText}`);
+  // What the browser itself has kept of a file that has changed, or was spoilt, may be the old one.
+  const response = await get(url, kept ? { cache: "no-cache" } : {});
+  if (!response.ok || !response.body) throw new DynaconvError("network", `${url}: the server says ${response.status} ${response.statusText}`);
   const { headers } = response;
   const bytes = await read(response, onProgress);
   const result = await use(bytes);
@@ -66,7 +67,7 @@ async function isCurrent(url, kept) {
   }
   const headers = tag ? { "if-none-match": tag } : { "if-modified-since": date };
   try {
-    const answer = await fetch(url, { headers, cache: "no-store" });
+    const answer = await fetch(url, { headers, cache: "no-store", signal: AbortSignal.timeout(PATIENCE) });
     await answer.body?.cancel();
     return answer.status !== 200;
   } catch {
@@ -78,17 +79,26 @@ async function read(response, onProgress) {
   // A compressed answer is longer than its header says.
   const length = response.headers.get("content-encoding") ? null : response.headers.get("content-length");
   const total = length === null ? null : Number(length);
-  onProgress?.(0, total);
   const [parts, reader] = [[], response.body.getReader()];
+  const next = async () => {
+    try {
+      return await reader.read();
+    } catch (error) {
+      throw new DynaconvError("network", `${response.url}: the download broke off: ${error.message}`, { cause: error });
+    }
+  };
   let loaded = 0;
   try {
-    for (let part = await reader.read(); !part.done; part = await reader.read()) {
+    onProgress?.(0, total);
+    for (let part = await next(); !part.done; part = await next()) {
       parts.push(part.value);
       loaded += part.value.length;
       onProgress?.(loaded, total);
     }
   } catch (error) {
-    throw new DynaconvError("network", `${response.url}: the download broke off: ${error.message}`, { cause: error });
+    // What the page throws as it is told ends the download.
+    reader.cancel().catch(() => {});
+    throw error;
   }
   const bytes = new Uint8Array(loaded);
   let at = 0;

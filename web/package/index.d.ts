@@ -159,12 +159,15 @@ export class Classifier {
   readonly info: Info;
   readonly timing: Timing | null;
 
-  /** The most probable classes, best first. The picture is copied before this returns, or once an earlier one is answered
-   *  where two are under way already; answers come in the order of the calls, but for an image that is still loading, which is
-   *  waited for first. Where the device is lost under a call, the picture is read once more, as it is then. */
+  /** The most probable classes, best first. The picture is copied before this returns, or later: once an earlier one is answered
+   *  where two are under way already, once there is a new device where one was lost, after it was made smaller where it is too large
+   *  for the device, and once it is there where it is an image that is still loading. The last two are waited for, and calls made
+   *  meanwhile may be answered first; else answers come in the order of the calls. Where the device is lost under a call, the picture
+   *  is read once more, as it is then. */
   classify(picture: PictureSource): Promise<Guess[]>;
 
-  /** Runs the network on prepared values, `[channels][height][width]`, and gives the class scores before the softmax. */
+  /** Runs the network on prepared values, `[channels][height][width]`, all of them finite, and gives the class scores before the
+   *  softmax. */
   run(input: Float32Array): Promise<Float32Array>;
 
   /** What the last picture made of each dynamic layer. */
@@ -188,8 +191,9 @@ export class Classifier {
   dispose(): void;
 }
 
-/** Every error of this package. */
+/** Every error of this package; what `onProgress` throws ends a download, and is passed on as it is. */
 export class DynaconvError extends Error {
+  constructor(kind: DynaconvError["kind"], message: string, options?: ErrorOptions);
   readonly kind:
     | "no-webgpu"
     | "no-adapter"

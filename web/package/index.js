@@ -24,6 +24,10 @@ const DRAWABLE = new Set(["HTMLImageElement", "HTMLVideoElement", "VideoFrame"])
 // Chromium without a graphics card refuses to copy these, or loses the device over it.
 const VIDEO = ["HTMLVideoElement", "VideoFrame"];
 
+// What a device does no more work after. A profile makes a second network ready, which may fail while the first is sound.
+const LOST = ["device-lost"];
+const FAILED = ["device", ...LOST];
+
 /** Lets so many calls be under way at once; further ones wait for their turn. */
 class Lane {
   #free;
@@ -71,16 +75,17 @@ export class Classifier {
     this.#drawn = new Set(gpu?.software ? VIDEO : []);
   }
 
-  static async load(source, { onProgress, topK = 5, device = "auto", precision = "f32", cache = true } = {}) {
+  static async load(source, options) {
     const begin = performance.now();
-    if (!Number.isInteger(topK) || topK < 1) throw new DynaconvError("bad-input", `topK is ${topK}, expected a whole number above 0`);
-    if (!["auto", "gpu", "cpu"].includes(device)) {
-      throw new DynaconvError("bad-input", `device is ${device}, expected auto, gpu or cpu`);
-    }
-    if (!["f32", "f16"].includes(precision)) throw new DynaconvError("bad-input", `precision is ${precision}, expected f32 or f16`);
+    const { onProgress, topK = 5, device = "auto", precision = "f32", cache = true } = options ?? {};
+    const refused = (name, value, expected) => new DynaconvError("bad-input", `${name} is ${String(value)}, expected ${expected}`);
+    if (!Number.isInteger(topK) || topK < 1) throw refused("topK", topK, "a whole number above 0");
+    if (!["auto", "gpu", "cpu"].includes(device)) throw refused("device", device, "auto, gpu or cpu");
+    if (!["f32", "f16"].includes(precision)) throw refused("precision", precision, "f32 or f16");
     await ready();
     const prepare = async (bytes) => {
-      const chosen = await choose(bytes, { topK, half: precision === "f16" }, device);
+      // The library counts in 32 bits; a network has fewer classes.
+      const chosen = await choose(bytes, { topK: Math.min(topK, 0xffff_ffff), half: precision === "f16" }, device);
       const loadMilliseconds = performance.now() - begin;
       const info = Object.freeze({ ...chosen.info, loadMilliseconds, bytes: bytes.length });
       return new Classifier(chosen.engine, chosen.gpu, info);
@@ -102,10 +107,10 @@ export class Classifier {
   classify(picture) {
     if (!isLoading(picture) || this.#disposed) return this.#classify(picture);
     // It keeps none of those back that are there, and is a call under way all the same.
-    return this.#registered(picture.decode().catch(() => {}).then(() => this.#classify(picture, false)));
+    return this.#registered(picture.decode().catch(() => {}).then(() => this.#classify(picture, { fresh: false })));
   }
 
-  #classify(picture, fresh = true) {
+  #classify(picture, options) {
     return this.#call(this.#runs, async () => {
       const begin = performance.now();
       let size = sizeOf(picture);
@@ -134,7 +139,7 @@ export class Classifier {
         const [number, probability] = pairs.subarray(2 * index);
         return { class: number, label: this.#info.labels[number] ?? `class ${number}`, probability };
       });
-    }, fresh);
+    }, options);
   }
 
   #start(picture, size) {
@@ -175,6 +180,9 @@ export class Classifier {
   run(input) {
     return this.#call(this.#runs, async () => {
       if (!(input instanceof Float32Array)) throw new DynaconvError("bad-input", "expected a Float32Array");
+      // Its memory may have gone to a worker while it waited for its turn: it has no values then.
+      const expected = valuesOf(this.#info);
+      if (input.length !== expected) throw new DynaconvError("bad-input", `the input has ${input.length} values, expected ${expected}`);
       const scores = await this.#engine.run(input);
       this.#seen = true;
       return scores;
@@ -188,12 +196,13 @@ export class Classifier {
     });
   }
 
-  profile({ repeats = 20, warmUp = 3, roof = true } = {}) {
+  profile(options) {
     return this.#call(this.#profiles, async () => {
+      const { repeats = 20, warmUp = 3, roof = true } = options ?? {};
       const whole = (value, least) => Number.isInteger(value) && value >= least && value <= 10_000;
       if (!whole(repeats, 1) || !whole(warmUp, 0)) throw new DynaconvError("bad-input", "repeats and warmUp are whole numbers up to 10000");
       return JSON.parse(await this.#engine.profile(repeats, warmUp, Boolean(roof)));
-    });
+    }, { fatal: LOST });
   }
 
   static async profilePage(profile) {
@@ -222,8 +231,8 @@ export class Classifier {
     });
   }
 
-  /** Makes a call; when the device fails under it, once more on a new device. */
-  #call(lane, start, fresh = true) {
+  /** Makes a call; when the device fails under it, with one of the kinds that are fatal, once more on a new device. */
+  #call(lane, start, { fresh = true, fatal = FAILED } = {}) {
     if (fresh && this.#disposed) return Promise.reject(new DynaconvError("disposed", "this classifier was disposed of"));
     const call = lane.enter(async () => {
       if (this.#recovery) await this.#recovery;
@@ -232,14 +241,14 @@ export class Classifier {
         return await start();
       } catch (thrown) {
         const error = typed(thrown);
-        if (!gpu || !["device", "device-lost"].includes(error.kind)) throw error;
+        if (!gpu || !fatal.includes(error.kind)) throw error;
         await this.#recover(gpu);
       }
       try {
         return await start();
       } catch (thrown) {
         const error = typed(thrown);
-        throw error.kind === "device" ? new DynaconvError("device-lost", error.message, { cause: error }) : error;
+        throw fatal.includes(error.kind) ? new DynaconvError("device-lost", error.message, { cause: error }) : error;
       }
     });
     return this.#registered(call);
@@ -274,6 +283,11 @@ export class Classifier {
   }
 }
 
+/** Values of a network's input. */
+function valuesOf({ input }) {
+  return input.reduce((product, length) => product * length);
+}
+
 function absolute(url) {
   try {
     return new URL(url, globalThis.location?.href).href;
@@ -283,8 +297,10 @@ function absolute(url) {
 }
 
 async function bytesFrom(source) {
-  if (source instanceof Uint8Array) return source;
-  if (source instanceof ArrayBuffer) return new Uint8Array(source);
+  if (source instanceof Uint8Array || source instanceof ArrayBuffer) {
+    // What has gone to a worker has no bytes, and nothing can be read of it.
+    return source.byteLength ? new Uint8Array(source.buffer ?? source, source.byteOffset, source.byteLength) : new Uint8Array();
+  }
   if (source instanceof Blob) {
     try {
       return new Uint8Array(await source.arrayBuffer());
@@ -334,7 +350,7 @@ async function loadOn(bytes, { topK, half }, gpu) {
       software: gpu?.software ?? false,
       notice: null,
     };
-    if (gpu) await engine.run(new Float32Array(info.input.reduce((product, length) => product * length)));
+    if (gpu) await engine.run(new Float32Array(valuesOf(info)));
     return { engine, gpu, info };
   } catch (error) {
     engine?.free();
