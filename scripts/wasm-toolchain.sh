@@ -25,8 +25,11 @@ for sysroot in "$(env -u RUSTC rustc --print sysroot 2>/dev/null)"; do
 done
 [ -n "$lld" ] || fail "no linker for wasm: neither rust-lld nor wasm-ld (package lld) is here"
 
+# An older compiler, or one that was not finished, makes room; nothing else does.
+if [ -n "$(ls -A "$folder")" ] && ! ls -d "$folder"/.made* >/dev/null 2>&1; then fail "$folder has other things in it"; fi
 rm -rf "$folder"
 mkdir -p "$folder"/{packages,bin,std/src}
+touch "$folder/.made"
 # The LLVM that this compiler was linked with.
 llvm=$(apt-cache show "libstd-rust-web-$minor=$version" | sed -n 's/^Depends:.*\(libllvm[0-9][0-9]*\).*/\1/p' | head -1)
 (cd "$folder/packages" &&

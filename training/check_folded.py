@@ -30,6 +30,8 @@ def answer_and_gradients(model: nn.Module, answer: Callable[[Tensor], Tensor], i
 def main() -> None:
     torch.manual_seed(1)
     agrees = True
+    if len(sys.argv) < 2:
+        sys.exit(__doc__)
     for path in map(Path, sys.argv[1:]):
         model = load_parent(path)[1].to(memory_format=torch.channels_last).eval()
         for size in SIZES:

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from PIL import Image
 from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from data import photograph
@@ -59,7 +59,7 @@ def main() -> None:
     parser.add_argument("--weights", type=Path, required=True, help="KIND.pt of a training run, or a model file")
     parser.add_argument("--test", type=Path, required=True, help="folder with <class>/*.jpg")
     parser.add_argument("--report", type=Path, help="JSON report to write")
-    parser.add_argument("--predictions", type=Path, help="safetensors file: u8 top-1 of every picture, with and without f16")
+    parser.add_argument("--predictions", type=Path, help="safetensors file to add to: u8 top-1 of every picture, with and without f16")
     parser.add_argument("--photo", type=Path, nargs="*", default=[], help="photographs to classify as well")
     parser.add_argument("--variants", nargs="*", help="measure these only (default: all)")
     parser.add_argument("--threads", type=int, default=2)
@@ -99,7 +99,10 @@ def main() -> None:
     if options.report:
         options.report.write_text(json.dumps(report, indent=1) + "\n")
     if options.predictions:
-        save_file(predictions, options.predictions)
+        others = load_file(options.predictions) if options.predictions.exists() else {}
+        unfinished = options.predictions.with_suffix(".new")
+        save_file(others | predictions, unfinished)
+        unfinished.replace(options.predictions)
 
 
 if __name__ == "__main__":

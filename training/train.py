@@ -190,12 +190,12 @@ class Learner:
             self.forward = lambda inputs: folded(self.model, inputs)
 
 
-def agree(learners: list[Learner], stopping: bool) -> bool:
+def agree(learners: list[Learner], asked: bool) -> bool:
     """Average the gradients over all processes; whether any of them has been asked to stop."""
     if not dist.is_initialized():
-        return stopping
+        return asked
     gradients = [p.grad for learner in learners for p in learner.model.parameters() if p.grad is not None]
-    flat = torch.cat([g.flatten() for g in gradients] + [torch.tensor([float(stopping)])])
+    flat = torch.cat([g.flatten() for g in gradients] + [torch.tensor([float(asked)])])
     dist.all_reduce(flat)
     parts = flat.split([g.numel() for g in gradients] + [1])
     for gradient, part in zip(gradients, parts):
@@ -261,11 +261,12 @@ def main() -> None:
             results = measure(learner.mean, images, sample, held, labels, size, options.photo)
             log(event=event, kind=learner.kind, seen=seen, size=size, **results)
 
-    stopping = False
+    # One process is asked at a time; all stop together, once they have told each other.
+    asked = stopping = False
 
     def stop(*_: object) -> None:
-        nonlocal stopping
-        stopping = True
+        nonlocal asked
+        asked = True
 
     signal.signal(signal.SIGTERM, stop)
     together = options.batch * processes
@@ -303,7 +304,7 @@ def main() -> None:
         for learner, loss in zip(learners, losses):
             learner.optimiser.zero_grad()
             loss.backward()
-        stopping = agree(learners, stopping)
+        stopping = agree(learners, asked)
         step += 1
         for learner in learners:
             for group in learner.optimiser.param_groups:

@@ -60,12 +60,13 @@ def burn_turn(engine: str, network: Path, options: argparse.Namespace) -> Turn:
 def dynaconv_turn(engine: str, network: Path, options: argparse.Namespace) -> Turn:
     device = ["--device", "cpu" if engine == "dynaconv-cpu" else options.device]
     model = ["--model", f"{network}.safetensors"]
+    # First, so that a first turn finds the caches of files and pipelines as every engine's does.
+    found = json.loads(output_of([options.dynaconv, "bench", *model, *device, "--runs", options.runs, "--brief", "--json"]))
     with tempfile.TemporaryDirectory() as folder:
         scores = Path(folder) / "scores.npy"
         picture = network.parent / "input.npy"
         output_of([options.dynaconv, "run", *model, *device, "--batch", 1, "--input", picture, "--output", scores])
         difference = difference_of(np.load(scores), network)
-    found = json.loads(output_of([options.dynaconv, "bench", *model, *device, "--runs", options.runs, "--brief", "--json"]))
     return {**found, "difference": difference}
 
 
@@ -93,7 +94,8 @@ def measure(options: argparse.Namespace) -> tuple[dict[tuple[str, str], list[Tur
     for round in range(options.rounds):
         # Nobody is always the first, or after the same one.
         first = round % len(pairs)
-        for pair in [pair for pair in pairs[first:] + pairs[:first] if pair in turns]:
+        turned = (pairs[first:] + pairs[:first])[:: -1 if round % 2 else 1]
+        for pair in [pair for pair in turned if pair in turns]:
             network, engine = pair
             try:
                 turn = ENGINES[engine](engine, options.made / "models" / network, options)

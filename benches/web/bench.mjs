@@ -134,6 +134,14 @@ async function main() {
     '/': HERE, '/bundle/': bundles, '/models/': path.resolve(chosen.made, 'models'), '/pkg/': path.join(HERE, '../../web/pkg'),
     '/onnxruntime/': path.join(HERE, 'node_modules/onnxruntime-web/dist'), '/litert/': path.join(HERE, 'node_modules/@litertjs/core/wasm'),
   });
+  try {
+    await measure(chosen, server, bundles);
+  } finally {
+    server.close();
+  }
+}
+
+async function measure(chosen, server, bundles) {
   const started = { date: new Date().toISOString(), load_before: os.loadavg() };
   const versions = {};
   const failures = [];
@@ -187,25 +195,28 @@ async function main() {
 
   // Steady running: all in one browser, each in its own page, in turns.
   const browser = await launch(chosen);
-  await each(async (result) => {
-    result.page = await open(browser, server.origin, result.engine, result.network);
-    await begin(result.page, result.engine, result.network);
-  });
-  for (let round = 0; round < chosen.rounds; round++) {
+  try {
     await each(async (result) => {
-      const turn = result.page.evaluate((runs) => window.repeat(runs), 1 + chosen.runs);
-      const times = await within(turn, `${result.engine} on ${result.network}`);
-      result.times_ms.push(...times.slice(1));
-      // Told at once, so that a run that is broken off is not lost.
-      say(`${result.engine} on ${result.network}: ${times.slice(1).map((time) => time.toFixed(1)).join(', ')} ms`);
+      result.page = await open(browser, server.origin, result.engine, result.network);
+      await begin(result.page, result.engine, result.network);
     });
-    if (results.length === 0) break;
-    results.push(results.shift()); // nobody is always the first, or after the same one
-    say(`round ${round + 1} of ${chosen.rounds}`);
+    for (let round = 0; round < chosen.rounds; round++) {
+      await each(async (result) => {
+        const turn = result.page.evaluate((runs) => window.repeat(runs), 1 + chosen.runs);
+        const times = await within(turn, `${result.engine} on ${result.network}`);
+        result.times_ms.push(...times.slice(1));
+        // Told at once, so that a run that is broken off is not lost.
+        say(`${result.engine} on ${result.network}: ${times.slice(1).map((time) => time.toFixed(1)).join(', ')} ms`);
+      });
+      if (results.length === 0) break;
+      results.push(results.shift());
+      results.reverse(); // nobody is always the first, or after the same one
+      say(`round ${round + 1} of ${chosen.rounds}`);
+    }
+    await each((result) => result.page.evaluate(() => window.finish()));
+  } finally {
+    await browser.close();
   }
-  await each((result) => result.page.evaluate(() => window.finish()));
-  await browser.close();
-  server.close();
 
   const [cpu] = os.cpus();
   const report = {

@@ -31,6 +31,9 @@ fi
 
 # Always: what is measured is the library as it stands.
 echo "== Building dynaconv's package"
-scripts/build-web.sh || echo "the package cannot be built: dynaconv is left out" >&2
+scripts/build-web.sh || {
+    echo "the package cannot be built: dynaconv is left out" >&2
+    rm -rf web/pkg
+}
 
 exec node benches/web/bench.mjs "$@"

@@ -373,6 +373,7 @@ describe("the package", { timeout: 600_000 }, () => {
       return results;
     });
     const folder = mkdtempSync(join(tmpdir(), "dynaconv-"));
+    process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
     for (const [device, { profile, page, kinds, launches, same }] of Object.entries(found)) {
       assert.equal(profile.dispatches.length, launches);
       assert.ok(profile.dispatches.every(({ flops, bytes_read, time }) => flops > 0 && bytes_read > 0 && time.n === 2), device);
@@ -383,7 +384,6 @@ describe("the package", { timeout: 600_000 }, () => {
       const table = execFileSync(PROGRAM, ["profile", "--read", file, "--by", "dispatch"], { cwd: ROOT, encoding: "utf8" });
       assert.ok(table.includes("features.0.0") && table.includes(device === "gpu" ? "webgpu" : "cpu"), table);
     }
-    rmSync(folder, { recursive: true });
     // A software adapter gets the kernels for software in a page, too.
     assert.ok(found.gpu.profile.device.software && found.gpu.profile.dispatches.some(({ kernel }) => kernel === "conv_pointwise_wide"));
     assert.equal(found.gpu.profile.method.timing, "pass_boundaries");

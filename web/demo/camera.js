@@ -23,7 +23,7 @@ export class Camera {
     return this.#stream !== null;
   }
 
-  /** Asks for the camera and shows it in the video element. */
+  /** Asks for the camera and shows it in the video element; whether it still runs then, since something else may have been opened. */
   async start() {
     if (!navigator.mediaDevices?.getUserMedia) {
       throw new Error("The webcam needs a page served by https or from localhost.");
@@ -41,7 +41,12 @@ export class Camera {
     // A camera that faces the visitor is shown as a mirror; the network gets it as it is.
     this.#video.classList.toggle("mirror", track.getSettings().facingMode !== "environment");
     this.#video.srcObject = stream;
-    await this.#video.play();
+    try {
+      await this.#video.play();
+    } catch (error) {
+      if (this.#stream === stream) throw error;
+    }
+    return this.#stream === stream;
   }
 
   /** Gives `step` one frame after the other, each when the one before is done; pauses while the page is hidden. */

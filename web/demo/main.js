@@ -149,7 +149,7 @@ async function startWebcam() {
   if (starting) return;
   starting = true;
   try {
-    await camera.start();
+    if (!(await camera.start())) return;
   } catch (error) {
     camera.stop();
     complain(error, "webcam");
@@ -230,7 +230,9 @@ async function seat(place, network) {
     if (turn !== place.load) return;
     place.hideLoading();
     const kept = place.classifier ? ` ${place.network.title} goes on.` : "";
-    complain(Object.assign(new Error(`${network.title}: ${error?.message ?? error}${kept}`), { kind: error?.kind }), topic);
+    // There is no picture to blame yet.
+    const kind = error?.kind === "bad-input" ? undefined : error?.kind;
+    complain(Object.assign(new Error(`${network.title}: ${error?.message ?? error}${kept}`), { kind }), topic);
     offer();
   }
 }

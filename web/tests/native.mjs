@@ -1,7 +1,7 @@
 // The native program as reference and as maker of a tiny model.
 
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ROOT } from "./browser.mjs";
@@ -20,7 +20,9 @@ export function nativeAnswers(model, picture) {
 
 /** A model of half a megabyte: MobileNetV2-DCD ×0.1 at 32 pixels, ten nameless classes, from the tests' own checkpoint. */
 export function tinyModel() {
-  const file = join(mkdtempSync(join(tmpdir(), "dynaconv-")), "tiny.safetensors");
+  const folder = mkdtempSync(join(tmpdir(), "dynaconv-"));
+  process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
+  const file = join(folder, "tiny.safetensors");
   execFileSync(program(), ["import", "assets/golden/tiny_zip.pth.tar", "--output", file, "--half",
     "--input-size", "32", "--resize", "32"], { cwd: ROOT, stdio: "ignore" });
   return { file, bytes: readFileSync(file) };

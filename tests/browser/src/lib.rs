@@ -29,8 +29,8 @@ use dynaconv::plan::Limits;
 use serde_json::json;
 use wasm_bindgen::prelude::{JsError, wasm_bindgen};
 
-/// The stem, precision and final texts of every kernel, also those whose weights are textures, and whether it needs subgroups, as JSON. In a browser no plan has one
-/// that does.
+/// The stem, precision and final texts of every kernel, also those whose weights are textures, and whether it needs subgroups, as
+/// JSON. In a browser no plan has one that does, nor textures.
 #[wasm_bindgen]
 pub fn kernels() -> String {
     let describe = |(kernel, precision): (Kernel, Precision)| {
@@ -39,10 +39,10 @@ pub fn kernels() -> String {
         let text = wgsl(kernel, precision).replace("subgroupBarrier();", "workgroupBarrier();");
         let texels = in_texels(&text, precision);
         let texels = (texels != text).then_some(texels);
-        let texts = std::iter::once(text).chain(texels);
-        let describe = |text: String| {
+        let texts = std::iter::once((text, false)).chain(texels.map(|text| (text, true)));
+        let describe = |(text, texels): (String, bool)| {
             let subgroups = spec.subgroups != Subgroups::None;
-            json!({ "stem": spec.stem, "precision": precision, "wgsl": text, "subgroups": subgroups })
+            json!({ "stem": spec.stem, "precision": precision, "wgsl": text, "subgroups": subgroups, "texels": texels })
         };
         texts.map(describe).collect::<Vec<_>>()
     };
