@@ -8,7 +8,7 @@
 const TILE_GROUPS: u32 = 4u;
 
 struct Invocation {
-    @builtin(local_invocation_index) index: u32,
+    @builtin(local_invocation_id) local: vec3<u32>,
 }
 
 fn wait_for_all() { workgroupBarrier(); }
@@ -16,7 +16,7 @@ fn wait_for_all() { workgroupBarrier(); }
 // M·Q of some input groups, vec4 of inputs; one invocation makes four latent channels of a group.
 fn multiply_q(invocation: Invocation, inputs: vec2<u32>) {
     let groups = params.latent_groups;
-    for (var item = invocation.index; item < groups * inputs.y; item += WORKGROUP_X) {
+    for (var item = invocation.local.x; item < groups * inputs.y; item += WORKGROUP_X) {
         let group = item % inputs.y;
         let first = 4u * (item / inputs.y);
         let step = q_place(inputs.x + group).y;
@@ -46,7 +46,7 @@ fn make_$side(part: u32, picture: u32, invocation: Invocation, inputs: vec2<u32>
     let chunk_first = select(outputs.x, inputs.x, by_columns());
     let latent = latent_width();
     let tiles = (outputs.y + TILE_GROUPS - 1u) / TILE_GROUPS;
-    for (var item = invocation.index; item < inputs.y * tiles; item += WORKGROUP_X) {
+    for (var item = invocation.local.x; item < inputs.y * tiles; item += WORKGROUP_X) {
         let k = inputs.x + item % inputs.y;
         let first = TILE_GROUPS * (item / inputs.y);
         let left_step = $side_left_place(k, chunk_first).y;
@@ -91,7 +91,7 @@ fn assemble_columns(part: u32, picture: u32, invocation: Invocation, outputs: ve
 fn assemble_rows(part: u32, picture: u32, invocation: Invocation, inputs: vec2<u32>) {
     for (var first = 0u; first < params.out_groups; first += chunk()) {
         let outputs = vec2<u32>(first, min(chunk(), params.out_groups - first));
-        multiply_p(invocation.index, outputs);
+        multiply_p(invocation.local.x, outputs);
         wait_for_all();
         make_rows(part, picture, invocation, inputs, outputs);
         wait_for_all();

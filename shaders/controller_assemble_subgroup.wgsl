@@ -10,7 +10,7 @@
 const TILE_GROUPS: u32 = 8u;
 
 struct Invocation {
-    @builtin(local_invocation_index) index: u32,
+    @builtin(local_invocation_id) local: vec3<u32>,
     @builtin(subgroup_invocation_id) lane: u32,
 }
 
@@ -24,7 +24,7 @@ fn multiply_q(invocation: Invocation) {
     for (var first = 0u; first < latent; first += 8u) {
         let row = min(first + invocation.lane % 8u, latent - 1u) * groups;
         for (var base = 0u; base < inputs; base += WORKGROUP_X) {
-            let k = min(base + invocation.index, inputs - 1u);
+            let k = min(base + invocation.local.x, inputs - 1u);
             let step = q_place(k).y;
             var q_at = q_place(k).x;
 #repeat l = 0..8
@@ -38,7 +38,7 @@ fn multiply_q(invocation: Invocation) {
                 sum_$l += q * subgroupBroadcast(own, $lu);
 #end
             }
-            if base + invocation.index < inputs {
+            if base + invocation.local.x < inputs {
                 let product = product_place(k);
                 for (var offset = 0u; offset < min(8u, latent - first); offset++) {
                     var sum = sum_0;
@@ -60,7 +60,7 @@ fn multiply_p(invocation: Invocation) {
     for (var first = 0u; first < groups; first += 4u) {
         let columns = min(first + invocation.lane % 4u, groups - 1u);
         for (var base = 0u; base < outputs; base += WORKGROUP_X) {
-            let n = min(base + invocation.index, outputs - 1u);
+            let n = min(base + invocation.local.x, outputs - 1u);
             let step = p_place(n).y;
             var p_at = p_place(n).x;
             var m_at = columns;
@@ -77,7 +77,7 @@ fn multiply_p(invocation: Invocation) {
                 sums_$j += mat4x4<f32>(p * m_$j.x, p * m_$j.y, p * m_$j.z, p * m_$j.w);
 #end
             }
-            if base + invocation.index < outputs {
+            if base + invocation.local.x < outputs {
                 let product = product_place(n);
                 for (var offset = 0u; offset < min(4u, groups - first); offset++) {
                     var sums = sums_0;
@@ -99,7 +99,7 @@ fn multiply_p(invocation: Invocation) {
 fn make_$side(part: u32, picture: u32, invocation: Invocation, inputs: vec2<u32>, outputs: vec2<u32>) {
     let latent = latent_width();
     for (var base = 0u; base < outputs.y; base += WORKGROUP_X) {
-        let n = outputs.x + min(base + invocation.index, outputs.y - 1u);
+        let n = outputs.x + min(base + invocation.local.x, outputs.y - 1u);
         let right_place = $side_right_place(n, 0u);
         let lambda = from_words(own_heads[lambda_at(part, n)]);
         for (var first = 0u; first < inputs.y; first += TILE_GROUPS) {
@@ -128,7 +128,7 @@ fn make_$side(part: u32, picture: u32, invocation: Invocation, inputs: vec2<u32>
 #end
 #end
             }
-            if base + invocation.index < outputs.y {
+            if base + invocation.local.x < outputs.y {
                 let place = w_place(inputs.x + first, n);
                 var static_at = w_at() + place.x;
                 var at = assembled_at(picture) + place.x;

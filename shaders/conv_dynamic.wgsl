@@ -147,8 +147,8 @@ fn accumulate_$map() {
 #end
 
 struct Invocation {
-    @builtin(local_invocation_index) index: u32,
-    @builtin(workgroup_id) workgroup: vec3<u32>,
+    index: u32,
+    workgroup: vec3<u32>,
 }
 
 // Never false: all invocations of a workgroup wait for each other.

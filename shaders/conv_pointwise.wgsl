@@ -13,7 +13,6 @@ const TILE_GROUPS: u32 = 2u;
 struct Invocation {
     @builtin(global_invocation_id) id: vec3<u32>,
     @builtin(local_invocation_id) local: vec3<u32>,
-    @builtin(local_invocation_index) lane: u32,
 }
 
 fn locate(invocation: Invocation) -> bool {
@@ -23,6 +22,6 @@ fn locate(invocation: Invocation) -> bool {
     pixel = TILE_PIXELS * invocation.id.y;
     group = TILE_GROUPS * invocation.id.x;
     local = invocation.local.xy;
-    lane = invocation.lane;
+    lane = local.y * WORKGROUP_X + local.x;
     return group < params.out_groups && pixel < pixels;
 }

@@ -11,7 +11,6 @@
 struct Invocation {
     @builtin(global_invocation_id) id: vec3<u32>,
     @builtin(local_invocation_id) local: vec3<u32>,
-    @builtin(local_invocation_index) lane: u32,
 }
 
 // The inputs of one invocation's pixels: [pixel][group].
@@ -27,7 +26,7 @@ fn locate(invocation: Invocation) -> bool {
     pixel = TILE_PIXELS * invocation.id.y;
     group = TILE_GROUPS * invocation.id.x;
     local = invocation.local.xy;
-    lane = invocation.lane;
+    lane = local.y * WORKGROUP_X + local.x;
     return true;
 }
 

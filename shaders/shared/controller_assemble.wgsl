@@ -122,10 +122,10 @@ fn rows_right(at: u32) -> vec4<f32> { return from_words(vectors[at]); }
 fn columns(@builtin(workgroup_id) workgroup: vec3<u32>, invocation: Invocation) {
     let part = workgroup.x;
     let picture = workgroup.z;
-    control(part, picture, invocation.index);
-    multiply_offsets(invocation.index);
+    control(part, picture, invocation.local.x);
+    multiply_offsets(invocation.local.x);
     assemble_columns(part, picture, invocation, outputs_of(part));
-    make_bias(part, picture, invocation.index);
+    make_bias(part, picture, invocation.local.x);
 }
 
 // For at least as many inputs as outputs. The first workgroup makes b.
@@ -133,8 +133,8 @@ fn columns(@builtin(workgroup_id) workgroup: vec3<u32>, invocation: Invocation) 
 fn rows(@builtin(workgroup_id) workgroup: vec3<u32>, invocation: Invocation) {
     let part = workgroup.x;
     let picture = workgroup.z;
-    control(part, picture, invocation.index);
-    multiply_offsets(invocation.index);
+    control(part, picture, invocation.local.x);
+    multiply_offsets(invocation.local.x);
     assemble_rows(part, picture, invocation, inputs_of(part));
-    if part == 0u { make_bias(part, picture, invocation.index); }
+    if part == 0u { make_bias(part, picture, invocation.local.x); }
 }

@@ -48,29 +48,38 @@ pub fn emit(dispatch: &Dispatch, language: Language) -> Result<Vec<u8>> {
         return Ok(format!("// entry point {}\n{values}\n{text}", dispatch.entry).into_bytes());
     }
     let (module, info) = resolved(&text, dispatch.kernel.spec().stem, dispatch)?;
+    // As the program has it compiled: workgroup memory is not cleared.
     let stage = ShaderStage::Compute;
     let entry_point = dispatch.entry.to_string();
     match language {
         Language::Wgsl => unreachable!("written above"),
         Language::Spirv => {
+            let zero_initialize_workgroup_memory = spv::ZeroInitializeWorkgroupMemoryMode::None;
+            let options = spv::Options { zero_initialize_workgroup_memory, ..spv::Options::default() };
             let pipeline = spv::PipelineOptions { shader_stage: stage, entry_point };
-            let words = spv::write_vec(&module, &info, &spv::Options::default(), Some(&pipeline))?;
+            let words = spv::write_vec(&module, &info, &options, Some(&pipeline))?;
             Ok(words.iter().flat_map(|word| word.to_le_bytes()).collect())
         }
         Language::Msl => {
-            let options = msl::Options { fake_missing_bindings: true, ..msl::Options::default() };
+            let options = msl::Options {
+                fake_missing_bindings: true,
+                zero_initialize_workgroup_memory: false,
+                ..msl::Options::default()
+            };
             let pipeline = msl::PipelineOptions { entry_point: Some((stage, entry_point)), ..Default::default() };
             Ok(msl::write_string(&module, &info, &options, &pipeline)?.0.into_bytes())
         }
         Language::Hlsl => {
             let mut text = String::new();
+            let options = hlsl::Options { zero_initialize_workgroup_memory: false, ..hlsl::Options::default() };
             let pipeline = hlsl::PipelineOptions { entry_point: Some((stage, entry_point)) };
-            hlsl::Writer::new(&mut text, &hlsl::Options::default(), &pipeline).write(&module, &info, None)?;
+            hlsl::Writer::new(&mut text, &options, &pipeline).write(&module, &info, None)?;
             Ok(text.into_bytes())
         }
         Language::Glsl => {
             let version = glsl::Version::Embedded { version: 310, is_webgl: false };
-            let options = glsl::Options { version, ..glsl::Options::default() };
+            let options =
+                glsl::Options { version, zero_initialize_workgroup_memory: false, ..glsl::Options::default() };
             let pipeline = glsl::PipelineOptions { shader_stage: stage, entry_point, multiview: None };
             let mut text = String::new();
             let bounds = BoundsCheckPolicies::default();
