@@ -255,7 +255,10 @@ fn thrown(error: &ClassifierError) -> JsValue {
             GpuError::NoAdapter | GpuError::NoMatch { .. } => "no-adapter",
             GpuError::InvalidPlan(_) => "limits",
             GpuError::Lost(_) => "device-lost",
-            GpuError::CannotPrepare { .. } | GpuError::Frame { .. } | GpuError::InputSize { .. } => "bad-input",
+            GpuError::CannotPrepare { .. }
+            | GpuError::Frame { .. }
+            | GpuError::InputSize { .. }
+            | GpuError::Pictures { .. } => "bad-input",
             GpuError::NoDevice { .. } | GpuError::Device { .. } | GpuError::Busy { .. } => "device",
         },
     };

@@ -234,7 +234,8 @@ impl Classifier {
     /// Prepares pictures, runs the network on them, and gives each one's most probable classes, best first.
     ///
     /// # Errors
-    /// When there are no pictures or more than the batch, the network's result is not finite, or the device fails.
+    /// When there are no pictures or more than the batch, the network's result is not finite, the results of runs that were started
+    /// have not been waited for, or the device fails.
     pub async fn classify(&mut self, pictures: &[&Picture]) -> Result<Vec<Vec<Guess>>, ClassifierError> {
         self.start_batch(pictures).await?.guesses().await
     }
@@ -242,7 +243,8 @@ impl Classifier {
     /// Runs the network on prepared pictures, `[N][3][height][width]` of any N, and gives the class scores, `[N][classes]`.
     ///
     /// # Errors
-    /// When the tensor has another shape, a score is not finite, or the device fails.
+    /// When the tensor has another shape, a score is not finite, the results of runs that were started have not been waited for, or
+    /// the device fails.
     pub async fn scores(&mut self, input: &Tensor) -> Result<Tensor, ClassifierError> {
         let (map, scores) = (self.plan().input.map, self.plan().scores);
         let [_, channels, height, width] = *input.shape() else { return Err(self.shape_error(input)) };
@@ -290,7 +292,8 @@ impl Classifier {
     /// preparation of pictures is no part of it.
     ///
     /// # Errors
-    /// When there are no pictures or more than the plan's batch, or the device fails.
+    /// When there are no pictures or more than the plan's batch, the results of runs that were started have not been waited for, or
+    /// the device fails.
     pub async fn profile(&mut self, profiler: &Profiler, pictures: u32) -> Result<Profile, ClassifierError> {
         check_count(pictures as usize, self.plan().batch)?;
         let input = noise(self.plan(), pictures);

@@ -118,6 +118,7 @@ impl super::Classifier {
     pub fn start(&mut self, frame: &Frame<'_>) -> Result<PendingGuesses, ClassifierError> {
         let best = match &mut self.executor {
             Executor::Cpu(executor) => {
+                frame.check()?;
                 let picture = picture_of(frame).ok_or(ClassifierError::Pixels)?;
                 super::prepare_on_cpu(&self.preprocess, &[&picture], executor.input_mut());
                 executor.run(1);

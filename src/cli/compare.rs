@@ -9,7 +9,7 @@ use dynaconv::profile::{Comparison, Row, View};
 
 use super::output::{print_json, unless_closed};
 use super::profile::{ViewName, load};
-use super::show::{duration, printable};
+use super::show::{duration, printable, resolved};
 use super::table::{Side, Table};
 use super::{Outcome, failure};
 
@@ -98,7 +98,7 @@ fn print(comparison: &Comparison, out: &mut impl Write) -> Result<()> {
 }
 
 fn cells(row: &Row) -> [String; 7] {
-    let time = |time: Option<f64>| time.map_or("–".into(), duration);
+    let time = |time: Option<f64>| time.map_or("–".into(), |time| resolved(time, row.resolution));
     let percent = |share: f64| format!("{:+.1} %", 100.0 * share);
     let [change, interval, word] = row.change.map_or(["–".into(), String::new(), String::new()], |change| {
         let word = match change.is_certain() {
@@ -108,7 +108,8 @@ fn cells(row: &Row) -> [String; 7] {
         };
         [percent(change.relative), format!("{} to {}", percent(change.low), percent(change.high)), word.into()]
     });
-    let difference = row.before.and(row.after).map(|_| row.difference());
+    let is_known = |time: Option<f64>| time.filter(|time| *time >= row.resolution);
+    let difference = is_known(row.before).and(is_known(row.after)).map(|_| row.difference());
     let difference =
         difference.map_or("–".into(), |by| format!("{}{}", if by > 0.0 { "+" } else { "" }, duration(by)));
     [printable(&row.name), time(row.before), time(row.after), difference, change, interval, word]

@@ -6,7 +6,7 @@ use anyhow::Result;
 use dynaconv::exec::TimingMethod;
 use dynaconv::profile::{Bound, Profile, Samples, View};
 
-use super::show::{bar, duration, printable, rate};
+use super::show::{bar, duration, printable, rate, resolved};
 use super::table::{Side, Table};
 
 /// Launches shown where nobody asked for a view.
@@ -33,12 +33,7 @@ pub fn print(profile: &Profile, view: Option<View>, out: &mut impl Write) -> Res
 
 /// A time that the clock resolves, or what it does not.
 fn time(profile: &Profile, nanoseconds: Option<f64>) -> String {
-    let resolution = profile.method.resolution.unwrap_or(0) as f64;
-    match nanoseconds {
-        None => "–".into(),
-        Some(time) if time < resolution => format!("< {}", duration(resolution)),
-        Some(time) => duration(time),
-    }
+    nanoseconds.map_or("–".into(), |time| resolved(time, profile.method.resolution.unwrap_or(0) as f64))
 }
 
 fn percent(share: Option<f64>) -> String {
@@ -70,7 +65,7 @@ fn groups(profile: &Profile, view: View, out: &mut impl Write) -> Result<()> {
     let mut table = Table::new(header);
     for group in profile.groups(view) {
         let at = |q| time(profile, group.time.as_ref().map(|samples| samples.quantile(q)));
-        let median = group.time.as_ref().map(Samples::median).filter(|median| *median > 0.0);
+        let median = group.time.as_ref().map(Samples::median).filter(|median| profile.method.resolves(*median));
         let per_second = |amount: u64| median.map_or("–".into(), |median| rate(1e9 * amount as f64 / median));
         table.push([
             printable(&group.name),

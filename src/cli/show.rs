@@ -56,6 +56,11 @@ pub fn duration(nanoseconds: f64) -> String {
     format!("{} {unit}", three_digits(value))
 }
 
+/// A time that a clock of this resolution tells, or what it does not; both in nanoseconds.
+pub fn resolved(time: f64, resolution: f64) -> String {
+    if time < resolution { format!("< {}", duration(resolution)) } else { duration(time) }
+}
+
 /// A rate in thousands of millions per second, to three digits.
 pub fn rate(per_second: f64) -> String {
     three_digits(per_second / 1e9)

@@ -34,6 +34,9 @@ impl Padding {
     }
 
     /// TensorFlow's "SAME": the output has `ceil(size / stride)` rows; an odd rest goes below and to the right.
+    ///
+    /// # Panics
+    /// When a side or the stride is 0.
     pub const fn same(height: usize, width: usize, kernel: usize, stride: usize) -> Self {
         let (top, bottom) = Self::same_axis(height, kernel, stride);
         let (left, right) = Self::same_axis(width, kernel, stride);

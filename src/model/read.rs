@@ -73,6 +73,18 @@ fn parse(bytes: &[u8]) -> Result<Model, Fault> {
     Ok(Model { description, graph, weights })
 }
 
+/// Refuses what would be refused if it were read: a header or a file that is too long.
+pub(super) fn check_lengths(bytes: &[u8]) -> Result<(), Fault> {
+    let found = bytes.len() as u64;
+    if found > MAX_FILE {
+        return Err(Fault::TooLarge { most: MAX_FILE, found });
+    }
+    match bytes.first_chunk::<LENGTH>().map(|length| u64::from_le_bytes(*length)) {
+        Some(length) if length > MAX_HEADER => Err(Fault::HeaderTooLong { most: MAX_HEADER, found: length }),
+        _ => Ok(()),
+    }
+}
+
 /// Parses the header; gives it and the bytes of the tensors, which it covers without gaps.
 ///
 /// The crate's own `SafeTensors::deserialize` adds the last offset and the header's length unchecked, and so panics on
@@ -85,10 +97,8 @@ fn split(bytes: &[u8]) -> Result<(Metadata, &[u8]), Fault> {
     if CHECKPOINTS.iter().any(|start| bytes.starts_with(start)) {
         return Err(Fault::Header("it looks like a PyTorch checkpoint, which is to be imported first".into()));
     }
+    check_lengths(bytes)?;
     let length = u64::from_le_bytes(*length);
-    if length > MAX_HEADER {
-        return Err(Fault::HeaderTooLong { most: MAX_HEADER, found: length });
-    }
     let data_start = LENGTH as u64 + length;
     let Some((header, data)) = rest.split_at_checked(length as usize) else {
         return Err(Fault::Truncated { expected: data_start, found });

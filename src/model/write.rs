@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensorError};
 
-use super::read::DESCRIPTION_KEY;
+use super::read::{DESCRIPTION_KEY, check_lengths};
 use super::values::{encode_half, encode_single};
 use super::{Fault, Model, ModelError};
 use crate::tensor::{Precision, Tensor};
@@ -15,7 +15,7 @@ impl Model {
     /// (biases, norms), which are few and which the network is most sensitive to, as f32.
     ///
     /// # Errors
-    /// When a value does not fit half precision.
+    /// When a value does not fit half precision, or the file would be too long to be read again.
     pub fn to_bytes(&self, precision: Precision) -> Result<Vec<u8>, ModelError> {
         self.serialise(precision).map_err(|fault| ModelError::new(&self.description.name, fault))
     }
@@ -23,7 +23,7 @@ impl Model {
     /// Writes the model to a file, whole or not at all: first to a temporary one beside it, which then takes its place.
     ///
     /// # Errors
-    /// When a value does not fit half precision, or the file cannot be written.
+    /// When a value does not fit half precision, the file would be too long to be read again, or it cannot be written.
     #[cfg(not(target_arch = "wasm32"))]
     pub fn save(&self, path: impl AsRef<std::path::Path>, precision: Precision) -> Result<(), ModelError> {
         let path = path.as_ref();
@@ -41,7 +41,9 @@ impl Model {
         let views = tensors.iter().map(|(name, tensor)| Ok((name, tensor.view()?)));
         let views = views.collect::<Result<Vec<_>, SafeTensorError>>();
         let bytes = views.and_then(|views| safetensors::serialize(views, Some(metadata)));
-        bytes.map_err(|error| Fault::Header(error.to_string()))
+        let bytes = bytes.map_err(|error| Fault::Header(error.to_string()))?;
+        check_lengths(&bytes)?;
+        Ok(bytes)
     }
 }
 

@@ -37,7 +37,7 @@ pub struct Trial {
     pub change: Option<Change>,
     /// Whole plain runs up to the launch, which tell where there are no timestamps.
     pub runs: [Samples; 2],
-    /// For each buffer that the launch writes, how far the second's is from the first's.
+    /// For each buffer that both launches write, how far the second's is from the first's.
     pub outputs: Vec<Difference>,
 }
 
@@ -71,7 +71,7 @@ pub async fn ab(gpu: &Gpu, candidates: [Candidate; 2], input: &[f32], repeats: u
     let (batch, pictures) = (plan.batch as usize, input.len() / plan.input.map.padded_values().max(1));
     let mut timer = Timer::new(gpu, most as u32).await?;
     let (mut times, mut runs) = ([Vec::new(), Vec::new()], [Vec::new(), Vec::new()]);
-    for round in 0..WARM_UP + repeats.max(1) {
+    for round in 0..WARM_UP.saturating_add(repeats.max(1)) {
         // Whoever comes second may find warmer caches, so they take turns at that too.
         let order = if round % 2 == 0 { [0, 1] } else { [1, 0] };
         for which in order {
@@ -88,7 +88,8 @@ pub async fn ab(gpu: &Gpu, candidates: [Candidate; 2], input: &[f32], repeats: u
     }
     let mut outputs = Vec::new();
     let [first, second] = &subjects[..] else { unreachable!("two candidates") };
-    for ((name, view), (_, other)) in first.writes.iter().zip(&second.writes) {
+    for (name, view) in &first.writes {
+        let Some((_, other)) = second.writes.iter().find(|(other, _)| other == name) else { continue };
         let (values, others) = (first.executor.read(*view).await?, second.executor.read(*other).await?);
         // Tiles of other sizes make other numbers of partial sums.
         if values.len() == others.len() {
@@ -116,14 +117,15 @@ struct Subject {
 impl Subject {
     async fn prepare(gpu: &Gpu, candidate: Candidate) -> Result<Self, ProfileError> {
         let Candidate { mut plan, launches, text, .. } = candidate;
-        let last = launches.iter().max().copied().unwrap_or(usize::MAX);
+        let last = launches.iter().max().copied().unwrap_or(0);
         let Some(pass) = plan.passes.get(last) else {
             return Err(ProfileError::NoLaunch { launch: last, launches: plan.passes.len() });
         };
-        let writes = pass.dispatch.kernel.spec().bindings_of(pass.dispatch.entry).into_iter().flatten();
+        let dispatch = &pass.dispatch;
+        let writes = dispatch.kernel.spec().bindings_of(dispatch.entry).into_iter().flatten();
         let writes = writes
             .zip(&pass.bindings)
-            .filter(|((_, _, access), _)| *access == Access::Write)
+            .filter(|((_, name, access), _)| *access == Access::Write && !dispatch.ignores(name))
             .map(|((_, name, _), view)| (name, *view))
             .collect();
         plan.passes.truncate(last + 1);

@@ -28,6 +28,8 @@ pub struct Row {
     pub before: Option<f64>,
     /// Median in nanoseconds after, where it is there.
     pub after: Option<f64>,
+    /// Nanoseconds below which the clocks tell nothing.
+    pub resolution: f64,
     /// The change, where it is in both, six times each at least, and the clocks resolve it.
     pub change: Option<Change>,
 }
@@ -73,6 +75,7 @@ impl Row {
             name: name.into(),
             before: before.map(Samples::median),
             after: after.map(Samples::median),
+            resolution,
             change: both.and_then(|(before, after)| Change::between(before, after)),
         }
     }

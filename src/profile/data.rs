@@ -82,6 +82,13 @@ pub struct Method {
     pub dropped: u32,
 }
 
+impl Method {
+    /// Whether a time, in nanoseconds, is one that the clock can tell.
+    pub fn resolves(&self, time: f64) -> bool {
+        time > 0.0 && time >= self.resolution.unwrap_or(0) as f64
+    }
+}
+
 /// Whole runs, by the host's clock unless said otherwise. A run reaches from the input on the host to the result there.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Runs {

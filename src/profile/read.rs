@@ -68,7 +68,7 @@ impl Profile {
         }
         if let Some(timeline) = &self.timeline {
             let timed = timeline.run.launches.iter().flatten().count();
-            if timed != count {
+            if timed != count || timeline.run.launches.len() != count {
                 return wrong("timeline.run.launches".into(), format!("expected {count} times, found {timed}"));
             }
             let marks = timeline.run.host;

@@ -43,9 +43,10 @@ impl Samples {
         &self.values
     }
 
-    /// The value below which the share `q` of the samples lies, in nanoseconds; between two samples in proportion.
+    /// The value below which the share `q` of the samples lies, from 0 to 1, in nanoseconds; between two samples in proportion. Of a
+    /// share beyond these it is the first or the last; of one that is not a number, the first.
     pub fn quantile(&self, q: f64) -> f64 {
-        quantile(&self.sorted, q)
+        quantile(&self.sorted, if q.is_nan() { 0.0 } else { q.clamp(0.0, 1.0) })
     }
 
     /// The middle one, in nanoseconds.
@@ -61,7 +62,8 @@ impl Samples {
         }
         let count = self.sorted.len() as f64;
         let half = 0.98 * count.sqrt();
-        let low = (count / 2.0 - half).floor().max(0.0) as usize;
+        // The lower rank counts from 1, places from 0.
+        let low = ((count / 2.0 - half).floor() - 1.0).max(0.0) as usize;
         let high = ((count / 2.0 + half).ceil() as usize).min(self.sorted.len() - 1);
         Some([low, high].map(|rank| self.sorted[rank] as f64))
     }
@@ -108,7 +110,8 @@ pub struct Change {
 
 impl Change {
     /// The change between the medians of two sets of samples, its interval by the bootstrap: both are drawn again many
-    /// times with replacement. Nothing where the first median is not above zero, or of one there are fewer than six samples.
+    /// times with replacement. Nothing where the first median is not above zero or might not be, or of one there are fewer than six
+    /// samples.
     pub fn between(before: &Samples, after: &Samples) -> Option<Self> {
         let ratio = |before: f64, after: f64| after / before - 1.0;
         let few = before.values.len().min(after.values.len()) < FEWEST;
@@ -116,13 +119,14 @@ impl Change {
             return None;
         }
         let mut random = Random(0x5eed);
-        let mut changes: Vec<f64> = (0..RESAMPLES)
-            .map(|_| ratio(random.median_of(&before.values), random.median_of(&after.values)))
-            .filter(|change| change.is_finite())
-            .collect();
+        let drawn = (0..RESAMPLES).map(|_| {
+            let (before, after) = (random.median_of(&before.values), random.median_of(&after.values));
+            (before > 0.0).then(|| ratio(before, after))
+        });
+        let mut changes = drawn.collect::<Option<Vec<f64>>>()?;
         changes.sort_by(f64::total_cmp);
-        let at = |q: f64| changes.get((q * (changes.len().max(1) - 1) as f64).round() as usize).copied();
-        Some(Self { relative: ratio(before.median(), after.median()), low: at(0.025)?, high: at(0.975)? })
+        let at = |q: f64| changes[(q * (RESAMPLES - 1) as f64).round() as usize];
+        Some(Self { relative: ratio(before.median(), after.median()), low: at(0.025), high: at(0.975) })
     }
 
     /// Whether the interval leaves out zero.
@@ -163,6 +167,7 @@ mod tests {
         let of = samples(&[50, 10, 40, 20, 30]);
         assert_eq!([0.0, 0.1, 0.5, 0.9, 1.0].map(|q| of.quantile(q)), [10.0, 14.0, 30.0, 46.0, 50.0]);
         assert_eq!(samples(&[7]).quantile(0.9), 7.0);
+        assert_eq!([-1.0, 1.5, f64::INFINITY, f64::NAN].map(|q| of.quantile(q)), [10.0, 50.0, 50.0, 10.0]);
         assert!(Samples::new(vec![]).is_none());
         assert_eq!(of.plus(&samples(&[1, 2, 3, 4, 5])).values(), [51, 12, 43, 24, 35]);
     }
@@ -170,8 +175,8 @@ mod tests {
     #[test]
     fn the_median_is_surer_the_more_samples_there_are() {
         let ramp = |count: i64| samples(&(0..count).collect::<Vec<_>>());
-        assert_eq!(ramp(100).median_within(), Some([40.0, 60.0]));
-        assert_eq!(ramp(10_000).median_within(), Some([4902.0, 5098.0]));
+        assert_eq!(ramp(100).median_within(), Some([39.0, 60.0]));
+        assert_eq!(ramp(10_000).median_within(), Some([4901.0, 5098.0]));
         assert_eq!(ramp(6).median_within(), Some([0.0, 5.0]));
         assert_eq!(ramp(5).median_within(), None);
     }
@@ -195,6 +200,8 @@ mod tests {
         let same = Change::between(&samples(&before), &samples(&before)).unwrap();
         assert!(same.relative == 0.0 && !same.is_certain() && same.low < 0.0 && same.high > 0.0, "{same:?}");
         assert!(Change::between(&samples(&[0; 6]), &samples(&[1; 6])).is_none());
+        let hardly = [[0; 10].as_slice(), &[200; 11]].concat();
+        assert!(Change::between(&samples(&hardly), &samples(&[100; 21])).is_none());
         assert!(
             Change::between(&samples(&[1; 5]), &samples(&[9; 20])).is_none(),
             "of too few samples nothing is certain"

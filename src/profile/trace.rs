@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::Profile;
+use crate::exec::TimingMethod;
 
 const PROCESS: u32 = 1;
 const HOST: u32 = 1;
@@ -37,13 +38,14 @@ impl Profile {
             Some(link) => link.to_host(moment) - host.begin as f64,
             None => middle + (moment - first) as f64,
         };
-        let clocks = timeline.link.map_or_else(
-            || "not linked: the launches are set in the middle of the host's wait".into(),
-            |link| {
+        let clocks = match timeline.link {
+            _ if self.method.timing == TimingMethod::HostClock => "one: the launches ran on the host".into(),
+            Some(link) => {
                 let uncertainty = link.uncertainty();
                 format!("linked by a timestamp in an empty submit right after the run, to ± {uncertainty} ns")
-            },
-        );
+            }
+            None => "not linked: the launches are set in the middle of the host's wait".into(),
+        };
         for (dispatch, [begin, end]) in self.dispatches.iter().zip(&times) {
             let details = json!({
                 "index": dispatch.index, "layer": dispatch.layer, "block": dispatch.block, "part": dispatch.part,

@@ -38,7 +38,7 @@ pub struct Group {
     pub flops: u64,
     /// Bytes that they read and write.
     pub bytes: u64,
-    /// The share of the roof that they reach together: the sum of the times at the roof, by the time that they took.
+    /// The share of the roof that they reach together, where the clock resolves their time: the sum of the times at the roof, by the time that they took.
     pub roof_share: Option<f64>,
     /// What binds them, where the device's roof is known: most of the time that they would take at it.
     pub bound: Option<Bound>,
@@ -62,7 +62,30 @@ impl Profile {
             }
         }
         let total = sum_of(&self.dispatches.iter().collect::<Vec<_>>()).map(|time| time.median());
-        members.into_iter().map(|(name, members)| group(name, &members, total, self.roof.as_ref())).collect()
+        members.into_iter().map(|(name, members)| self.group(name, &members, total)).collect()
+    }
+
+    fn group(&self, name: String, members: &[&DispatchProfile], total: Option<f64>) -> Group {
+        let time = sum_of(members);
+        let median = time.as_ref().map(Samples::median).filter(|median| self.method.resolves(*median));
+        let at_roof = |roof: &Roof| -> f64 {
+            members.iter().filter_map(|member| roof.share(member.flops, member.bytes(), 1.0)).sum()
+        };
+        // A file may hold any number.
+        let total_of = |amount: fn(&DispatchProfile) -> u64| {
+            members.iter().fold(0, |total: u64, member| total.saturating_add(amount(member)))
+        };
+        let predicted: Option<Prediction> = members.iter().map(|member| member.prediction).sum();
+        Group {
+            name,
+            launches: members.len(),
+            share: median.zip(total).filter(|(_, total)| *total > 0.0).map(|(median, total)| median / total),
+            flops: total_of(|member| member.flops),
+            bytes: total_of(DispatchProfile::bytes),
+            bound: predicted.map(|prediction| prediction.bound()),
+            roof_share: self.roof.as_ref().zip(median).map(|(roof, nanoseconds)| at_roof(roof) / nanoseconds),
+            time,
+        }
     }
 
     /// The time of all launches in each run; none where launches are not timed.
@@ -75,28 +98,4 @@ impl Profile {
 fn sum_of(members: &[&DispatchProfile]) -> Option<Samples> {
     let (first, rest) = members.split_first()?;
     rest.iter().try_fold(first.time.clone()?, |sum, member| Some(sum.plus(member.time.as_ref()?)))
-}
-
-fn group(name: String, members: &[&DispatchProfile], total: Option<f64>, roof: Option<&Roof>) -> Group {
-    let time = sum_of(members);
-    let median = time.as_ref().map(Samples::median);
-    let at_roof = |roof: &Roof| -> f64 {
-        members.iter().filter_map(|member| roof.share(member.flops, member.bytes(), 1.0)).sum()
-    };
-    // A file may hold any number.
-    let total_of = |amount: fn(&DispatchProfile) -> u64| {
-        members.iter().fold(0, |total: u64, member| total.saturating_add(amount(member)))
-    };
-    let predicted: Option<Prediction> = members.iter().map(|member| member.prediction).sum();
-    let resolved = median.filter(|median| *median > 0.0);
-    Group {
-        name,
-        launches: members.len(),
-        share: median.zip(total).filter(|(_, total)| *total > 0.0).map(|(median, total)| median / total),
-        flops: total_of(|member| member.flops),
-        bytes: total_of(DispatchProfile::bytes),
-        bound: predicted.map(|prediction| prediction.bound()),
-        roof_share: roof.zip(resolved).map(|(roof, nanoseconds)| at_roof(roof) / nanoseconds),
-        time,
-    }
 }

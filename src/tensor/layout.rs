@@ -15,9 +15,12 @@ pub const fn groups(channels: usize) -> usize {
 
 /// Rearranges pictures from `[N][C][H][W]` into the channels-last layout, `[N][H][W][ceil(C/4)]` of vec4.
 ///
-/// `values` must hold a whole number of maps.
+/// `values` must hold a whole number of maps. Of a map without values there is nothing.
 pub fn channels_last_from_nchw(map: Map, values: &[f32]) -> Vec<f32> {
     let pixels = map.pixels();
+    if pixels * map.channels == 0 {
+        return Vec::new();
+    }
     let lanes = groups(map.channels) * GROUP;
     let pictures = values.len() / (pixels * map.channels);
     let mut out = vec![0.0; pictures * pixels * lanes];
@@ -34,6 +37,9 @@ pub fn channels_last_from_nchw(map: Map, values: &[f32]) -> Vec<f32> {
 /// The inverse of [`channels_last_from_nchw`]; padding lanes are dropped.
 pub fn nchw_from_channels_last(map: Map, values: &[f32]) -> Vec<f32> {
     let pixels = map.pixels();
+    if pixels * map.channels == 0 {
+        return Vec::new();
+    }
     let lanes = groups(map.channels) * GROUP;
     let pictures = values.len() / (pixels * lanes);
     let mut out = Vec::with_capacity(pictures * pixels * map.channels);
@@ -57,5 +63,7 @@ mod tests {
         assert_eq!(packed.len(), 2 * map.padded_values());
         assert_eq!(packed[0..8], [1.0, 7.0, 13.0, 19.0, 25.0, 0.0, 0.0, 0.0]);
         assert_eq!(nchw_from_channels_last(map, &packed), values);
+        assert!(channels_last_from_nchw(Map::vector(0), &values).is_empty());
+        assert!(nchw_from_channels_last(Map::new(0, 3, 5), &values).is_empty());
     }
 }

@@ -55,7 +55,8 @@ impl Tuner {
         if gpu.timing_method() == TimingMethod::WholeRuns {
             return Err(TuneError::NoTimestamps);
         }
-        let until = Instant::now() + self.time;
+        // A time beyond what can be counted is no limit.
+        let until = Instant::now().checked_add(self.time);
         let options = Options { choices: Choices::default(), ..options };
         let mut trials = Trials::new(gpu, network, options).await?;
         let all_ways = trials.plans();
@@ -70,11 +71,12 @@ impl Tuner {
         }
         let mut timer = Timer::new(gpu, trials.most_launches()).await?;
         let mut rounds = 0;
-        for round in 0..WARM_UP + self.rounds.max(FEWEST_ROUNDS) {
-            if rounds >= FEWEST_ROUNDS && Instant::now() >= until {
+        let turns = WARM_UP.saturating_add(self.rounds.max(FEWEST_ROUNDS));
+        for round in 0..turns {
+            if rounds >= FEWEST_ROUNDS && until.is_some_and(|until| Instant::now() >= until) {
                 break;
             }
-            progress(Step::Time(round as usize, (WARM_UP + self.rounds) as usize));
+            progress(Step::Time(round as usize, turns as usize));
             trials.time(round as usize, &mut timer, round >= WARM_UP).await?;
             rounds += u32::from(round >= WARM_UP);
         }

@@ -35,7 +35,7 @@ impl Frame<'_> {
     }
 
     /// Checks what can be known before anything is copied.
-    pub(super) fn check(&self) -> Result<(), GpuError> {
+    pub(crate) fn check(&self) -> Result<(), GpuError> {
         if self.width == 0 || self.height == 0 {
             return Err(self.refused("it has no pixels"));
         }

@@ -3,14 +3,16 @@
 use super::memory::buffer;
 use super::wait::map;
 use super::{GpuError, GpuExecutor};
-use crate::plan::View;
+use crate::plan::{Memory, View};
 
 impl GpuExecutor {
-    /// Writes as many of `values` as it holds to the beginning of a view, before the next run.
+    /// Writes as many of `values` as it holds to the beginning of a view, before the next run. Memory is written four values at a time:
+    /// what is left of the last four becomes 0.
     pub fn write(&self, view: View, values: &[f32]) {
         let values = &values[..values.len().min(view.values() as usize)];
         let mut bytes = Vec::with_capacity(view.bytes as usize);
         view.precision.encode(values, &mut |part| bytes.extend_from_slice(part));
+        bytes.resize(bytes.len().next_multiple_of(4 * view.precision.bytes() as usize), 0);
         self.gpu.queue.write_buffer(self.buffers.of(view.memory), view.offset, &bytes);
         self.buffers.texels.write(&self.gpu, &view, &bytes);
     }
@@ -35,9 +37,10 @@ impl GpuExecutor {
         Ok(view.precision.decode(&mapped))
     }
 
-    /// Whether the last launch of the last run that used a view had it in a texture.
+    /// Whether the last launch of the last run that used a view had it in a texture; static weights lie in the same place whatever ran.
     fn was_texture(&self, view: View) -> bool {
-        let launches = self.plan.passes.iter().zip(&self.steps).take(self.launched).rev();
+        let launched = if view.memory == Memory::Weights { self.steps.len() } else { self.launched };
+        let launches = self.plan.passes.iter().zip(&self.steps).take(launched).rev();
         let last = launches.into_iter().find(|(pass, _)| pass.bindings.contains(&view));
         last.is_some_and(|(_, step)| step.textures.contains(&view))
     }

@@ -95,6 +95,14 @@ pub enum GpuError {
         /// What is wrong with it.
         reason: String,
     },
+    /// A run of no pictures, or of more than a plan takes.
+    #[error("a run of {found} picture(s), expected 1 to {batch}")]
+    Pictures {
+        /// Pictures of the run.
+        found: u32,
+        /// The plan's batch.
+        batch: u32,
+    },
     /// The input is not as large as the pictures need.
     #[error("the input has {found} values, {pictures} picture(s) need {expected}")]
     InputSize {

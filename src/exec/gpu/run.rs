@@ -17,7 +17,8 @@ impl GpuExecutor {
     /// Runs the plan on `pictures` prepared pictures (channels-last values, at most the plan's batch of pictures).
     ///
     /// # Errors
-    /// When the input has another size, or the device fails.
+    /// When there are no pictures or more than the plan's batch, the input has another size, the results of two runs have not been
+    /// waited for, or the device fails.
     pub async fn run(&mut self, pictures: u32, input: &[f32], scores: bool) -> Result<Results, GpuError> {
         self.start_values(pictures, input, scores).await?.results().await
     }
@@ -53,7 +54,7 @@ impl GpuExecutor {
     /// been waited for.
     ///
     /// # Errors
-    /// As [`GpuExecutor::run`], and when two runs are under way.
+    /// As [`GpuExecutor::run`].
     pub async fn start_values(&mut self, pictures: u32, input: &[f32], scores: bool) -> Result<Pending, GpuError> {
         self.send_values(pictures, input, scores, self.steps.len(), None).await
     }
@@ -67,7 +68,10 @@ impl GpuExecutor {
         timer: Option<&mut Timer>,
     ) -> Result<Pending, GpuError> {
         let expected = pictures as usize * self.plan.input.map.padded_values();
-        if pictures == 0 || pictures > self.plan.batch || input.len() != expected {
+        if !(1..=self.plan.batch).contains(&pictures) {
+            return Err(GpuError::Pictures { found: pictures, batch: self.plan.batch });
+        }
+        if input.len() != expected {
             return Err(GpuError::InputSize { pictures, expected, found: input.len() });
         }
         let readback = self.buffers.results.take(&self.gpu)?;
@@ -94,7 +98,7 @@ impl GpuExecutor {
     ///
     /// # Errors
     /// When the executor was made without a preparation, a picture is too large for it, there are more pictures than the
-    /// plan's batch, or the device fails.
+    /// plan's batch, the results of two runs have not been waited for, or the device fails.
     pub async fn run_pictures(&mut self, pictures: &[&Picture], scores: bool) -> Result<Results, GpuError> {
         self.start_pictures(pictures, scores).await?.results().await
     }
@@ -102,7 +106,7 @@ impl GpuExecutor {
     /// As [`GpuExecutor::run_pictures`], but comes back once the work is submitted. Two runs may be under way at once.
     ///
     /// # Errors
-    /// As [`GpuExecutor::run_pictures`], and when two runs are under way.
+    /// As [`GpuExecutor::run_pictures`].
     pub async fn start_pictures(&mut self, pictures: &[&Picture], scores: bool) -> Result<Pending, GpuError> {
         let count = pictures.len() as u32;
         let input = self.buffers.of(self.plan.input.view.memory).clone();

@@ -88,7 +88,14 @@ impl Timer {
             return Err(GpuError::Device { doing: doing(), reason: format!("the device cannot time by {method:?}") });
         }
         // One more pair links the clocks.
-        let queries = if method == TimingMethod::WholeRuns { 0 } else { 2 * (launches + 1) };
+        let queries = if method == TimingMethod::WholeRuns {
+            Some(0)
+        } else {
+            launches.checked_add(1).and_then(|n| n.checked_mul(2))
+        };
+        let too_many =
+            || GpuError::Device { doing: doing(), reason: format!("{launches} launches are too many to be timed") };
+        let queries = queries.ok_or_else(too_many)?;
         let scope = gpu.device.push_error_scope(wgpu::ErrorFilter::Validation);
         let sets = (0..queries).step_by(SET_QUERIES as usize).map(|first| {
             gpu.device.create_query_set(&wgpu::QuerySetDescriptor {

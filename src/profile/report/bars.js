@@ -18,7 +18,8 @@ export const drawBars = (place, launches, look, grouping) => {
   const rows = [...groups].map(([name, members]) => [name, members, launches.together(members)]);
   if (grouping === 'kernel' || grouping === 'part') rows.sort((a, b) => b[2] - a[2]);
   const longest = Math.max(...rows.map((row) => row[2])) || 1;
-  const told = (time) => launches.total > 0 ? `${launches.resolved(time)} · ${percent(time / launches.total)}` : '–';
+  const share = (time) => time >= launches.resolution ? ` · ${percent(time / launches.total)}` : '';
+  const told = (time) => launches.total > 0 ? `${launches.resolved(time)}${share(time)}` : '–';
   const [svg, width] = canvas(place, rows.length * 21 + 4, `Time by ${grouping}. ${rows.map(([name, , time]) => `${name}: ${told(time)}`).join('; ')}.`);
   const labels = Math.min(220, 0.45 * width, Math.max(...rows.map(([name]) => name.length)) * 6.6 + 10), numbers = 118;
   const most = Math.floor((labels - 8) / 6.4);

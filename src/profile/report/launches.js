@@ -9,7 +9,9 @@ export const kinds = {
   controller: 'controller: pooling and MLP', assemble: 'assembly of weights', latent: 'latent map', pool: 'pooling',
   top_k: 'top-k', other: 'other',
 };
-export const kind = (launch) => launch.part === 'branch' ? 'branch' : Object.keys(kinds).find((name) => launch.kernel.startsWith(name)) ?? 'other';
+// Parts that kernels of other names compute.
+const parts = { branch: 'branch', assembly: 'assemble' };
+export const kind = (launch) => parts[launch.part] ?? Object.keys(kinds).find((name) => launch.kernel.startsWith(name)) ?? 'other';
 export const colour = (launch) => `var(--${kind(launch)})`;
 
 export class Launches {

@@ -5,6 +5,8 @@ import { amount, percent } from './words.js';
 
 const powers = (low, high) => {
   const found = [];
+  // A roof of a file may be none, or without end.
+  if (!(low > 0 && high < Infinity)) return found;
   for (let power = Math.ceil(Math.log10(low)); power <= Math.log10(high); power++) found.push(10 ** power);
   return found;
 };

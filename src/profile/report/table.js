@@ -36,6 +36,9 @@ export const fillTable = (table, columns, rows, build = (_, cells) => element('t
     });
     body.replaceChildren(...shown.map((row) => build(row, columns.map((c) =>
       element('td', [c.title === 'layer' ? element('i', null, { style: `background:${colour(row)}` }) : null, c.text(row)], isText(c) ? {} : { class: 'number' })))));
+    // The keyboard needs a row to come in by.
+    const stops = [...body.rows].filter((row) => row.hasAttribute('tabindex'));
+    if (stops.length > 0 && stops.every((row) => row.tabIndex !== 0)) stops[0].tabIndex = 0;
     [...head.rows[0].cells].forEach((cell, index) => {
       if (index === sorted) cell.setAttribute('aria-sort', way > 0 ? 'ascending' : 'descending');
       else cell.removeAttribute('aria-sort');

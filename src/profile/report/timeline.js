@@ -100,9 +100,14 @@ export class TimelineView {
         const by = (from - move.clientX) / (width - left - right) * (start[1] - start[0]);
         if (Math.abs(move.clientX - from) > 3) this.go(start[0] + by, start[1] + by);
       };
-      const stop = () => { removeEventListener('pointermove', drag); removeEventListener('pointerup', stop); };
+      // The browser takes a swipe upwards for itself.
+      const ends = ['pointerup', 'pointercancel'];
+      const stop = () => {
+        removeEventListener('pointermove', drag);
+        for (const end of ends) removeEventListener(end, stop);
+      };
       addEventListener('pointermove', drag);
-      addEventListener('pointerup', stop);
+      for (const end of ends) addEventListener(end, stop);
     });
     svg.addEventListener('keydown', (event) => {
       const [from, to] = this.view, step = (to - from) / 8;

@@ -85,6 +85,7 @@ export const methodWords = ({ profile }) => {
     ['share of roof', 'the time at the measured roof by the time taken; the roof is the lower of f32 multiply-adds and of memory, copied or read, of at least that size'],
     ['predicted', 'an empty launch, and at the roof the operations, as far as the invocations fill the device, or the bytes, whichever take longer'],
   ];
-  if (timeline?.link) words.push(['clocks', `linked by an empty submit right after the run, to ± ${duration((timeline.link.after - timeline.link.before) / 2)}`]);
+  // On the CPU there is one clock.
+  if (timeline?.link && method.timing !== 'host_clock') words.push(['clocks', `linked by an empty submit right after the run, to ± ${duration((timeline.link.after - timeline.link.before) / 2)}`]);
   return words;
 };
