@@ -145,10 +145,6 @@ impl Engine {
         let mut classifier = self.classifier.borrow_mut();
         let map = classifier.plan().input.map;
         let shape = vec![1, map.channels, map.height, map.width];
-        if let Some(index) = values.iter().position(|value| !value.is_finite()) {
-            let message = format!("value {index} of the input is {}, expected a finite number", values[index]);
-            return Err(failure("bad-input", &message));
-        }
         let input = Tensor::new(shape, values).map_err(|error| failure("bad-input", &error.to_string()))?;
         let pending = classifier.start_scores(&input).map_err(|error| thrown(&error))?;
         Ok(future_to_promise(async move {
@@ -249,7 +245,10 @@ fn thrown(error: &ClassifierError) -> JsValue {
         | ClassifierError::Fold { .. }
         | ClassifierError::Lower { .. }
         | ClassifierError::NotFinite { .. } => "bad-model",
-        ClassifierError::Batch { .. } | ClassifierError::Pixels | ClassifierError::InputShape { .. } => "bad-input",
+        ClassifierError::Batch { .. }
+        | ClassifierError::Pixels
+        | ClassifierError::InputShape { .. }
+        | ClassifierError::InputValue { .. } => "bad-input",
         ClassifierError::Profile(ProfileError::Input { .. } | ProfileError::NoLaunch { .. }) => "bad-input",
         ClassifierError::Profile(ProfileError::Gpu(error)) | ClassifierError::Gpu(error) => match error {
             GpuError::NoAdapter | GpuError::NoMatch { .. } => "no-adapter",

@@ -50,6 +50,14 @@ pub enum ClassifierError {
     /// The CPU can only be given pixels.
     #[error("the CPU needs the picture's pixels as RGBA, with as many bytes as its size says")]
     Pixels,
+    /// An input value that is no finite number.
+    #[error("value {index} of the input is {value}, expected finite numbers")]
+    InputValue {
+        /// Its place among all values.
+        index: usize,
+        /// What it is.
+        value: f32,
+    },
     /// An input tensor of another shape.
     #[error("the input has shape {found:?}, expected {expected}")]
     InputShape {

@@ -243,7 +243,7 @@ impl Classifier {
     /// Runs the network on prepared pictures, `[N][3][height][width]` of any N, and gives the class scores, `[N][classes]`.
     ///
     /// # Errors
-    /// When the tensor has another shape, a score is not finite, the results of runs that were started have not been waited for, or
+    /// When the tensor has another shape, a value or a score is not finite, the results of runs that were started have not been waited for, or
     /// the device fails.
     pub async fn scores(&mut self, input: &Tensor) -> Result<Tensor, ClassifierError> {
         let (map, scores) = (self.plan().input.map, self.plan().scores);
@@ -251,6 +251,7 @@ impl Classifier {
         if [channels, height, width] != [map.channels, map.height, map.width] || input.data().is_empty() {
             return Err(self.shape_error(input));
         }
+        check_finite(input)?;
         let one = map.channels * map.pixels();
         let mut out = Vec::new();
         #[cfg(feature = "gpu")]
@@ -307,7 +308,7 @@ impl Classifier {
 
     fn shape_error(&self, input: &Tensor) -> ClassifierError {
         let map = self.plan().input.map;
-        let expected = format!("[any, {}, {}, {}]", map.channels, map.height, map.width);
+        let expected = format!("[1 or more, {}, {}, {}]", map.channels, map.height, map.width);
         ClassifierError::InputShape { found: input.shape().to_vec(), expected }
     }
 }
@@ -332,6 +333,11 @@ fn guesses(pairs: &[f32], classes: usize) -> Option<Vec<Guess>> {
     };
     let guesses: Option<Vec<Guess>> = pairs.chunks_exact(2).map(guess).collect();
     guesses.filter(|guesses| guesses.first().is_some_and(|best| best.probability * classes as f32 >= 0.99))
+}
+
+fn check_finite(input: &Tensor) -> Result<(), ClassifierError> {
+    let found = input.data().iter().position(|value| !value.is_finite());
+    found.map_or(Ok(()), |index| Err(ClassifierError::InputValue { index, value: input.data()[index] }))
 }
 
 fn check_count(found: usize, batch: u32) -> Result<(), ClassifierError> {

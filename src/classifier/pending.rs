@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{ClassifierError, Executor, Guess, Loading, guesses};
+use super::{ClassifierError, Executor, Guess, Loading, check_finite, guesses};
 use crate::exec::Preparing;
 use crate::exec::gpu::{Frame, Gpu, GpuExecutor, Pending, Pixels, Reading};
 use crate::picture::Picture;
@@ -140,12 +140,13 @@ impl super::Classifier {
     /// Runs the network on one prepared picture, `[1][3][height][width]`; as [`Classifier::start`](Self::start) otherwise.
     ///
     /// # Errors
-    /// When the tensor has another shape, two pictures are under way, or the device fails.
+    /// When the tensor has another shape or a value that is not finite, two pictures are under way, or the device fails.
     pub fn start_scores(&mut self, input: &Tensor) -> Result<PendingScores, ClassifierError> {
         let (map, scores) = (self.plan().input.map, self.plan().scores);
         if *input.shape() != [1, map.channels, map.height, map.width] {
             return Err(self.shape_error(input));
         }
+        check_finite(input)?;
         let values = channels_last_from_nchw(map, input.data());
         let found = match &mut self.executor {
             Executor::Cpu(executor) => {

@@ -1,6 +1,5 @@
 //! `dynaconv ab`: two ways to compute one layer of a real network, or two variants of one of its shaders.
 
-use std::fs;
 use std::io::Write;
 use std::path::PathBuf;
 
@@ -9,7 +8,7 @@ use clap::Args;
 use dynaconv::classifier::block_on;
 use dynaconv::exec::gpu::Gpu;
 use dynaconv::graph::{FoldedNetwork, fold};
-use dynaconv::kernels::{Kernel, Variant, holds_weights, in_pairs, in_texels};
+use dynaconv::kernels::{Precision, Variant, holds_weights, in_pairs, in_texels};
 use dynaconv::lower::{Alternatives, Options, alternatives, lower};
 use dynaconv::plan::{Limits, Pass, Plan};
 use dynaconv::profile::{Candidate, Difference, Samples, Trial, ab, noise};
@@ -17,8 +16,9 @@ use serde::Serialize;
 
 use super::Outcome;
 use super::failure::note;
+use super::launch_of::{family, launch_of, stem};
 use super::network::NetworkArguments;
-use super::output::print_json;
+use super::output::{print_json, read_text, stdout};
 use super::settings::{DeviceArguments, introduce_plan};
 use super::shader_contract::{check_candidate, is_valid};
 use super::show::{duration, printable};
@@ -36,12 +36,12 @@ use super::table::{Side, Table};
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
-  dynaconv ab --layer features.3.conv.3                           lists the variants
+  dynaconv ab --layer features.3.conv.3                   # lists the variants
   dynaconv ab --layer features.3.conv.3 --variant 8×8 --variant 16×4
-  dynaconv ab --layer features.3.conv.3 --variant plain           against the one that ships
-  dynaconv ab --layer features.8.conv.0 --variant assemble --variant branch-subgroup
-  dynaconv ab --layer features.8.conv.0 --kernel latent --variant latent --variant latent_subgroup
-  dynaconv ab --layer features.3.conv.3 --shader my.wgsl          the one that ships against your own")]
+  dynaconv ab --layer features.3.conv.3 --variant plain   # against what ships
+  dynaconv ab --layer features.8.conv.0 --variant assemble --variant branch
+  dynaconv ab --layer features.8.conv.0 --kernel latent --variant latent_wide
+  dynaconv ab --layer features.3.conv.3 --shader my.wgsl  # your own against it")]
 pub struct Arguments {
     #[command(flatten)]
     model: NetworkArguments,
@@ -70,6 +70,9 @@ pub struct Arguments {
     json: bool,
 }
 
+/// More than any shader has.
+const MOST_SHADER: u64 = 16 << 20;
+
 /// A layer in the plan that ships.
 struct Subject<'a> {
     network: &'a FoldedNetwork,
@@ -85,9 +88,15 @@ struct Subject<'a> {
 
 #[derive(Serialize)]
 struct Report<'a> {
+    model: &'a str,
+    device: String,
+    precision: Precision,
+    /// Pictures of each run.
+    pictures: u32,
     layer: &'a str,
     launch: usize,
     kernel: String,
+    sizes: String,
     names: [String; 2],
     #[serde(flatten)]
     trial: &'a Trial,
@@ -110,9 +119,14 @@ pub fn run(arguments: &Arguments) -> Result<Outcome> {
         options.choices.layers.extend(after.names.into_iter().next().map(|alone| (after.node, alone)));
     }
     let plan = lower(&model.description().name, &network, options.clone(), limits)?;
-    let launch = find(&plan, layer, kernel.as_deref())?;
+    let launch = launch_of(&plan, layer, kernel.as_deref())?;
     let ways = alternatives(&network, &options, &limits).into_iter().find(|ways| ways.node == *layer);
     let subject = Subject { network: &network, options: &options, limits, gpu: &gpu, plan: &plan, launch, ways };
+    if arguments.variant.is_empty() && arguments.shader.is_none() {
+        let sizes = subject.pass().dispatch.variants();
+        subject.names(&sizes).iter().try_for_each(|name| writeln!(stdout(), "{}", printable(name)))?;
+        return Ok(Outcome::Success);
+    }
     let candidates = subject.candidates(arguments)?;
     // What is chosen for the comparison's sake is not tuned.
     let of_tuner = |layer: &String| tuned.contains_key(layer);
@@ -122,31 +136,15 @@ pub fn run(arguments: &Arguments) -> Result<Outcome> {
     let trial = block_on(ab(&gpu, candidates, &noise(&plan, plan.batch), *repeats))?;
     let dispatch = &plan.passes[launch].dispatch;
     let kernel = format!("{} {}", dispatch.kernel.spec().stem, dispatch.entry);
-    let report = Report { layer, launch, kernel, names, trial: &trial };
+    let (device, precision, sizes) = (gpu.info().to_string(), plan.precision, dispatch.shape());
+    let (model, pictures) = (&plan.name, plan.batch);
+    let report = Report { model, device, precision, pictures, layer, launch, kernel, sizes, names, trial: &trial };
     if arguments.json {
         print_json(&report)?;
     } else {
-        print(&report, &dispatch.shape(), &mut anstream::stdout().lock())?;
+        print(&report, &mut stdout())?;
     }
     Ok(Outcome::Success)
-}
-
-/// The launch of a layer; the layer's last where no kernel is named.
-fn find(plan: &Plan, layer: &str, kernel: Option<&str>) -> Result<usize> {
-    let of_layer: Vec<(usize, &Pass)> = plan.passes.iter().enumerate().filter(|(_, pass)| pass.node == layer).collect();
-    if of_layer.is_empty() {
-        let mut names: Vec<&str> = plan.passes.iter().map(|pass| pass.node.as_str()).collect();
-        names.dedup();
-        bail!("no layer is called `{layer}`; there are {}", names.join(", "));
-    }
-    let stem = |pass: &Pass| stem(pass.dispatch.kernel);
-    let found =
-        of_layer.iter().rev().find(|(_, pass)| kernel.is_none_or(|kernel| family(kernel) == family(stem(pass))));
-    let Some((index, _)) = found else {
-        let names: Vec<&str> = of_layer.iter().map(|(_, pass)| stem(pass)).collect();
-        bail!("{layer} has no kernel `{}`; it has {}", kernel.unwrap_or_default(), names.join(", "));
-    };
-    Ok(*index)
 }
 
 impl Subject<'_> {
@@ -168,7 +166,7 @@ impl Subject<'_> {
         let shipped = || self.with_launch(format!("{} (shipped)", self.pass().dispatch.variant_name()), None);
         if let Some(file) = &arguments.shader {
             let path = file.display().to_string();
-            let text = fs::read_to_string(file).with_context(|| path.clone())?;
+            let text = read_text(file, MOST_SHADER)?;
             check_candidate(&text, &path, &self.pass().dispatch)?;
             return Ok([shipped(), Candidate { text: Some(self.as_shipped(text)), ..self.with_launch(path, None) }]);
         }
@@ -187,13 +185,7 @@ impl Subject<'_> {
                 [shipped, named(one)?]
             }
             [one, other] => [named(one)?, named(other)?],
-            given => {
-                let (count, node) = (given.len(), &self.pass().node);
-                let names = self.names(&sizes);
-                bail!(
-                    "expected one or two of --variant, or --shader; found {count}. The variants of {node} are {names}"
-                )
-            }
+            given => bail!("expected one or two of --variant, or --shader; found {}", given.len()),
         };
         let whole = arguments.variant.iter().any(|name| size(name).is_none());
         let timed = |candidate: Candidate| {
@@ -245,14 +237,14 @@ impl Subject<'_> {
             fitting.max_by_key(|way| alike(way))
         });
         found.map(String::as_str).with_context(|| {
-            let names = self.names(sizes);
+            let names = self.names(sizes).join(", ");
             format!("no variant of {} is called `{name}`; there are {names}", self.pass().node)
         })
     }
 
-    fn names(&self, sizes: &[Variant]) -> String {
+    fn names(&self, sizes: &[Variant]) -> Vec<String> {
         let ways = self.ways.iter().flat_map(|ways| ways.names.iter());
-        ways.chain(sizes.iter().map(|size| &size.name)).map(String::as_str).collect::<Vec<_>>().join(", ")
+        ways.chain(sizes.iter().map(|size| &size.name)).cloned().collect()
     }
 }
 
@@ -269,18 +261,9 @@ fn changed_where(wanted: bool, text: String, what: &str, change: impl Fn(&str) -
     text
 }
 
-fn stem(kernel: Kernel) -> &'static str {
-    kernel.spec().stem
-}
-
-/// The name that kernels of all tiles share.
-fn family(stem: &str) -> &str {
-    ["_wide", "_subgroup", "_workgroup", "_split"].iter().find_map(|tile| stem.strip_suffix(tile)).unwrap_or(stem)
-}
-
-fn print(report: &Report<'_>, shape: &str, out: &mut impl Write) -> Result<()> {
-    let Report { layer, launch, kernel, names, trial } = report;
-    writeln!(out, "{} | launch {launch} | {} | {}", printable(layer), printable(kernel), printable(shape))?;
+fn print(report: &Report<'_>, out: &mut impl Write) -> Result<()> {
+    let Report { layer, launch, kernel, sizes, names, trial, .. } = report;
+    writeln!(out, "{} | launch {launch} | {} | {}", printable(layer), printable(kernel), printable(sizes))?;
     let header = ["", "median", "p10", "p90", "samples"];
     let mut table = Table::new(header.map(|title| (title, if title.is_empty() { Side::Left } else { Side::Right })));
     let row = |name: String, samples: &Samples| {

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::Args;
 use dynaconv::classifier::{Classifier, block_on};
 use dynaconv::plan::Plan;
@@ -12,7 +12,7 @@ use dynaconv::tensor::{Tensor, nchw_from_channels_last};
 use super::Outcome;
 use super::bench_report::{FirstAnswer, Host, Launches, Report, milliseconds, write_tables};
 use super::network::NetworkArguments;
-use super::output::print_json;
+use super::output::{print_json, stdout};
 use super::settings::{DeviceArguments, introduce};
 
 /// Measure how fast a network answers, and how soon after its file is opened
@@ -26,9 +26,9 @@ use super::settings::{DeviceArguments, introduce};
 Examples:
   dynaconv bench
   dynaconv bench --model mobilenet.safetensors --device cpu
-  dynaconv bench --network mobilenet-v2-dcd:0.5@160          without a model file: weights that are made up
-  dynaconv bench --batch 1,8,64                  pictures per second against the size of the batch
-  dynaconv bench --runs 100 --json               one JSON object per batch and line, with every run's time")]
+  dynaconv bench --network mobilenet-v2-dcd:0.5@160  # made-up weights
+  dynaconv bench --batch 1,8,64                      # against the batch
+  dynaconv bench --runs 100 --json                   # with every run's time")]
 pub struct Arguments {
     #[command(flatten)]
     model: NetworkArguments,
@@ -41,8 +41,8 @@ pub struct Arguments {
     /// Time exactly so many batches
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     runs: Option<u32>,
-    /// Stop after so many seconds even if the median is not known well
-    #[arg(long, value_name = "S", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=86_400))]
+    /// Stop after so many seconds even if the median is not known well; ten batches are timed at least
+    #[arg(long, value_name = "S", default_value_t = 10, conflicts_with = "runs", value_parser = clap::value_parser!(u32).range(1..=86_400))]
     seconds: u32,
     /// Only time whole runs, one after another: no launches, no roof, no two runs at once
     #[arg(long)]
@@ -101,7 +101,7 @@ pub fn run(arguments: &Arguments) -> Result<Outcome> {
         }
     }
     if !arguments.json {
-        write_tables(&reports, &mut anstream::stdout().lock()).context("standard output")?;
+        write_tables(&reports, &mut stdout())?;
     }
     Ok(Outcome::Success)
 }
@@ -230,7 +230,7 @@ mod tests {
         assert!(is_enough(&steady, &open, 0));
         assert!(!is_enough(&wild, &open, 9));
         assert!(is_enough(&wild, &open, 10));
-        let exact = arguments("bench --runs 11 --seconds 1");
+        let exact = arguments("bench --runs 11");
         assert!(!is_enough(&steady, &exact, 99));
         assert!(is_enough(&[5; 11], &exact, 0));
     }

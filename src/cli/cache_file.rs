@@ -21,11 +21,12 @@ pub fn place(kind: &str, device: &Device, ending: &str) -> Result<PathBuf> {
 
 /// The contents, of `most` bytes at most; nothing where there is no file.
 pub fn read(path: &Path, most: u64) -> Result<Option<Vec<u8>>> {
-    let file = match File::open(path) {
+    // Asked before it is opened: a pipe would keep who opens it waiting.
+    match path.metadata() {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        file => file?,
-    };
-    ensure!(file.metadata()?.is_file(), "expected a file");
+        found => ensure!(found?.is_file(), "expected a file"),
+    }
+    let file = File::open(path)?;
     let mut bytes = Vec::new();
     file.take(most + 1).read_to_end(&mut bytes)?;
     ensure!(bytes.len() as u64 <= most, "expected at most {most} bytes");

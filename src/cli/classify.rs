@@ -9,7 +9,7 @@ use dynaconv::classifier::{Classifier, Guess};
 use serde::Serialize;
 
 use super::classify_files::Found;
-use super::output::{print_json, unless_closed};
+use super::output::{print_json, stdout, unless_closed};
 use super::settings::{DeviceArguments, ModelArguments, introduce};
 use super::show::{bar, printable};
 use super::{Outcome, classify_files, failure, find_pictures};
@@ -19,8 +19,8 @@ use super::{Outcome, classify_files, failure, find_pictures};
 #[command(after_help = "\
 Examples:
   dynaconv classify cat.jpg
-  dynaconv classify holiday/ --top 3             every JPEG, PNG and WebP in a folder and its subfolders
-  dynaconv classify --json *.jpg                 one JSON object per line
+  dynaconv classify holiday/ --top 3  # all pictures in and below a folder
+  dynaconv classify --json *.jpg      # one JSON object per line
   dynaconv classify --device cpu cat.jpg
   dynaconv classify --model efficientnet-lite0 cat.jpg")]
 pub struct Arguments {
@@ -109,7 +109,7 @@ fn print_guesses(classifier: &Classifier, file: &Path, guesses: Found) -> Result
     let label = |class| classifier.label(class).map_or_else(|| format!("class {class}"), printable);
     let width = guesses.iter().map(|guess| label(guess.class).chars().count()).max().unwrap_or(0);
     let (bold, green) = (anstyle::Style::new().bold(), anstyle::AnsiColor::Green.on_default());
-    let mut out = anstream::stdout().lock();
+    let mut out = stdout();
     writeln!(out, "{bold}{}{bold:#}", printable(&file.to_string_lossy()))?;
     for Guess { class, probability } in guesses {
         let bar = bar(f64::from(probability), CELLS);

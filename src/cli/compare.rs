@@ -7,7 +7,7 @@ use anyhow::Result;
 use clap::Args;
 use dynaconv::profile::{Comparison, Row, View};
 
-use super::output::{print_json, unless_closed};
+use super::output::{print_json, stdout, unless_closed};
 use super::profile::{ViewName, load};
 use super::show::{duration, printable, resolved};
 use super::table::{Side, Table};
@@ -22,8 +22,8 @@ use super::{Outcome, failure};
 Examples:
   dynaconv compare before.json after.json
   dynaconv compare before.json after.json --by kernel
-  dynaconv compare before.json after.json --fail-above 5%           exit code 1 where it is slower than that
-  dynaconv compare before.json after.json --fail-above 20% --each   the same for every layer")]
+  dynaconv compare before.json after.json --fail-above 5%  # code 1 if slower
+  dynaconv compare before.json after.json --fail-above 20% --each")]
 pub struct Arguments {
     /// Profile written by `dynaconv profile --json`
     #[arg(value_name = "BEFORE")]
@@ -62,7 +62,7 @@ pub fn run(arguments: &Arguments) -> Result<Outcome> {
         for difference in &comparison.differences {
             failure::note(difference);
         }
-        print(&comparison, &mut anstream::stdout().lock())
+        print(&comparison, &mut stdout())
     };
     unless_closed(printed)?;
     let Some(threshold) = arguments.fail_above else { return Ok(Outcome::Success) };

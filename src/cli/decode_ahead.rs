@@ -23,7 +23,7 @@ pub fn in_batches<'a>(
     thread::scope(|scope| {
         // One batch waits in the channel and one is being decoded, which keeps the device busy.
         let (sender, receiver) = sync_channel(1);
-        scope.spawn(move || {
+        thread::Builder::new().spawn_scoped(scope, move || {
             let mut files = files;
             while !files.is_empty() {
                 let (mut batch, mut bytes) = (Vec::new(), 0);
@@ -40,7 +40,7 @@ pub fn in_batches<'a>(
                     break;
                 }
             }
-        });
+        })?;
         receiver.into_iter().try_for_each(&mut each)
     })
 }

@@ -5,7 +5,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::Outcome;
-use super::output::print_json;
+use super::output::{print_json, stdout};
 use super::show::printable;
 use super::table::{Side, Table};
 
@@ -14,8 +14,8 @@ use super::table::{Side, Table};
 #[command(after_help = "\
 Examples:
   dynaconv devices
-  dynaconv devices --json                        one JSON object per line
-  dynaconv classify --device geforce cat.jpg     any part of a name chooses the device")]
+  dynaconv devices --json                     # one JSON object per line
+  dynaconv classify --device geforce cat.jpg  # any part of a name will do")]
 pub struct Arguments {
     /// Print one JSON object per device and line
     #[arg(long)]
@@ -44,7 +44,7 @@ pub fn run(arguments: &Arguments) -> Result<Outcome> {
     for Device { name, api, kind, driver, software: _, features } in devices {
         table.push([printable(&name), api, kind, printable(&driver), features.join(", ")]);
     }
-    table.write(&mut anstream::stdout().lock())?;
+    table.write(&mut stdout())?;
     Ok(Outcome::Success)
 }
 

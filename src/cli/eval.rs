@@ -12,7 +12,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
 use super::labelled_folder::LabelledFolder;
-use super::output::{print_json, unless_closed, write_whole};
+use super::output::{print_json, stdout, unless_closed, write_whole};
 use super::settings::{DeviceArguments, ModelArguments, introduce};
 use super::show::{percent, printable, thousands};
 use super::table::{Side, Table};
@@ -26,7 +26,7 @@ use super::{Outcome, classify_files, failure};
 Examples:
   dynaconv eval --data test/
   dynaconv eval --model mobilenet.safetensors --data val/ --batch 32 --json
-  dynaconv eval --data test/ --predictions predictions.tsv     one line per picture: path, tab, class index")]
+  dynaconv eval --data test/ --predictions found.tsv  # path, tab, class index")]
 pub struct Arguments {
     #[command(flatten)]
     model: ModelArguments,
@@ -137,11 +137,8 @@ pub fn run(arguments: &Arguments) -> Result<Outcome> {
     })?;
     progress.finish_and_clear();
     let report = report(&classifier, &tallies, broken, start.elapsed().as_secs_f64());
-    let printed = if arguments.json {
-        print_json(&report)
-    } else {
-        print(&report, classifier.plan().top, &mut anstream::stdout().lock())
-    };
+    let printed =
+        if arguments.json { print_json(&report) } else { print(&report, classifier.plan().top, &mut stdout()) };
     // Neither of the two is lost where the other fails.
     let written = arguments.predictions.as_deref().map_or(Ok(()), |path| write_whole(path, predictions.as_bytes()));
     unless_closed(printed)?;

@@ -26,7 +26,7 @@ pub fn say(line: &str) {
 
 /// An error and its causes in one line, in which names keep their spaces. Many errors quote their cause; what has been said is not
 /// repeated.
-fn describe(error: &dyn Error) -> String {
+pub fn describe(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
     while let Some(cause) = next {

@@ -31,7 +31,7 @@ fn places() -> Vec<PathBuf> {
 
 fn find_in(model: &Path, places: Vec<PathBuf>) -> Result<PathBuf> {
     let is_name = model.components().count() == 1 && model.extension().is_none_or(|it| it != EXTENSION);
-    if model.is_file() || !is_name {
+    if model.exists() || !is_name {
         // A path is taken by its word; reading it says what is wrong with it.
         return Ok(model.into());
     }

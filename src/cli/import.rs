@@ -1,16 +1,16 @@
 //! `dynaconv import`: a model file from a PyTorch checkpoint.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::Result;
 use clap::{Args, ValueEnum};
-use dynaconv::model::{ImportOptions, Model, Precision, import};
+use dynaconv::model::{Description, ImportOptions, Model, Precision, import};
 use dynaconv::picture::{Filter, Preprocess};
 
-use super::Outcome;
 use super::describe::network;
+use super::output::{ensure_another, read_text, write_whole};
 use super::show::{bytes, printable, thousands};
+use super::{Outcome, failure};
 
 /// Make a model file from a PyTorch checkpoint
 ///
@@ -19,9 +19,10 @@ use super::show::{bytes, printable, thousands};
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
-  dynaconv import mv2x1.0_dcd.pth.tar --output mobilenet.safetensors --labels imagenet.txt
-  dynaconv import small.pth --output small.safetensors --input-size 32 --stem-stride 1 --half
-  dynaconv import odd.pth --output odd.safetensors --filter bicubic --mean 0.5,0.5,0.5 --std 0.5,0.5,0.5")]
+  dynaconv import dcd.pth.tar --output dcd.safetensors --labels imagenet.txt
+  dynaconv import small.pth --output small.safetensors --input-size 32 --half
+  dynaconv import odd.pth --output odd.safetensors --filter bicubic
+  dynaconv import odd.pth --output odd.safetensors --std 0.5,0.5,0.5")]
 pub struct Arguments {
     /// PyTorch checkpoint
     source: PathBuf,
@@ -75,11 +76,7 @@ enum FilterName {
 /// Imports a checkpoint and says what it holds.
 pub fn run(arguments: &Arguments) -> Result<Outcome> {
     let Arguments { source, output, .. } = arguments;
-    if let (Ok(from), Ok(to)) = (source.canonicalize(), output.canonicalize())
-        && from == to
-    {
-        bail!("{}: the model would replace its own source", output.display());
-    }
+    ensure_another(output, source, "the model would replace its own source")?;
     let options = ImportOptions {
         name: arguments.name.clone(),
         input_size: arguments.input_size,
@@ -96,8 +93,9 @@ pub fn run(arguments: &Arguments) -> Result<Outcome> {
     arguments.adjust(&mut description.preprocess);
     let model = Model::new(description, weights)?;
     let precision = if arguments.half { Precision::F16 } else { Precision::F32 };
-    model.save(output, precision)?;
-    print(&model, output)?;
+    let bytes = model.to_bytes(precision)?;
+    write_whole(output, &bytes)?;
+    say(&model, output, bytes.len() as u64);
     Ok(Outcome::Success)
 }
 
@@ -114,27 +112,30 @@ impl Arguments {
     }
 }
 
-fn print(model: &Model, output: &Path) -> Result<()> {
+fn say(model: &Model, output: &Path, size: u64) {
     let description = model.description();
     let Preprocess { resize, crop, filter, mean, std } = &description.preprocess;
     let labels = match description.labels.len() {
         0 => "none".into(),
         count => format!("{count}"),
     };
-    let size = output.metadata().map_or(0, |metadata| metadata.len());
-    let mut out = anstream::stdout().lock();
-    writeln!(out, "name        {}", printable(&description.name))?;
-    writeln!(out, "network     {}", network(&description.architecture))?;
-    writeln!(out, "parameters  {}", thousands(model.graph().parameter_count() as u64))?;
-    writeln!(out, "pictures    resized to {resize}, cut to {crop}×{crop}, {filter:?}, mean {mean:?}, std {std:?}")?;
-    writeln!(out, "labels      {labels}")?;
-    writeln!(out, "written     {} ({})", printable(&output.to_string_lossy()), bytes(size))?;
-    Ok(())
+    let Description { name, architecture, .. } = description;
+    failure::say(&format!("name        {}", printable(name)));
+    failure::say(&format!("network     {}", network(architecture)));
+    failure::say(&format!("parameters  {}", thousands(model.graph().parameter_count() as u64)));
+    failure::say(&format!(
+        "pictures    resized to {resize}, cut to {crop}×{crop}, {filter:?}, mean {mean:?}, std {std:?}"
+    ));
+    failure::say(&format!("labels      {labels}"));
+    failure::say(&format!("written     {} ({})", printable(&output.to_string_lossy()), bytes(size)));
 }
+
+/// More than the labels of any network have.
+const MOST_LABELS: u64 = 16 << 20;
 
 /// The lines of a file; each is the name of a class.
 fn read_labels(path: &Path) -> Result<Vec<String>> {
-    let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
+    let text = read_text(path, MOST_LABELS)?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
     Ok(text.lines().map(|line| line.trim().to_string()).collect())
 }

@@ -12,7 +12,7 @@ use dynaconv::plan::{Limits, Plan};
 use serde::Serialize;
 
 use super::network::NetworkArguments;
-use super::output::print_json;
+use super::output::{print_json, stdout};
 use super::settings::{Target, TargetArguments};
 use super::show::{bytes, millions, printable, thousands};
 use super::table::{Side, Table};
@@ -24,9 +24,9 @@ use super::{Outcome, describe};
 Examples:
   dynaconv inspect
   dynaconv inspect --model mobilenet.safetensors --form branch
-  dynaconv inspect --network mobilenet-v2-dcd:0.5@160        without a model file
-  dynaconv inspect --plan                        every launch, with its kernel, sizes and memory
-  dynaconv inspect --plan --device gpu           the same as this machine's GPU runs it
+  dynaconv inspect --network mobilenet-v2-dcd:0.5@160  # without a model file
+  dynaconv inspect --plan                              # every launch
+  dynaconv inspect --plan --device gpu                 # as the GPU runs it
   dynaconv inspect --json")]
 pub struct Arguments {
     #[command(flatten)]
@@ -102,14 +102,14 @@ pub fn run(arguments: &Arguments) -> Result<Outcome> {
     let target = arguments.target.target(&model)?;
     let plan = target.plan(&model)?;
     if arguments.plan {
-        write!(anstream::stdout(), "{plan}")?;
+        write!(stdout(), "{plan}")?;
         return Ok(Outcome::Success);
     }
     let report = report(&model, &plan, &target)?;
     if arguments.json {
         print_json(&report)?;
     } else {
-        print(&report, &mut anstream::stdout().lock())?;
+        print(&report, &mut stdout())?;
     }
     Ok(Outcome::Success)
 }

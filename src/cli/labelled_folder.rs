@@ -22,14 +22,19 @@ impl LabelledFolder {
     pub fn find(folder: &Path, labels: &[String], classes: usize) -> Result<Self> {
         let names = subfolders(folder).with_context(|| folder.display().to_string())?;
         ensure!(!names.is_empty(), "{}: expected one folder for each class, found none", folder.display());
-        let (indices, by_name) = match by_name(&names, labels) {
-            Some(indices) => (indices, true),
-            None if names.len() == classes => ((0..classes).collect(), false),
-            None => bail!(
-                "{}: expected folders named after the model's classes, or {classes} of any name; found {}, such as `{}`",
+        let found: Vec<Vec<usize>> = names.iter().map(|name| classes_of(name, labels)).collect();
+        let odd = names.iter().zip(&found).find(|(_, classes)| classes.len() != 1);
+        let (indices, by_name) = match odd {
+            None => (found.concat(), true),
+            // Names that are none of the labels say nothing; where some are, the others are mistakes.
+            Some(_) if found.iter().all(Vec::is_empty) && names.len() == classes => ((0..classes).collect(), false),
+            Some((name, among)) => bail!(
+                "{}: expected folders named after the model's classes, or {classes} of other names; found {}, of which `{}` is the \
+                 name of {}",
                 folder.display(),
                 names.len(),
-                names[0].to_string_lossy()
+                name.to_string_lossy(),
+                if among.is_empty() { "none".into() } else { format!("{} classes", among.len()) }
             ),
         };
         let mut found = Self { files: Vec::new(), classes: Vec::new(), by_name };
@@ -58,13 +63,9 @@ fn subfolders(folder: &Path) -> std::io::Result<Vec<OsString>> {
     Ok(names)
 }
 
-/// The classes of these names; nothing where a name is no label, or two labels.
-fn by_name(names: &[OsString], labels: &[String]) -> Option<Vec<usize>> {
-    let class = |name: &OsString| {
-        let mut classes = labels.iter().enumerate().filter(|(_, label)| name == label.as_str()).map(|(class, _)| class);
-        classes.next().filter(|_| classes.next().is_none())
-    };
-    names.iter().map(class).collect()
+/// The classes of this name.
+fn classes_of(name: &OsString, labels: &[String]) -> Vec<usize> {
+    labels.iter().enumerate().filter(|(_, label)| name == label.as_str()).map(|(class, _)| class).collect()
 }
 
 #[cfg(test)]
@@ -72,13 +73,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_decide_where_each_is_one_label() {
-        let text = |names: &[&str]| names.iter().map(OsString::from).collect::<Vec<_>>();
-        let labels = ["plane", "car", "crane", "crane"].map(String::from);
-        assert_eq!(by_name(&text(&["car", "plane"]), &labels), Some(vec![1, 0]));
-        assert_eq!(by_name(&text(&["car", "crane"]), &labels), None);
-        assert_eq!(by_name(&text(&["car", "ship"]), &labels), None);
-        assert_eq!(by_name(&text(&["car"]), &[]), None);
+    fn names_decide_where_one_is_a_label() {
+        let found = |names: &[&str], labels: &[&str]| {
+            let folder = tempfile::tempdir().unwrap();
+            for name in names {
+                std::fs::create_dir(folder.path().join(name)).unwrap();
+                std::fs::write(folder.path().join(name).join("a.png"), b"").unwrap();
+            }
+            let labels: Vec<String> = labels.iter().map(|label| label.to_string()).collect();
+            let found = LabelledFolder::find(folder.path(), &labels, labels.len().max(2));
+            found.map(|found| (found.classes, found.by_name)).map_err(|error| error.to_string())
+        };
+        let labels = ["plane", "car", "crane", "crane"];
+        assert_eq!(found(&["car", "plane"], &labels), Ok((vec![1, 0], true)));
+        assert_eq!(found(&["a", "b", "c", "d"], &labels), Ok((vec![0, 1, 2, 3], false)));
+        assert_eq!(found(&["a", "b"], &[]), Ok((vec![0, 1], false)));
+        // A label and as many names that are none as there are classes.
+        let error = found(&["Katze", "car", "dog", "ship"], &labels).unwrap_err();
+        assert!(error.contains("`Katze` is the name of none"), "{error}");
+        assert!(found(&["car", "crane"], &labels).unwrap_err().contains("`crane` is the name of 2 classes"));
+        assert!(found(&["a", "b", "c"], &labels).unwrap_err().contains("or 4 of other names; found 3, of which `a`"));
     }
 
     #[cfg(target_os = "linux")]

@@ -21,6 +21,7 @@ mod find_pictures;
 mod import;
 mod inspect;
 mod labelled_folder;
+mod launch_of;
 mod network;
 mod npy;
 mod output;
@@ -89,11 +90,21 @@ enum Outcome {
     Negative,
 }
 
+/// Makes the threads that share work; where the machine allows no more, there is the one that asks.
+fn share_work() {
+    if let Err(error) = rayon::ThreadPoolBuilder::new().build_global() {
+        failure::note(&format!("one thread does all the work: {error}"));
+        let _ = rayon::ThreadPoolBuilder::new().num_threads(1).use_current_thread().build_global();
+    }
+}
+
 /// Carries out what the command line says.
 pub fn main() -> ExitCode {
     // Nothing is logged unless the user asks: the program says itself what matters.
     env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("off")).init();
-    let outcome = match Arguments::parse().command {
+    let command = Arguments::parse().command;
+    share_work();
+    let outcome = match command {
         Command::Classify(arguments) => classify::run(&arguments),
         Command::Run(arguments) => run::run(&arguments),
         Command::Eval(arguments) => eval::run(&arguments),

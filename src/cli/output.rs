@@ -1,13 +1,40 @@
 //! What a command says on standard output, and files that it writes.
 
-use std::io::Write;
+use std::fs::File;
+use std::io::{self, Read, Write};
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use dynaconv::model;
 use serde::Serialize;
 
 use super::failure;
+
+/// Standard output for text, whose errors say that it was that.
+pub fn stdout() -> impl Write {
+    Named(anstream::stdout().lock())
+}
+
+struct Named<W>(W);
+
+impl<W: Write> Write for Named<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes).map_err(named)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush().map_err(named)
+    }
+}
+
+fn named(error: io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("standard output: {error}"))
+}
+
+/// Whether a file's name stands for standard output, so that nothing else may be said there.
+pub fn is_stdout(path: &Path) -> bool {
+    ["-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"].iter().any(|name| path == Path::new(name))
+}
 
 /// Prints an object as one line of JSON.
 pub fn print_json(value: &impl Serialize) -> Result<()> {
@@ -18,7 +45,7 @@ pub fn print_json(value: &impl Serialize) -> Result<()> {
 
 /// Prints bytes as they are: what takes colours out of text where there is no terminal takes more out of bytes.
 pub fn print_bytes(bytes: &[u8]) -> Result<()> {
-    let mut out = std::io::stdout().lock();
+    let mut out = io::stdout().lock();
     out.write_all(bytes).and_then(|()| out.flush()).context("standard output")
 }
 
@@ -30,7 +57,28 @@ pub fn unless_closed(printed: Result<()>) -> Result<()> {
     }
 }
 
-/// Writes a file whole or not at all.
+/// Reads a text of `most` bytes at most, from whatever has one: a pipe may have no end.
+pub fn read_text(path: &Path, most: u64) -> Result<String> {
+    let read = || {
+        let mut text = String::new();
+        File::open(path)?.take(most + 1).read_to_string(&mut text)?;
+        ensure!(text.len() as u64 <= most, "expected at most {most} bytes");
+        Ok(text)
+    };
+    read().with_context(|| path.display().to_string())
+}
+
+/// Refuses to write where something is read from.
+pub fn ensure_another(to: &Path, from: &Path, otherwise: &str) -> Result<()> {
+    let same = matches!((from.canonicalize(), to.canonicalize()), (Ok(from), Ok(to)) if from == to);
+    ensure!(!same, "{}: {otherwise}", to.display());
+    Ok(())
+}
+
+/// Writes a file whole or not at all; `-` is standard output.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
+    if is_stdout(path) {
+        return print_bytes(bytes);
+    }
     model::write_whole(path, bytes).with_context(|| format!("{}: cannot be written", path.display()))
 }

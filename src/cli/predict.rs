@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use super::Outcome;
 use super::network::NetworkArguments;
-use super::output::print_json;
+use super::output::{print_json, stdout};
 use super::settings::PlanArguments;
 use super::show::{duration, printable};
 use super::table::{Side, Table};
@@ -27,7 +27,7 @@ use super::table::{Side, Table};
 Examples:
   dynaconv predict
   dynaconv predict --model mobilenet.safetensors --batch 32
-  dynaconv predict --json                        one JSON object per GPU and line")]
+  dynaconv predict --json  # one JSON object per GPU and line")]
 pub struct Arguments {
     #[command(flatten)]
     model: NetworkArguments,
@@ -41,15 +41,19 @@ pub struct Arguments {
     json: bool,
 }
 
-/// Nanoseconds of a run.
+/// A run's prediction, times in nanoseconds.
 #[derive(Serialize)]
-struct Row {
+struct Row<'a> {
+    model: &'a str,
+    batch: u32,
+    dispatches: usize,
     gpu: &'static str,
     source: &'static str,
     /// Always true: nothing was measured.
     predicted: bool,
     time: f64,
-    launches: f64,
+    pictures_per_second: f64,
+    launching: f64,
     arithmetic: f64,
     memory: f64,
 }
@@ -67,14 +71,26 @@ pub fn run(arguments: &Arguments) -> Result<Outcome> {
         let predicted = sheet.roof().predict_plan(&plan, batch);
         let Prediction { launch, arithmetic, memory } = predicted;
         let time = predicted.total();
-        Row { gpu: sheet.name, source: sheet.source, predicted: true, time, launches: launch, arithmetic, memory }
+        Row {
+            model: &plan.name,
+            batch,
+            dispatches: plan.passes.len(),
+            gpu: sheet.name,
+            source: sheet.source,
+            predicted: true,
+            time,
+            pictures_per_second: f64::from(batch) * 1e9 / time,
+            launching: launch,
+            arithmetic,
+            memory,
+        }
     });
-    let rows: Vec<Row> = rows.collect();
+    let rows: Vec<Row<'_>> = rows.collect();
     if arguments.json {
         rows.iter().try_for_each(print_json)?;
         return Ok(Outcome::Success);
     }
-    let mut out = anstream::stdout().lock();
+    let mut out = stdout();
     let count = plan.passes.len();
     writeln!(
         out,
@@ -86,16 +102,16 @@ pub fn run(arguments: &Arguments) -> Result<Outcome> {
         ("GPU", left),
         ("at best", right),
         ("launching", right),
-        ("arithmetic", right),
-        ("memory", right),
+        ("bound by arithmetic", right),
+        ("bound by memory", right),
         ("pictures/s", right),
         ("source", left),
     ];
     let mut table = Table::new(header);
     for row in &rows {
-        let [time, launches, arithmetic, memory] = [row.time, row.launches, row.arithmetic, row.memory].map(duration);
-        let rate = format!("{:.0}", f64::from(batch) * 1e9 / row.time);
-        table.push([row.gpu.into(), time, launches, arithmetic, memory, rate, row.source.into()]);
+        let [time, launching, arithmetic, memory] = [row.time, row.launching, row.arithmetic, row.memory].map(duration);
+        let rate = format!("{:.0}", row.pictures_per_second);
+        table.push([row.gpu.into(), time, launching, arithmetic, memory, rate, row.source.into()]);
     }
     table.write(&mut out)?;
     Ok(Outcome::Success)

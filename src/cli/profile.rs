@@ -1,6 +1,5 @@
 //! `dynaconv profile`: where the time goes, launch by launch, against what the device can do at best.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -9,7 +8,7 @@ use dynaconv::classifier::block_on;
 use dynaconv::profile::{Profile, Profiler, View};
 
 use super::network::NetworkArguments;
-use super::output::{print_json, write_whole};
+use super::output::{is_stdout, print_json, read_text, stdout, write_whole};
 use super::settings::{DeviceArguments, introduce};
 use super::show::printable;
 use super::{Outcome, failure, profile_table};
@@ -22,11 +21,11 @@ use super::{Outcome, failure, profile_table};
 Examples:
   dynaconv profile
   dynaconv profile --model mobilenet.safetensors --batch 8 --by layer
-  dynaconv profile --html report.html            one page: timeline, roofline, every launch
-  dynaconv profile --trace trace.json            for ui.perfetto.dev and chrome://tracing
-  dynaconv profile --json before.json            for `dynaconv compare`
+  dynaconv profile --html report.html  # timeline, roofline, every launch
+  dynaconv profile --trace trace.json  # for ui.perfetto.dev
+  dynaconv profile --json before.json  # for `dynaconv compare`
   dynaconv profile --json | jq '.dispatches[].time.median'
-  dynaconv profile --read browser.json --html report.html    show a profile that was taken before")]
+  dynaconv profile --read browser.json --html report.html")]
 pub struct Arguments {
     #[command(flatten)]
     model: NetworkArguments,
@@ -94,22 +93,19 @@ pub fn run(arguments: &Arguments) -> Result<Outcome> {
         Some(file) => load(file)?,
         None => take(arguments)?,
     };
-    if let Some(file) = html {
-        written(file, profile.to_html()?.as_bytes(), "page")?;
-    }
-    if let Some(file) = trace {
+    // A measurement is not lost where one of the places for it fails.
+    let json = json.as_ref().map(|file| match is_stdout(file) {
+        true => print_json(&profile),
+        false => written(file, &serde_json::to_vec(&profile)?, "profile"),
+    });
+    let html = html.as_ref().map(|file| written(file, profile.to_html()?.as_bytes(), "page"));
+    let trace = trace.as_ref().map(|file| {
         let trace = profile.to_trace().context("there is no trace: the launches of this profile were not timed")?;
-        written(file, &serde_json::to_vec(&trace)?, "trace")?;
-    }
-    match json {
-        Some(file) if file.as_os_str() == "-" => {
-            print_json(&profile)?;
-            return Ok(Outcome::Success);
-        }
-        Some(file) => written(file, &serde_json::to_vec(&profile)?, "profile")?,
-        None => {}
-    }
-    profile_table::print(&profile, by.map(View::from), &mut anstream::stdout().lock())?;
+        written(file, &serde_json::to_vec(&trace)?, "trace")
+    });
+    let taken = [&arguments.json, &arguments.html, &arguments.trace].into_iter().flatten().any(|file| is_stdout(file));
+    let table = (!taken).then(|| profile_table::print(&profile, by.map(View::from), &mut stdout()));
+    [json, html, trace, table].into_iter().flatten().collect::<Result<()>>()?;
     Ok(Outcome::Success)
 }
 
@@ -125,14 +121,19 @@ fn take(arguments: &Arguments) -> Result<Profile> {
     Ok(block_on(classifier.profile(&profiler, pictures))?)
 }
 
+/// More than the profile of any network has.
+const MOST_BYTES: u64 = 1 << 30;
+
 /// Reads a profile from a file.
 pub fn load(file: &Path) -> Result<Profile> {
-    let text = fs::read_to_string(file).with_context(|| file.display().to_string())?;
+    let text = read_text(file, MOST_BYTES)?;
     Profile::from_json(&text).with_context(|| file.display().to_string())
 }
 
 fn written(file: &Path, bytes: &[u8], what: &str) -> Result<()> {
     write_whole(file, bytes)?;
-    failure::say(&format!("{what} written to {}", printable(&file.to_string_lossy())));
+    if !is_stdout(file) {
+        failure::say(&format!("{what} written to {}", printable(&file.to_string_lossy())));
+    }
     Ok(())
 }

@@ -148,7 +148,7 @@ fn whole_runs(profile: &Profile, out: &mut impl Write) -> Result<()> {
         writeln!(out, "  bubble     {}, {:.1} %", duration(parts.bubble.median()), of_run(&parts.bubble))?;
         let details =
             [("encode", &parts.encode), ("submit", &parts.submit), ("latency", &parts.latency), ("gaps", &parts.gaps)];
-        let details = details.map(|(name, samples)| format!("{name} {}", duration(samples.median())));
+        let details = details.map(|(name, samples)| format!("{name} {}", time(profile, Some(samples.median()))));
         writeln!(out, "             {}", details.join(", "))?;
     }
     let predicted: Option<f64> = profile.dispatches.iter().map(|dispatch| dispatch.predicted).sum();

@@ -1,20 +1,19 @@
 //! `dynaconv run`: class scores for prepared pictures.
 
-use std::io::Write;
 use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::Args;
 use dynaconv::classifier::{ClassifierError, block_on};
 
-use super::output::write_whole;
+use super::output::{ensure_another, write_whole};
 use super::settings::{DeviceArguments, ModelArguments, introduce};
 use super::show::printable;
-use super::{Outcome, npy};
+use super::{Outcome, failure, npy};
 
 /// Run a network on an array of prepared pictures
 ///
-/// The input is a NumPy file of float32 values, [N, 3, height, width], already normalised, of any N. The output is one of
+/// The input is a NumPy file of float32 values, [N, 3, height, width], already normalised, of any N from 1 on. The output is one of
 /// [N, classes]: the scores before the softmax.
 #[derive(Args)]
 #[command(after_help = "\
@@ -41,6 +40,7 @@ pub struct Arguments {
 /// Runs the network on all pictures of the input.
 pub fn run(arguments: &Arguments) -> Result<Outcome> {
     let Arguments { input, output, .. } = arguments;
+    ensure_another(output, input, "the scores would replace their own input")?;
     let model = arguments.model.load()?;
     let pictures = npy::read(input)?;
     let count = pictures.shape().first().copied().unwrap_or(0);
@@ -49,12 +49,13 @@ pub fn run(arguments: &Arguments) -> Result<Outcome> {
     introduce(&classifier);
     let scores = block_on(classifier.scores(&pictures)).map_err(|error| match error {
         // The file is to blame.
-        ClassifierError::InputShape { .. } => anyhow::Error::new(error).context(input.display().to_string()),
+        ClassifierError::InputShape { .. } | ClassifierError::InputValue { .. } => {
+            anyhow::Error::new(error).context(input.display().to_string())
+        }
         error => error.into(),
     })?;
     write_whole(output, &npy::to_bytes(&scores))?;
     let shape = scores.shape();
-    writeln!(anstream::stdout(), "scores {shape:?} written to {}", printable(&output.to_string_lossy()))
-        .context("standard output")?;
+    failure::say(&format!("scores {shape:?} written to {}", printable(&output.to_string_lossy())));
     Ok(Outcome::Success)
 }

@@ -3,7 +3,7 @@
 use anyhow::{Result, anyhow, bail, ensure};
 use dynaconv::kernels::{Dispatch, wgsl};
 use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
-use naga::{AddressSpace, Module, TypeInner};
+use naga::{AddressSpace, Module, StorageAccess, TypeInner};
 
 use super::shader_text::{parsed, resolved};
 
@@ -18,7 +18,8 @@ pub fn check_candidate(text: &str, path: &str, dispatch: &Dispatch) -> Result<()
     let entry = module.entry_points.iter().position(|entry| entry.name == dispatch.entry);
     let entry = entry.ok_or_else(|| {
         let found: Vec<_> = module.entry_points.iter().map(|entry| entry.name.as_str()).collect();
-        anyhow!("{path}: expected the entry point `{}`, found {}", dispatch.entry, found.join(", "))
+        let found = if found.is_empty() { "none".into() } else { found.join(", ") };
+        anyhow!("{path}: expected the entry point `{}` of {}, found {found}", dispatch.entry, spec.stem)
     })?;
     let declared: Vec<&str> = module.overrides.iter().filter_map(|(_, value)| value.name.as_deref()).collect();
     for (name, value) in &dispatch.overrides {
@@ -61,7 +62,8 @@ fn bindings(module: &Module, info: &ModuleInfo, entry: usize) -> Vec<(String, St
         let place = variable.binding.as_ref()?;
         let space = match variable.space {
             AddressSpace::Uniform => "uniform".to_string(),
-            AddressSpace::Storage { access } => format!("storage {access:?}"),
+            AddressSpace::Storage { access } if access.contains(StorageAccess::STORE) => "writable storage".into(),
+            AddressSpace::Storage { .. } => "storage".into(),
             other => format!("{other:?}"),
         };
         let words = format!("{space} of {}", type_in_words(module, variable.ty));

@@ -14,7 +14,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
 use super::network::NetworkArguments;
-use super::output::{print_json, unless_closed};
+use super::output::{print_json, stdout, unless_closed};
 use super::settings::{PrecisionName, open_gpu};
 use super::show::{duration, printable};
 use super::table::{Side, Table};
@@ -31,8 +31,8 @@ use super::{Outcome, failure, tuned_file};
 Examples:
   dynaconv tune
   dynaconv tune --model mobilenet.safetensors --device vulkan
-  dynaconv tune --batch 8                        for batches of eight pictures
-  dynaconv tune --dry-run --json                 keep nothing; every way's time as JSON")]
+  dynaconv tune --batch 8         # for batches of eight pictures
+  dynaconv tune --dry-run --json  # keep nothing; every way's time")]
 pub struct Arguments {
     #[command(flatten)]
     model: NetworkArguments,
@@ -48,7 +48,7 @@ pub struct Arguments {
     /// Timed runs of each set of ways
     #[arg(long, value_name = "N", default_value_t = 15, value_parser = clap::value_parser!(u32).range(3..=10_000))]
     rounds: u32,
-    /// Begin no more runs after so many seconds
+    /// Begin no more timed rounds after so many seconds; compiling and checking every way, and three rounds, take their time
     #[arg(long, value_name = "S", default_value_t = 45, value_parser = clap::value_parser!(u32).range(1..=86_400))]
     seconds: u32,
     /// Keep nothing
@@ -124,7 +124,7 @@ fn show(bar: &ProgressBar, step: Step) {
 }
 
 fn print(model: &str, device: &str, found: &Found) -> Result<()> {
-    let mut out = anstream::stdout().lock();
+    let mut out = stdout();
     writeln!(out, "{} on {}", printable(model), printable(device))?;
     let (left, right) = (Side::Left, Side::Right);
     let header = [

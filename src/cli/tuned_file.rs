@@ -33,7 +33,10 @@ fn load(device: &Device) -> Option<Tuned> {
         Ok(tuned) => tuned,
         Err(error) => {
             let path = printable(&path.to_string_lossy());
-            failure::note(&format!("{path} is not used: {error:#}; `dynaconv tune` makes a new one"));
+            failure::note(&format!(
+                "{path} is not used: {}; `dynaconv tune` makes a new one",
+                failure::describe(error.as_ref())
+            ));
             None
         }
     }

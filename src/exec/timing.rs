@@ -18,6 +18,18 @@ pub enum TimingMethod {
     WholeRuns,
 }
 
+impl TimingMethod {
+    /// For people.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::InsidePass => "around each launch",
+            Self::PassBoundaries => "a pass for each launch",
+            Self::HostClock => "the host's clock",
+            Self::WholeRuns => "whole runs alone",
+        }
+    }
+}
+
 /// The moments of one run on the host's clock, in nanoseconds since the timer was made, in order.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HostMarks {

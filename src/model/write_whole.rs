@@ -44,7 +44,12 @@ fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     // Temporary files are for their owner only; this one is to become an ordinary file, limited by the umask.
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let mut file = builder.prefix(".dynaconv-").tempfile_in(folder)?;
+    let in_folder = |error: io::Error| io::Error::new(error.kind(), format!("{}: {}", folder.display(), error.kind()));
+    let mut file = builder.prefix(".dynaconv-").tempfile_in(folder).map_err(in_folder)?;
+    // Who may read the file that goes may read the one that comes.
+    if let Ok(before) = path.metadata() {
+        file.as_file().set_permissions(before.permissions())?;
+    }
     file.write_all(bytes)?;
     file.as_file().sync_all()?;
     file.persist(path).map_err(|error| error.error)?;
@@ -71,6 +76,20 @@ mod tests {
         let ring = folder.path().join("ring");
         std::os::unix::fs::symlink(&ring, &ring)?;
         assert!(write_whole(&ring, b"nowhere").is_err());
+        Ok(())
+    }
+
+    #[test]
+    fn whose_file_it_was_it_stays() -> io::Result<()> {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir()?;
+        let file = folder.path().join("private");
+        std::fs::write(&file, "before")?;
+        std::fs::set_permissions(&file, PermissionsExt::from_mode(0o600))?;
+        write_whole(&file, b"after")?;
+        assert_eq!(file.metadata()?.permissions().mode() & 0o777, 0o600);
+        let error = write_whole(folder.path().join("none").join("file"), b"").unwrap_err().to_string();
+        assert!(error.ends_with("none: entity not found") && !error.contains(".dynaconv"), "{error}");
         Ok(())
     }
 

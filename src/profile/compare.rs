@@ -1,5 +1,7 @@
 //! Two profiles beside each other: before and after a change, two devices, a browser and a native program.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use super::data::Profile;
@@ -93,9 +95,29 @@ fn differences(before: &Profile, after: &Profile) -> Vec<String> {
         ("device", device(before), device(after)),
         ("driver", before.device.driver.clone(), after.device.driver.clone()),
         ("pictures", before.pictures.to_string(), after.pictures.to_string()),
-        ("timing", format!("{:?}", before.method.timing), format!("{:?}", after.method.timing)),
+        ("timing", before.method.timing.name().into(), after.method.timing.name().into()),
         ("program", before.program.clone(), after.program.clone()),
     ];
     let differing = pairs.into_iter().filter(|(_, old, new)| old != new);
-    differing.map(|(what, old, new)| format!("{what}: {old} before, {new} after")).collect()
+    let told = |text: String| if text.is_empty() { "nothing".to_string() } else { text };
+    let told = differing.map(|(what, old, new)| format!("{what}: {} before, {} after", told(old), told(new)));
+    told.chain(other_kernels(before, after)).collect()
+}
+
+/// Of networks with the same layers, those that other kernels compute: another form, precision or tuning.
+fn other_kernels(before: &Profile, after: &Profile) -> Option<String> {
+    let by_layer = |profile: &Profile| {
+        let mut found: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for launch in &profile.dispatches {
+            let precision = if launch.variant.split(' ').any(|word| word == "f16") { " f16" } else { "" };
+            found.entry(launch.layer.clone()).or_default().push(format!("{}{precision}", launch.kernel));
+        }
+        found
+    };
+    let (old, new) = (by_layer(before), by_layer(after));
+    let differing: Vec<_> = old.iter().filter_map(|(layer, old)| Some((layer, old, new.get(layer)?))).collect();
+    let differing: Vec<_> = differing.into_iter().filter(|(_, old, new)| old != new).collect();
+    let (layer, old, new) = differing.first()?;
+    let (count, old, new) = (differing.len(), old.join(", "), new.join(", "));
+    Some(format!("kernels of {count} layer(s), such as {layer}: {old} before, {new} after"))
 }

@@ -111,7 +111,8 @@ impl Roof {
     pub fn predict(&self, work: &Work) -> Prediction {
         // How many workgroups like the roof's own it takes to reach the roof.
         let parallel = self.workgroup_flops.map_or(1.0, |one| (self.f32_flops / one).max(1.0));
-        let filled = (work.invocations as f64 / (f64::from(WORKGROUP) * parallel)).clamp(f64::MIN_POSITIVE, 1.0);
+        let one = f64::from(self.busy_with.unwrap_or(WORKGROUP));
+        let filled = (work.invocations as f64 / (one * parallel)).clamp(f64::MIN_POSITIVE, 1.0);
         let time = |amount: u64, rate: f64| if amount == 0 { 0.0 } else { 1e9 * amount as f64 / rate };
         let arithmetic = time(work.flops, self.f32_flops * filled);
         let memory = time(work.bytes(), self.bandwidth(work.bytes()));
@@ -135,7 +136,16 @@ mod tests {
 
     fn roof(workgroup_flops: Option<f64>) -> Roof {
         let memory = vec![MemoryRate { bytes: 1 << 20, copy: 1e9, read: 1e9 }];
-        Roof { f32_flops: 1e12, f16_flops: None, memory, empty_dispatch: 100.0, empty_submit: 0.0, workgroup_flops }
+        let empty_dispatch = 100.0;
+        Roof {
+            f32_flops: 1e12,
+            f16_flops: None,
+            memory,
+            empty_dispatch,
+            empty_submit: 0.0,
+            workgroup_flops,
+            busy_with: None,
+        }
     }
 
     #[test]
@@ -164,6 +174,10 @@ mod tests {
         near(roof.predict(&work(3200)).arithmetic, 2e3);
         near(roof.predict(&work(64)).arithmetic, 1e5);
         // A workgroup alone is never faster than the device.
+        // Software's core is as busy with eight.
+        let software = Roof { busy_with: Some(8), ..roof.clone() };
+        near(software.predict(&work(800)).arithmetic, 1e3);
+        near(software.predict(&work(400)).arithmetic, 2e3);
         let odd = Roof { workgroup_flops: Some(1e13), ..roof };
         near(odd.predict(&work(64)).arithmetic, 1e3);
     }

@@ -60,6 +60,7 @@ impl DataSheet {
             empty_dispatch: LAUNCH,
             empty_submit: 0.0,
             workgroup_flops: Some(self.f32_flops * f64::from(WORKGROUP) / f64::from(self.lanes)),
+            busy_with: None,
         }
     }
 }

@@ -44,7 +44,9 @@ pub async fn measure_roof(gpu: &Gpu) -> Result<Option<Roof>, GpuError> {
     let f16_flops = if gpu.has_f16() { Some(flops_rate(gpu, &|_, _| roof::half_wgsl()).await?) } else { None };
     let (empty_dispatch, empty_submit) = empty_costs(gpu).await?;
     let (memory, workgroup_flops) = (memory_rates(gpu).await?, workgroup_rate(gpu).await?);
-    Ok(Some(Roof { f32_flops, f16_flops, memory, empty_dispatch, empty_submit, workgroup_flops }))
+    // Software that has no subgroups for plans computes four invocations at once.
+    let busy_with = Some(gpu.limits()).filter(|limits| limits.software).map(|limits| limits.subgroup.unwrap_or(4));
+    Ok(Some(Roof { f32_flops, f16_flops, memory, empty_dispatch, empty_submit, workgroup_flops, busy_with }))
 }
 
 /// A plan of launches over two slots of BYTES for each picture, of which each launch reads the one and writes the other.

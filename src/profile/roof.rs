@@ -18,6 +18,10 @@ pub struct Roof {
     /// Operations per second that one workgroup of 64 invocations reaches alone; none in profiles of older programs.
     #[serde(default)]
     pub workgroup_flops: Option<f64>,
+    /// Invocations that keep as much of the device busy as that workgroup, where it takes fewer: software computes a subgroup after the
+    /// other on each core.
+    #[serde(default)]
+    pub busy_with: Option<u32>,
 }
 
 /// The rates of memory for one size.
@@ -70,6 +74,7 @@ mod tests {
             empty_dispatch: 0.0,
             empty_submit: 0.0,
             workgroup_flops: None,
+            busy_with: None,
         };
         assert_eq!([1, 1 << 16, (1 << 16) + 1, 1 << 26, 1 << 30].map(|n| roof.bandwidth(n)), [8e9, 8e9, 4e9, 2e9, 2e9]);
         // A kilobyte at 8 GB/s takes 128 ns, a thousand operations one.
