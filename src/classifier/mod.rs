@@ -315,8 +315,8 @@ impl Classifier {
 
 /// What the user should know where nobody asked for the CPU, but it answers.
 #[cfg(feature = "gpu")]
-pub const NO_GPU: &str = "no GPU adapter was found; going on with the CPU. On Debian and Ubuntu the package \
-                      mesa-vulkan-drivers brings drivers for most GPUs, and a software one";
+pub const NO_GPU: &str = "no GPU adapter was found; going on with the CPU. Where there is a GPU its driver may be missing: on Debian \
+                          and Ubuntu the package mesa-vulkan-drivers has those of AMD and Intel";
 /// What the user should know where nobody asked for the CPU, but it answers.
 #[cfg(not(feature = "gpu"))]
 pub const NO_GPU: &str = "this build has no GPU support; going on with the CPU";

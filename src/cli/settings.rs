@@ -163,6 +163,11 @@ impl DeviceArguments {
         top: u32,
     ) -> Result<Classifier> {
         let options = Options { top, ..self.options(model, &gpu, batch) };
+        if self.device.is_none() && gpu.info().software {
+            failure::note(
+                "this adapter is a program that computes on the CPU; `--device cpu` does without, and is mostly faster",
+            );
+        }
         pipeline_file::load(&mut gpu);
         let classifier = block_on(Classifier::on_gpu(folded, gpu, options))?;
         if let Some(gpu) = classifier.gpu() {
