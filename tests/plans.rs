@@ -265,7 +265,7 @@ fn a_network_too_large_for_the_device_is_refused_by_name() {
     let network = fold(&graph, &ones(&graph)).unwrap();
     let limits = Limits { storage_binding_bytes: 1 << 16, ..Limits::default() };
     let error = lower("small", &network, Options { batch: 64, ..Options::default() }, limits).unwrap_err().to_string();
-    assert!(error.contains("node `") && error.contains("smaller batch"), "{error}");
+    assert!(error.contains("node `") && error.contains("smaller batch or input"), "{error}");
 }
 
 /// Where the device allows anything, 32-bit addresses do not.
