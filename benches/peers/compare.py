@@ -93,7 +93,7 @@ def measure(options: argparse.Namespace) -> tuple[dict[tuple[str, str], list[Tur
     failures = []
     for round in range(options.rounds):
         # Nobody is always the first, or after the same one.
-        first = round % len(pairs)
+        first = round // 2 % len(pairs)
         turned = (pairs[first:] + pairs[:first])[:: -1 if round % 2 else 1]
         for pair in [pair for pair in turned if pair in turns]:
             network, engine = pair

@@ -209,8 +209,9 @@ async function measure(chosen, server, bundles) {
         say(`${result.engine} on ${result.network}: ${times.slice(1).map((time) => time.toFixed(1)).join(', ')} ms`);
       });
       if (results.length === 0) break;
-      results.push(results.shift());
-      results.reverse(); // nobody is always the first, or after the same one
+      // Nobody is always the first, or after the same one.
+      if (round % 2) results.push(results.shift());
+      results.reverse();
       say(`round ${round + 1} of ${chosen.rounds}`);
     }
     await each((result) => result.page.evaluate(() => window.finish()));

@@ -124,7 +124,12 @@ pub fn run(arguments: &Arguments) -> Result<Outcome> {
     let subject = Subject { network: &network, options: &options, limits, gpu: &gpu, plan: &plan, launch, ways };
     if arguments.variant.is_empty() && arguments.shader.is_none() {
         let sizes = subject.pass().dispatch.variants();
-        subject.names(&sizes).iter().try_for_each(|name| writeln!(stdout(), "{}", printable(name)))?;
+        let names = subject.names(&sizes);
+        if arguments.json {
+            print_json(&names)?;
+        } else {
+            names.iter().try_for_each(|name| writeln!(stdout(), "{}", printable(name)))?;
+        }
         return Ok(Outcome::Success);
     }
     let candidates = subject.candidates(arguments)?;

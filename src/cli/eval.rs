@@ -12,7 +12,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
 use super::labelled_folder::LabelledFolder;
-use super::output::{print_json, stdout, unless_closed, write_whole};
+use super::output::{is_stdout, print_json, stdout, unless_closed, write_whole};
 use super::settings::{DeviceArguments, ModelArguments, introduce};
 use super::show::{percent, printable, thousands};
 use super::table::{Side, Table};
@@ -137,8 +137,12 @@ pub fn run(arguments: &Arguments) -> Result<Outcome> {
     })?;
     progress.finish_and_clear();
     let report = report(&classifier, &tallies, broken, start.elapsed().as_secs_f64());
-    let printed =
-        if arguments.json { print_json(&report) } else { print(&report, classifier.plan().top, &mut stdout()) };
+    let printed = match &arguments.predictions {
+        // One result is enough for standard output.
+        Some(path) if is_stdout(path) => Ok(()),
+        _ if arguments.json => print_json(&report),
+        _ => print(&report, classifier.plan().top, &mut stdout()),
+    };
     // Neither of the two is lost where the other fails.
     let written = arguments.predictions.as_deref().map_or(Ok(()), |path| write_whole(path, predictions.as_bytes()));
     unless_closed(printed)?;

@@ -31,7 +31,8 @@ fn places() -> Vec<PathBuf> {
 
 fn find_in(model: &Path, places: Vec<PathBuf>) -> Result<PathBuf> {
     let is_name = model.components().count() == 1 && model.extension().is_none_or(|it| it != EXTENSION);
-    if model.exists() || !is_name {
+    // A folder may have a model's name.
+    if (model.exists() && !model.is_dir()) || !is_name {
         // A path is taken by its word; reading it says what is wrong with it.
         return Ok(model.into());
     }

@@ -45,6 +45,7 @@ mod tuned_file;
 
 use std::process::ExitCode;
 
+use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 
 /// Image networks with dynamic convolution on any GPU.
@@ -90,12 +91,9 @@ enum Outcome {
     Negative,
 }
 
-/// Makes the threads that share work; where the machine allows no more, there is the one that asks.
-fn share_work() {
-    if let Err(error) = rayon::ThreadPoolBuilder::new().build_global() {
-        failure::note(&format!("one thread does all the work: {error}"));
-        let _ = rayon::ThreadPoolBuilder::new().num_threads(1).use_current_thread().build_global();
-    }
+/// Makes the threads that share work. Left to the first work, a machine that allows no more would end the program.
+fn share_work() -> Result<()> {
+    rayon::ThreadPoolBuilder::new().build_global().context("threads to share work cannot be made")
 }
 
 /// Carries out what the command line says.
@@ -103,8 +101,7 @@ pub fn main() -> ExitCode {
     // Nothing is logged unless the user asks: the program says itself what matters.
     env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("off")).init();
     let command = Arguments::parse().command;
-    share_work();
-    let outcome = match command {
+    let outcome = share_work().and_then(|()| match command {
         Command::Classify(arguments) => classify::run(&arguments),
         Command::Run(arguments) => run::run(&arguments),
         Command::Eval(arguments) => eval::run(&arguments),
@@ -120,7 +117,7 @@ pub fn main() -> ExitCode {
         Command::Shaders(arguments) => shaders::run(&arguments),
         Command::Import(arguments) => import::run(&arguments),
         Command::Devices(arguments) => devices::run(&arguments),
-    };
+    });
     match outcome {
         Ok(Outcome::Success) => ExitCode::SUCCESS,
         Ok(Outcome::Negative) => ExitCode::from(1),

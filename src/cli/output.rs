@@ -60,10 +60,10 @@ pub fn unless_closed(printed: Result<()>) -> Result<()> {
 /// Reads a text of `most` bytes at most, from whatever has one: a pipe may have no end.
 pub fn read_text(path: &Path, most: u64) -> Result<String> {
     let read = || {
-        let mut text = String::new();
-        File::open(path)?.take(most + 1).read_to_string(&mut text)?;
-        ensure!(text.len() as u64 <= most, "expected at most {most} bytes");
-        Ok(text)
+        let mut bytes = Vec::new();
+        File::open(path)?.take(most + 1).read_to_end(&mut bytes)?;
+        ensure!(bytes.len() as u64 <= most, "expected at most {most} bytes");
+        Ok(String::from_utf8(bytes)?)
     };
     read().with_context(|| path.display().to_string())
 }

@@ -8,7 +8,7 @@ use dynaconv::classifier::block_on;
 use dynaconv::profile::{Profile, Profiler, View};
 
 use super::network::NetworkArguments;
-use super::output::{is_stdout, print_json, read_text, stdout, write_whole};
+use super::output::{is_stdout, print_json, read_text, stdout, unless_closed, write_whole};
 use super::settings::{DeviceArguments, introduce};
 use super::show::printable;
 use super::{Outcome, failure, profile_table};
@@ -105,7 +105,8 @@ pub fn run(arguments: &Arguments) -> Result<Outcome> {
     });
     let taken = [&arguments.json, &arguments.html, &arguments.trace].into_iter().flatten().any(|file| is_stdout(file));
     let table = (!taken).then(|| profile_table::print(&profile, by.map(View::from), &mut stdout()));
-    [json, html, trace, table].into_iter().flatten().collect::<Result<()>>()?;
+    // Who has closed the pipe knows; of files that were not written nobody does.
+    [json, html, trace, table].into_iter().flatten().try_for_each(unless_closed)?;
     Ok(Outcome::Success)
 }
 

@@ -77,7 +77,9 @@ pub enum LowerError {
         reason: &'static str,
     },
     /// A memory is larger than the device allows.
-    #[error("node `{node}` needs {bytes} bytes in one buffer, the device allows {limit}; a smaller batch or input may fit")]
+    #[error(
+        "node `{node}` needs {bytes} bytes in one buffer, the device allows {limit}; a smaller batch or input may fit"
+    )]
     TooLarge {
         /// The node.
         node: String,

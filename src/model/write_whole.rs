@@ -44,7 +44,9 @@ fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     // Temporary files are for their owner only; this one is to become an ordinary file, limited by the umask.
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let in_folder = |error: io::Error| io::Error::new(error.kind(), format!("{}: {}", folder.display(), error.kind()));
+    // Nobody knows the temporary file's name.
+    let cause = |error: &io::Error| error.to_string().split(" at path ").next().unwrap_or_default().to_string();
+    let in_folder = |error: io::Error| io::Error::new(error.kind(), format!("{}: {}", folder.display(), cause(&error)));
     let mut file = builder.prefix(".dynaconv-").tempfile_in(folder).map_err(in_folder)?;
     // Who may read the file that goes may read the one that comes.
     if let Ok(before) = path.metadata() {
@@ -89,7 +91,7 @@ mod tests {
         write_whole(&file, b"after")?;
         assert_eq!(file.metadata()?.permissions().mode() & 0o777, 0o600);
         let error = write_whole(folder.path().join("none").join("file"), b"").unwrap_err().to_string();
-        assert!(error.ends_with("none: entity not found") && !error.contains(".dynaconv"), "{error}");
+        assert!(error.contains("none: No such file") && !error.contains(".dynaconv"), "{error}");
         Ok(())
     }
 

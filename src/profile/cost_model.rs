@@ -173,11 +173,11 @@ mod tests {
         near(roof.predict(&work(640_000)).arithmetic, 1e3);
         near(roof.predict(&work(3200)).arithmetic, 2e3);
         near(roof.predict(&work(64)).arithmetic, 1e5);
-        // A workgroup alone is never faster than the device.
         // Software's core is as busy with eight.
         let software = Roof { busy_with: Some(8), ..roof.clone() };
         near(software.predict(&work(800)).arithmetic, 1e3);
         near(software.predict(&work(400)).arithmetic, 2e3);
+        // A workgroup alone is never faster than the device.
         let odd = Roof { workgroup_flops: Some(1e13), ..roof };
         near(odd.predict(&work(64)).arithmetic, 1e3);
     }

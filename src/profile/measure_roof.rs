@@ -45,7 +45,8 @@ pub async fn measure_roof(gpu: &Gpu) -> Result<Option<Roof>, GpuError> {
     let (empty_dispatch, empty_submit) = empty_costs(gpu).await?;
     let (memory, workgroup_flops) = (memory_rates(gpu).await?, workgroup_rate(gpu).await?);
     // Software that has no subgroups for plans computes four invocations at once.
-    let busy_with = Some(gpu.limits()).filter(|limits| limits.software).map(|limits| limits.subgroup.unwrap_or(4));
+    let limits = gpu.limits();
+    let busy_with = limits.software.then(|| limits.subgroup.unwrap_or(4));
     Ok(Some(Roof { f32_flops, f16_flops, memory, empty_dispatch, empty_submit, workgroup_flops, busy_with }))
 }
 

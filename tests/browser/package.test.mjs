@@ -324,6 +324,8 @@ describe("the package", { timeout: 600_000 }, () => {
         option: await load(bytes, { topK: 0 }),
         device: await load(bytes, { device: "quantum" }),
         symbol: await load(bytes, { device: Symbol("gpu") }),
+        bare: await load(bytes, { precision: Object.create(null) }),
+        progress: await load(bytes, { onProgress: 7 }),
         nothing: await kindOf(Classifier.load(new Uint8Array(), null)),
         sent: await load(sent(new Uint8Array(bytes).buffer)),
         sentView: await load(sentView),
@@ -349,7 +351,7 @@ describe("the package", { timeout: 600_000 }, () => {
     const kinds = Object.fromEntries(Object.entries(errors).map(([name, error]) => [name, error.kind ?? error]));
     assert.deepEqual(kinds, {
       small: "limits", text: "bad-model", cut: "bad-model", missing: "network", address: "bad-input", number: "bad-input",
-      option: "bad-input", device: "bad-input", symbol: "bad-input", nothing: "bad-model", sent: "bad-model", sentView: "bad-model",
+      option: "bad-input", device: "bad-input", symbol: "bad-input", bare: "bad-input", progress: "bad-input", nothing: "bad-model", sent: "bad-model", sentView: "bad-model",
       infinite: "bad-input", profile: "bad-input", picture: "bad-input", closed: "bad-input", broken: "bad-input", empty: "bad-input",
       video: "bad-input", short: "bad-input", array: "bad-input", early: "bad-input", disposed: "disposed",
     });

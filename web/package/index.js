@@ -78,10 +78,11 @@ export class Classifier {
   static async load(source, options) {
     const begin = performance.now();
     const { onProgress, topK = 5, device = "auto", precision = "f32", cache = true } = options ?? {};
-    const refused = (name, value, expected) => new DynaconvError("bad-input", `${name} is ${String(value)}, expected ${expected}`);
+    const refused = (name, value, expected) => new DynaconvError("bad-input", `${name} is ${said(value)}, expected ${expected}`);
     if (!Number.isInteger(topK) || topK < 1) throw refused("topK", topK, "a whole number above 0");
     if (!["auto", "gpu", "cpu"].includes(device)) throw refused("device", device, "auto, gpu or cpu");
     if (!["f32", "f16"].includes(precision)) throw refused("precision", precision, "f32 or f16");
+    if (onProgress != null && typeof onProgress !== "function") throw refused("onProgress", onProgress, "a function");
     await ready();
     const prepare = async (bytes) => {
       // The library counts in 32 bits; a network has fewer classes.
@@ -281,6 +282,11 @@ export class Classifier {
     })();
     await this.#recovery;
   }
+}
+
+/** A value in a sentence: not everything becomes text. */
+function said(value) {
+  return value === null || !["object", "function"].includes(typeof value) ? String(value) : `a value of type ${typeof value}`;
 }
 
 /** Values of a network's input. */

@@ -152,7 +152,7 @@ impl Budget {
                 Argument::NumberLine => Operand::Number(self.take_number(reader)?),
             };
             let copied =
-                sizes.step(operation, operand).ok_or_else(|| refused("its pickle fetches what is not there"))?;
+                sizes.step(operation, operand).ok_or_else(|| refused("its pickle lacks what an operation needs"))?;
             self.copied = self.copied.checked_sub(copied).ok_or_else(too_much_copied)?;
             if operation == b'.' {
                 return Ok(());
@@ -269,7 +269,7 @@ mod tests {
         assert!(scanned(&name).unwrap_err().contains("copies more than"));
         let names = [&b"}"[..], &long, b"](", &b"N".repeat(300), b"es."].concat();
         assert!(scanned(&names).unwrap_err().contains("copies more than"));
-        assert!(scanned(b"h\0.").unwrap_err().contains("not there"));
+        assert!(scanned(b"h\0.").unwrap_err().contains("lacks what"));
         assert!(scanned(b"Np5x\n.").unwrap_err().contains("no number"));
     }
 
