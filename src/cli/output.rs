@@ -63,7 +63,7 @@ pub fn read_text(path: &Path, most: u64) -> Result<String> {
         let mut bytes = Vec::new();
         File::open(path)?.take(most + 1).read_to_end(&mut bytes)?;
         ensure!(bytes.len() as u64 <= most, "expected at most {most} bytes");
-        Ok(String::from_utf8(bytes)?)
+        String::from_utf8(bytes).context("expected text in UTF-8")
     };
     read().with_context(|| path.display().to_string())
 }
