@@ -1,6 +1,7 @@
 //! Pictures in batches, of which two may be under way: the host decodes and prepares one while the device computes the other.
 
-use super::{Classifier, ClassifierError, Executor, Guess, check_count, guesses, prepare_on_cpu};
+use super::check::{check_count, guesses};
+use super::{Classifier, ClassifierError, Executor, Guess, prepare_on_cpu};
 #[cfg(feature = "gpu")]
 use crate::exec::gpu::{GpuExecutor, Pending};
 use crate::picture::Picture;

@@ -4,6 +4,7 @@
 //! executor; [`Classifier::classify`] gives it pictures and reads the best classes back.
 
 mod batch;
+mod check;
 mod error;
 mod folded;
 #[cfg(feature = "gpu")]
@@ -21,6 +22,7 @@ pub use probe::Probe;
 
 use std::time::Duration;
 
+use self::check::{check_count, check_finite};
 use crate::exec::cpu::CpuExecutor;
 #[cfg(feature = "gpu")]
 use crate::exec::gpu::{Gpu, GpuChoice, GpuError, GpuExecutor, Pending};
@@ -243,8 +245,8 @@ impl Classifier {
     /// Runs the network on prepared pictures, `[N][3][height][width]` of any N, and gives the class scores, `[N][classes]`.
     ///
     /// # Errors
-    /// When the tensor has another shape, a value or a score is not finite, the results of runs that were started have not been waited for, or
-    /// the device fails.
+    /// When the tensor has another shape, a value or a score is not finite, the results of runs that were started have not been
+    /// waited for, or the device fails.
     pub async fn scores(&mut self, input: &Tensor) -> Result<Tensor, ClassifierError> {
         let (map, scores) = (self.plan().input.map, self.plan().scores);
         let [_, channels, height, width] = *input.shape() else { return Err(self.shape_error(input)) };
@@ -321,29 +323,6 @@ pub const NO_GPU: &str = "no GPU adapter was found; going on with the CPU. Where
 #[cfg(not(feature = "gpu"))]
 pub const NO_GPU: &str = "this build has no GPU support; going on with the CPU";
 
-/// The classes of pairs of class and probability, where each is sound.
-///
-/// The largest of so many probabilities is at least their mean. That is checked because a browser's shaders may make zero of
-/// what is not a number.
-fn guesses(pairs: &[f32], classes: usize) -> Option<Vec<Guess>> {
-    let guess = |pair: &[f32]| {
-        let (class, probability) = (pair[0] as usize, pair[1]);
-        let sound = class < classes && (0.0..=1.0).contains(&probability);
-        sound.then_some(Guess { class, probability })
-    };
-    let guesses: Option<Vec<Guess>> = pairs.chunks_exact(2).map(guess).collect();
-    guesses.filter(|guesses| guesses.first().is_some_and(|best| best.probability * classes as f32 >= 0.99))
-}
-
-fn check_finite(input: &Tensor) -> Result<(), ClassifierError> {
-    let found = input.data().iter().position(|value| !value.is_finite());
-    found.map_or(Ok(()), |index| Err(ClassifierError::InputValue { index, value: input.data()[index] }))
-}
-
-fn check_count(found: usize, batch: u32) -> Result<(), ClassifierError> {
-    if (1..=batch as usize).contains(&found) { Ok(()) } else { Err(ClassifierError::Batch { found, batch }) }
-}
-
 fn prepare_on_cpu(preprocess: &Preprocess, pictures: &[&Picture], input: &mut [f32]) {
     for (slot, picture) in pictures.iter().enumerate() {
         Resize::new(picture.width(), picture.height(), preprocess, slot as u32).on_cpu(picture, input);
@@ -354,18 +333,4 @@ fn prepare_on_cpu(preprocess: &Preprocess, pictures: &[&Picture], input: &mut [f
 #[cfg(not(target_arch = "wasm32"))]
 pub fn block_on<T>(future: impl Future<Output = T>) -> T {
     pollster::block_on(future)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_sound_probabilities_are_believed() {
-        assert_eq!(guesses(&[2.0, 0.7, 0.0, 0.2], 3).map(|found| found[0].class), Some(2));
-        assert!(guesses(&[0.0, 0.25, 1.0, 0.25], 4).is_some(), "all the same");
-        for pairs in [[1.0, f32::NAN], [1.0, 1.1], [1.0, -0.1], [4.0, 0.9], [0.0, 0.0], [0.0, 0.2]] {
-            assert_eq!(guesses(&pairs, 4), None, "{pairs:?}");
-        }
-    }
 }

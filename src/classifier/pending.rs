@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::{ClassifierError, Executor, Guess, Loading, check_finite, guesses};
+use super::check::{check_finite, guesses};
+use super::{ClassifierError, Executor, Guess, Loading};
 use crate::exec::Preparing;
 use crate::exec::gpu::{Frame, Gpu, GpuExecutor, Pending, Pixels, Reading};
 use crate::picture::Picture;

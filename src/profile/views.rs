@@ -38,7 +38,8 @@ pub struct Group {
     pub flops: u64,
     /// Bytes that they read and write.
     pub bytes: u64,
-    /// The share of the roof that they reach together, where the clock resolves their time: the sum of the times at the roof, by the time that they took.
+    /// The share of the roof that they reach together, where the clock resolves their time: the sum of the times at the roof, by the
+    /// time that they took.
     pub roof_share: Option<f64>,
     /// What binds them, where the device's roof is known: most of the time that they would take at it.
     pub bound: Option<Bound>,

@@ -51,8 +51,8 @@ pub fn kernels() -> String {
     json!(texts.flat_map(describe).collect::<Vec<_>>()).to_string()
 }
 
-/// Runs a kernel's cases on the page's GPU, with maps and weights stored as halves or not: on the whole batch, on a part of it, and on the whole again. With `fault`, a
-/// text of the kernel and what it is replaced by, the suite should fail. Gives JSON.
+/// Runs a kernel's cases on the page's GPU, with maps and weights stored as halves or not: on the whole batch, on a part of it, and on
+/// the whole again. With `fault`, a text of the kernel and what it is replaced by, the suite should fail. Gives JSON.
 ///
 /// # Errors
 /// When there is no GPU, or it fails.
