@@ -189,6 +189,6 @@ fn ways_of_a_layer_are_tried_against_each_other() {
     {
         assert!(error.contains(part), "expected {part:?} in {error}");
     }
-    let listed = ab(&["--layer", "features.0.0"]).succeeded().out;
-    assert!(listed.starts_with("small\nwide\n"), "{listed}");
+    let listed = &ab(&["--layer", "features.0.0"]).succeeded().json()[0];
+    assert!(listed[0] == "small" && listed[1] == "wide", "{listed}");
 }
