@@ -249,7 +249,9 @@ fn thrown(error: &ClassifierError) -> JsValue {
         | ClassifierError::Pixels
         | ClassifierError::InputShape { .. }
         | ClassifierError::InputValue { .. } => "bad-input",
-        ClassifierError::Profile(ProfileError::Input { .. } | ProfileError::NoLaunch { .. }) => "bad-input",
+        ClassifierError::Profile(
+            ProfileError::Input { .. } | ProfileError::NoLaunch { .. } | ProfileError::NoneNamed,
+        ) => "bad-input",
         ClassifierError::Profile(ProfileError::Gpu(error)) | ClassifierError::Gpu(error) => match error {
             GpuError::NoAdapter | GpuError::NoMatch { .. } => "no-adapter",
             GpuError::InvalidPlan(_) => "limits",

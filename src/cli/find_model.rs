@@ -67,6 +67,11 @@ mod tests {
         let places = || vec![folder.path().join("missing"), folder.path().to_path_buf()];
         assert_eq!(find_in(Path::new("small-v1.0"), places()).unwrap(), model);
         assert_eq!(find_in(&model, places()).unwrap(), model);
+        // The tests run where a folder has this name.
+        let src = folder.path().join("src.safetensors");
+        std::fs::write(&src, "").unwrap();
+        assert_eq!(find_in(Path::new("src"), places()).unwrap(), src);
+        std::fs::remove_file(&src).unwrap();
         for path in ["there/is/none", "none.safetensors", "./none"] {
             assert_eq!(find_in(Path::new(path), places()).unwrap(), Path::new(path));
         }

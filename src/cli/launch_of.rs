@@ -22,6 +22,7 @@ pub fn launch_of(plan: &Plan, layer: &str, kernel: Option<&str>) -> Result<usize
     Ok(*index)
 }
 
+/// A kernel's name.
 pub fn stem(kernel: Kernel) -> &'static str {
     kernel.spec().stem
 }

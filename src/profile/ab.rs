@@ -117,7 +117,7 @@ struct Subject {
 impl Subject {
     async fn prepare(gpu: &Gpu, candidate: Candidate) -> Result<Self, ProfileError> {
         let Candidate { mut plan, launches, text, .. } = candidate;
-        let last = launches.iter().max().copied().unwrap_or(0);
+        let last = launches.iter().max().copied().ok_or(ProfileError::NoneNamed)?;
         let Some(pass) = plan.passes.get(last) else {
             return Err(ProfileError::NoLaunch { launch: last, launches: plan.passes.len() });
         };

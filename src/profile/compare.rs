@@ -115,8 +115,8 @@ fn other_kernels(before: &Profile, after: &Profile) -> Option<String> {
         found
     };
     let (old, new) = (by_layer(before), by_layer(after));
-    let differing: Vec<_> = old.iter().filter_map(|(layer, old)| Some((layer, old, new.get(layer)?))).collect();
-    let differing: Vec<_> = differing.into_iter().filter(|(_, old, new)| old != new).collect();
+    let in_both = old.iter().filter_map(|(layer, old)| Some((layer, old, new.get(layer)?)));
+    let differing: Vec<_> = in_both.filter(|(_, old, new)| old != new).collect();
     let (layer, old, new) = differing.first()?;
     let (count, old, new) = (differing.len(), old.join(", "), new.join(", "));
     Some(format!("kernels of {count} layer(s), such as {layer}: {old} before, {new} after"))

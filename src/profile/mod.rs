@@ -70,7 +70,10 @@ pub enum ProfileError {
         /// Values given.
         found: usize,
     },
-    /// The plan has fewer launches, or none was named.
+    /// No launch was named that is to be timed.
+    #[error("no launch is named that is to be timed")]
+    NoneNamed,
+    /// The plan has fewer launches.
     #[error("there is no launch {launch} in a plan of {launches}")]
     NoLaunch {
         /// The launch asked for, counted from zero.

@@ -116,6 +116,7 @@ impl Sizes {
         Some(copied)
     }
 
+    /// Puts a new value on the stack, of which nothing is copied.
     fn push(&mut self, size: Size) -> u64 {
         self.stack.push(Size { kept: None, ..size });
         0
