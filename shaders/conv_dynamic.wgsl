@@ -37,9 +37,10 @@ struct Params {
     slots: u32,
     squeeze_groups: u32,
     latent_groups: u32,
-    unused_x: u32,
-    unused_y: u32,
-    unused_z: u32,
+    // Of the variant for software alone.
+    own_tiles: u32,
+    own_groups: u32,
+    unused: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;

@@ -226,20 +226,21 @@ fn variants_and_shaders_of_ones_own_are_tried() {
         assert!(!warns("same.wgsl", of));
         assert_eq!(warns(shader, of), is_apart, "{shader} on {device}");
     }
-    // W(x) is where the shader looks for it, wherever the device's own have it.
-    let planned = place.run(&["inspect", "--network", "mobilenet-v2-dcd:0.35@64", "--plan", "--device", "gpu"]);
-    let planned = planned.succeeded().out;
-    let row = planned.lines().find(|line| line.contains("features.2.conv.6 | conv_pointwise")).expect("a launch");
-    let (pass, _) = row.trim().split_once(' ').unwrap();
+    // W(x) is where the shader looks for it, wherever the device's own have it: made by a launch before or by its own.
     let network = ["--network", "mobilenet-v2-dcd:0.35@64"];
-    let conv = place.run(&[&["shaders"], &network[..], &["--pass", pass, "--device", "gpu"]].concat()).succeeded().out;
-    place.write(
-        "own.wgsl",
-        conv.replace(") -> vec4<f32> { return from_stored(weights", ") -> vec4<f32> { /**/ return from_stored(weights"),
-    );
-    let assembled = ["ab", "--layer", "features.2.conv.6", "--repeats", "2", "--shader", "own.wgsl", "--json"];
-    let own = place.run(&[&assembled[..], &network[..]].concat()).succeeded().json();
-    assert_eq!(own[0]["outputs"][0]["differing"], 0, "{own:?}");
+    let planned = place.run(&[&["inspect", "--plan", "--device", "gpu"], &network[..]].concat()).succeeded().out;
+    for layer in ["features.2.conv.3", "features.2.conv.6"] {
+        let row = planned.lines().find(|line| line.contains(&format!("{layer} | conv_"))).expect("a launch");
+        let (pass, _) = row.trim().split_once(' ').unwrap();
+        let conv = place.run(&[&["shaders"], &network[..], &["--pass", pass, "--device", "gpu"]].concat());
+        let [known, own] = ["", "/**/ "].map(|note| format!(") -> vec4<f32> {{ {note}return from_stored(weights"));
+        let conv = conv.succeeded().out;
+        assert!(conv.contains(&known), "{conv}");
+        place.write("own.wgsl", conv.replace(&known, &own));
+        let assembled = ["ab", "--layer", layer, "--repeats", "2", "--shader", "own.wgsl", "--json"];
+        let own = place.run(&[&assembled[..], &network[..]].concat()).succeeded().json();
+        assert_eq!(own[0]["outputs"][0]["differing"], 0, "{layer}: {own:?}");
+    }
 
     place.write(
         "wrong.wgsl",

@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::cases::{convolution, dynamic, vector};
+use common::cases::{conv_dynamic, convolution, dynamic, vector};
 use common::suite::{BATCH, Case, Runtime, failures, plan, poisoned};
 use dynaconv::exec::cpu::CpuExecutor;
 use dynaconv::plan::{Memory, View};
@@ -19,7 +19,7 @@ fn cases_of(cases: fn() -> Vec<Case>, entry: &str) -> Vec<Case> {
 /// Faults in the WGSL that a device compiles.
 #[cfg(feature = "gpu")]
 mod shader_faults {
-    use super::{BATCH, Case, cases_of, convolution, dynamic, failures, plan, vector};
+    use super::{BATCH, Case, cases_of, conv_dynamic, convolution, dynamic, failures, plan, vector};
     use crate::common::cases::roof;
     use crate::common::suite::gpu;
     use dynaconv::kernels::{Kernel, Precision, in_pairs, in_texels, wgsl};
@@ -337,7 +337,7 @@ mod shader_faults {
     fn conv_dynamic() {
         must_be_caught(
             Kernel::ConvDynamic,
-            dynamic::conv_dynamic,
+            conv_dynamic::conv_dynamic,
             &[
                 (
                     "λ of the first output",
@@ -360,6 +360,52 @@ mod shader_faults {
                 ("sums of another channel", "in_load", "return sums[at];", "return sums[at + 1u];"),
             ],
         );
+    }
+
+    #[test]
+    fn conv_dynamic_subgroup() {
+        let faults = [
+            ("bias of a neighbour", "columns", "own_bias_at(group_at(0u))", "own_bias_at(group_at(1u))"),
+            ("heads of the first run alone", "columns", "head >= matrix_groups() + first_stored,", "false,"),
+            (
+                "last tile of a run forgotten",
+                "columns",
+                "tile < min(run.y, row + down)",
+                "tile + 1u < min(run.y, row + down)",
+            ),
+            ("bias of a few outputs alone", "columns", "i < outputs.y; i +=", "i < outputs.y; i += 2u *"),
+            (
+                "P·M of the first outputs",
+                "rows",
+                "multiply_p(invocation, outputs)",
+                "multiply_p(invocation, vec2<u32>(0u, outputs.y))",
+            ),
+            ("λ of the first group", "branch", "lambda_at(part, group_at(1u))", "lambda_at(part, group)"),
+            ("branch forgotten", "branch", "accumulate_latent(p_at(), LATENT_GROUPS)", "accumulate_latent(p_at(), 0u)"),
+            (
+                "latent vector of a pixel forgotten",
+                "branch",
+                "if offset < own_pixels()",
+                "if offset + 1u < own_pixels()",
+            ),
+            ("a run taken for whole pixels", "branch", "run.x / across * across; row", "run.x; row"),
+            (
+                "M of another row",
+                "branch",
+                "return from_words(own_heads[at]);",
+                "return from_words(own_heads[at + 1u]);",
+            ),
+        ];
+        must_be_caught(Kernel::ConvDynamicSubgroup, conv_dynamic::conv_dynamic_subgroup, &faults);
+        let in_texels = in_texels(&wgsl(Kernel::ConvDynamicSubgroup, Precision::F16), Precision::F16);
+        let faults = [(
+            "stored to a neighbour",
+            "columns",
+            "textureStore(assembled, texel(at)",
+            "textureStore(assembled, texel(at + 1u)",
+        )];
+        let cases = conv_dynamic::conv_dynamic_subgroup;
+        must_be_caught_in(&in_texels, Precision::F16, Kernel::ConvDynamicSubgroup, cases, &faults);
     }
 
     #[test]
@@ -439,8 +485,8 @@ mod shader_faults {
             (
                 "sums of another group",
                 "plain_pooled",
-                "let own = lane % TILE_GROUPS;",
-                "let own = TILE_GROUPS - 1u - lane % TILE_GROUPS;",
+                "let own = lane % TILE_GROUPS;\n    if pixel",
+                "let own = TILE_GROUPS - 1u - lane % TILE_GROUPS;\n    if pixel",
             ),
             ("residual on another pixel", "plain", "residual_1, offset == 2u)", "residual_1, offset == 1u)"),
             ("one bin alone", "plain_pooled", "let share_1 = bins_1[bin];", "let share_1 = bins_1[0];"),
@@ -518,7 +564,7 @@ mod shader_faults {
                 "mixed[1] += dot(m, compressed_1[0]);",
                 "mixed[1] += dot(m, compressed_0[0]);",
             ),
-            ("last pixel forgotten", "latent_map", "if pixel + 3u < params.pixels", "if false"),
+            ("last pixel forgotten", "latent_map", "if pixel + offset < params", "if pixel + offset + 1u < params"),
         ];
         must_be_caught(Kernel::LatentSubgroup, dynamic::latent_subgroup, &faults);
     }

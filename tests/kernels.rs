@@ -76,7 +76,7 @@ fn cases_meet_every_choice() {
         let (pointwise, activated) = (spec.stem.starts_with("conv_pointwise"), spec.stem.starts_with("conv_"));
         let activations: &[&str] =
             if activated || kernel == Kernel::Linear { &["Identity", "Relu", "Relu6"] } else { &[] };
-        let rest: &[&str] = if pointwise || kernel == Kernel::ConvDynamic {
+        let rest: &[&str] = if pointwise || spec.stem.starts_with("conv_dynamic") {
             &["None", "Global", "TwoByTwo", "true", "false"]
         } else {
             &[]
@@ -135,6 +135,11 @@ fn conv_depthwise() {
 #[test]
 fn conv_dynamic() {
     check(Kernel::ConvDynamic);
+}
+
+#[test]
+fn conv_dynamic_subgroup() {
+    check(Kernel::ConvDynamicSubgroup);
 }
 
 #[test]

@@ -97,6 +97,22 @@ fn plans_are_those_in_git() {
     let software = Limits { subgroup: Some(8), software: true, whole_subgroups: true, ..Limits::default() };
     let on_software = lower("mobilenet_v2_dcd", &dynamic, Options::default(), software).expect("it lowers");
     insta::assert_snapshot!("mobilenet_v2_dcd_software", &on_software);
+    let on_two_cores =
+        lower("mobilenet_v2_dcd", &dynamic, Options::default(), Limits { cores: 2, ..software }).expect("it lowers");
+    insta::assert_snapshot!("mobilenet_v2_dcd_two_cores", &on_two_cores);
+    // What the next launch computes too keeps launches of its own, and so does the classifier.
+    let of = |kernel| on_two_cores.passes.iter().filter(move |pass| pass.dispatch.kernel == kernel);
+    assert_eq!(
+        [Kernel::ConvDynamicSubgroup, Kernel::ControllerAssembleSubgroup].map(|kernel| of(kernel).count()),
+        [29, 3]
+    );
+    assert_eq!(on_two_cores.passes.len() + 36, on_software.passes.len());
+    let names: BTreeSet<_> = of(Kernel::ConvDynamicSubgroup).map(|pass| pass.dispatch.pipeline_name()).collect();
+    assert_eq!(
+        names.len(),
+        4,
+        "one for each side that may be the wider, and for each latent width of branches: {names:?}"
+    );
     insta::assert_snapshot!("mobilenet_v2_dcd_assemble", plan_of("mobilenet_v2_dcd", &dynamic, ASSEMBLE));
     insta::assert_snapshot!("mobilenet_v2_dcd_branch", plan_of("mobilenet_v2_dcd", &dynamic, BRANCH));
     let in_load = plan_of("mobilenet_v2_dcd", &dynamic, IN_LOAD);

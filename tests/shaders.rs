@@ -89,7 +89,7 @@ fn entry_points_and_bindings_are_those_of_the_spec() {
         let storage = spec.bindings.iter().zip(1..).map(|((name, access), number)| {
             let access = match access {
                 Access::Read => StorageAccess::LOAD,
-                Access::Write => StorageAccess::LOAD | StorageAccess::STORE,
+                Access::Write | Access::Scratch => StorageAccess::LOAD | StorageAccess::STORE,
             };
             (number, *name, AddressSpace::Storage { access })
         });
@@ -258,9 +258,16 @@ fn texts_in_texels_have_the_same_bindings() {
             }
             _ => None,
         });
-        let format = if precision == Precision::F32 { StorageFormat::Rgba32Float } else { StorageFormat::Rg32Uint };
         for (name, found, access) in images {
-            let expected = if name == "weights" { StorageAccess::LOAD } else { StorageAccess::STORE };
+            let spec = kernel.spec();
+            let (_, known) = spec.bindings.iter().find(|(known, _)| *known == name).expect("a texture is a binding");
+            let expected = match known {
+                Access::Read => StorageAccess::LOAD,
+                Access::Write => StorageAccess::STORE,
+                Access::Scratch => StorageAccess::LOAD | StorageAccess::STORE,
+            };
+            let halves = precision == Precision::F16 && spec.stored.contains(&name);
+            let format = if halves { StorageFormat::Rg32Uint } else { StorageFormat::Rgba32Float };
             assert_eq!((found, access), (format, expected), "{kernel:?} {precision:?} {name}");
         }
     }

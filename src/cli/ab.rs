@@ -8,7 +8,7 @@ use clap::Args;
 use dynaconv::classifier::block_on;
 use dynaconv::exec::gpu::Gpu;
 use dynaconv::graph::{FoldedNetwork, fold};
-use dynaconv::kernels::{Precision, Variant, holds_weights, in_pairs, in_texels};
+use dynaconv::kernels::{Precision, Variant, holds_weights, in_pairs, in_texels, textures};
 use dynaconv::lower::{Alternatives, Options, alternatives, lower};
 use dynaconv::plan::{Limits, Pass, Plan};
 use dynaconv::profile::{Candidate, Difference, Samples, Trial, ab, noise};
@@ -162,9 +162,14 @@ impl Subject<'_> {
         let dispatch = &self.pass().dispatch;
         let spec = dispatch.kernel.spec();
         let pairs = self.gpu.loads_pairs() && !spec.stored.is_empty();
-        let texels = self.gpu.loads_texels() && spec.bindings.iter().any(|(name, _)| holds_weights(name));
+        let weights = spec.bindings.iter().filter(|(name, _)| holds_weights(name)).count();
+        let texels = self.gpu.loads_texels() && weights > 0;
         let text = changed_where(pairs, text, "words of 64 bits", in_pairs);
-        changed_where(texels, text, "weights from textures", |text| in_texels(text, dispatch.precision))
+        changed_where(texels, text, "weights from textures", |text| {
+            // All of them or none.
+            let changed = in_texels(text, dispatch.precision);
+            if textures(&changed) == weights { changed } else { text.into() }
+        })
     }
 
     fn candidates(&self, arguments: &Arguments) -> Result<[Candidate; 2]> {

@@ -6,7 +6,7 @@ use super::controller::{self, Shape};
 use super::tile::slot_pixels_of;
 use super::{
     Access, Arguments, Cost, Dispatch, Epilogue, Kernel, Nonlinearity, Pooling, Precision, Scalar, Spec, Subgroups,
-    Tile, assemble, conv_pointwise, run_twin, vec4_bytes,
+    Tile, assemble, conv_dynamic_subgroup, conv_pointwise, run_twin, vec4_bytes,
 };
 
 /// The kernel's specification.
@@ -39,9 +39,10 @@ pub const SPEC: Spec = Spec {
     subgroups: Subgroups::None,
 };
 
+/// Those of the variant for software too.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
-struct Params {
+pub(super) struct Params {
     width: u32,
     height: u32,
     in_groups: u32,
@@ -54,7 +55,9 @@ struct Params {
     slots: u32,
     squeeze_groups: u32,
     latent_groups: u32,
-    unused: [u32; 3],
+    own_tiles: u32,
+    own_groups: u32,
+    unused: u32,
 }
 
 const _: () = assert!(size_of::<Params>() == 64);
@@ -77,24 +80,8 @@ pub const fn slots(shape: Shape) -> u32 {
 /// The launch of a convolution whose controller has this shape; the map that it pools is the convolution's input. Where it lacks a
 /// residual or pool sums, they are bound all the same, to any memory as large as an element.
 pub fn dispatch(shape: Shape, epilogue: Epilogue) -> Dispatch {
-    let Shape { height, width, in_groups, slots, pooling, squeeze_groups, latent_groups, out_groups } = shape;
-    let pooled_groups = shape.pooled_groups();
-    let params = Params {
-        width,
-        height,
-        in_groups,
-        out_groups,
-        bounds: epilogue.nonlinearity.bounds(),
-        has_residual: epilogue.residual.into(),
-        pool_bins: epilogue.pooling.map_or(0, Pooling::bins),
-        bin_pixels: super::pool::bin_pixels([height, width], pooling.bins()),
-        pooled_groups,
-        slots,
-        squeeze_groups,
-        latent_groups,
-        unused: [0; 3],
-    };
-    let hidden = pooled_groups.max(squeeze_groups) + squeeze_groups;
+    let Shape { height, width, squeeze_groups, latent_groups, out_groups, .. } = shape;
+    let hidden = shape.pooled_groups().max(squeeze_groups) + squeeze_groups;
     let product = (4 * OWN_GROUPS + 1) * latent_groups;
     Dispatch {
         kernel: Kernel::ConvDynamic,
@@ -105,14 +92,52 @@ pub fn dispatch(shape: Shape, epilogue: Epilogue) -> Dispatch {
             ("VECTORS", hidden.max(product).max(VECTORS)),
             ("HEAD_GROUPS", (4 * latent_groups * latent_groups + 2 * OWN_GROUPS).max(HEAD_GROUPS)),
         ],
-        params: bytemuck::bytes_of(&params).to_vec(),
+        params: bytemuck::bytes_of(&Params::new(shape, epilogue, [0; 2])).to_vec(),
         workgroups: [out_groups.div_ceil(OWN_GROUPS), (height * width).div_ceil(OWN_PIXELS)],
         cost: cost(shape, epilogue),
     }
 }
 
+impl Params {
+    /// Of a launch whose workgroups have so many tiles and memory for so many output groups, for software.
+    pub fn new(shape: Shape, epilogue: Epilogue, [own_tiles, own_groups]: [u32; 2]) -> Self {
+        let Shape { height, width, in_groups, slots, pooling, squeeze_groups, latent_groups, out_groups } = shape;
+        Self {
+            width,
+            height,
+            in_groups,
+            out_groups,
+            bounds: epilogue.nonlinearity.bounds(),
+            has_residual: epilogue.residual.into(),
+            pool_bins: epilogue.pooling.map_or(0, Pooling::bins),
+            bin_pixels: super::pool::bin_pixels([height, width], pooling.bins()),
+            pooled_groups: shape.pooled_groups(),
+            slots,
+            squeeze_groups,
+            latent_groups,
+            own_tiles,
+            own_groups,
+            unused: 0,
+        }
+    }
+
+    fn shape(&self) -> Shape {
+        let Self { height, width, in_groups, out_groups, slots, squeeze_groups, latent_groups, .. } = *self;
+        let pooling = if self.pooled_groups == in_groups { Pooling::Global } else { Pooling::TwoByTwo };
+        Shape { height, width, in_groups, slots, pooling, squeeze_groups, latent_groups, out_groups }
+    }
+
+    fn epilogue(&self) -> Epilogue {
+        Epilogue {
+            nonlinearity: Nonlinearity::of_bounds(self.bounds),
+            residual: self.has_residual != 0,
+            pooling: Pooling::of_bins(self.pool_bins),
+        }
+    }
+}
+
 /// What controller, assembly and convolution cost apart, but for what lies between them.
-fn cost(shape: Shape, epilogue: Epilogue) -> Cost {
+pub(super) fn cost(shape: Shape, epilogue: Epilogue) -> Cost {
     let [control, assemble] = [controller::cost(shape), assemble::cost(assembly(shape))];
     let convolve = convolution(shape, epilogue).cost;
     let [heads, assembled] = [shape.head_groups(), assembly(shape).assembled_vec4s()].map(vec4_bytes);
@@ -149,28 +174,26 @@ pub(super) fn shape(dispatch: &Dispatch) -> String {
     format!("{height}×{width}×{inputs} → {height}×{width}×{outputs}, squeeze {squeeze}, latent {latent}")
 }
 
-/// The twins of controller, assembly and convolution, one after the other.
+/// The twins of what a launch does, one after the other.
 pub(super) fn twin<S: Scalar>(dispatch: &Dispatch, mut arguments: Arguments<'_, S>) {
     let params: Params = dispatch.params_as();
-    let Params { height, width, in_groups, out_groups, pooled_groups, squeeze_groups, latent_groups, slots, .. } =
-        params;
-    let pooling = if pooled_groups == in_groups { Pooling::Global } else { Pooling::TwoByTwo };
-    let shape = Shape { height, width, in_groups, slots, pooling, squeeze_groups, latent_groups, out_groups };
-    let epilogue = Epilogue {
-        nonlinearity: Nonlinearity::of_bounds(params.bounds),
-        residual: params.has_residual != 0,
-        pooling: Pooling::of_bins(params.pool_bins),
-    };
+    let (shape, epilogue) = (params.shape(), params.epilogue());
     let pictures = arguments.pictures;
     let [inputs, outputs, squeeze, latent] =
-        [in_groups, out_groups, squeeze_groups, latent_groups].map(|groups| groups as usize);
-    let (control, static_weights) = arguments.input("weights").split_at(shape.weight_vec4s() as usize);
-    let means =
-        controller::Means { bin_pixels: params.bin_pixels, slots: slots as usize, groups: pooled_groups as usize };
+        [shape.in_groups, shape.out_groups, shape.squeeze_groups, shape.latent_groups].map(|groups| groups as usize);
+    let means = controller::Means {
+        bin_pixels: params.bin_pixels,
+        slots: shape.slots as usize,
+        groups: params.pooled_groups as usize,
+    };
+    let (control, weights) = arguments.input("weights").split_at(shape.weight_vec4s() as usize);
     let heads = arguments.output("heads");
     controller::make_heads(means, [squeeze, latent, outputs], arguments.input("sums"), control, heads, pictures);
+    if dispatch.entry == "branch" {
+        return conv_dynamic_subgroup::convolve_beside_branch(shape, epilogue, weights, heads, arguments);
+    }
     let mut assembled = vec![[S::ZERO; 4]; pictures * assembly(shape).assembled_vec4s() as usize];
-    assemble::make_weights([inputs, outputs, latent], static_weights, heads, &mut assembled, pictures);
+    assemble::make_weights([inputs, outputs, latent], weights, heads, &mut assembled, pictures);
     run_twin(
         &convolution(shape, epilogue),
         Arguments::new(pictures)

@@ -10,6 +10,7 @@ pub mod controller_assemble;
 pub mod conv_dense;
 pub mod conv_depthwise;
 pub mod conv_dynamic;
+pub mod conv_dynamic_subgroup;
 pub mod conv_expand_depthwise;
 pub mod conv_pointwise;
 mod epilogue;
@@ -33,7 +34,7 @@ mod vectors;
 pub use epilogue::{Epilogue, Nonlinearity, Pooling};
 pub use panels::in_panels;
 pub use scalar::Scalar;
-pub use source::{ROW_TEXELS, has_texels, holds_weights, in_pairs, in_texels, wgsl};
+pub use source::{ROW_TEXELS, has_texels, holds_weights, in_pairs, in_texels, textures, wgsl};
 pub use tile::Tile;
 pub use twin::{Arguments, run_twin};
 pub use variants::Variant;
@@ -69,6 +70,8 @@ pub enum Kernel {
     ConvDepthwise,
     /// `shaders/conv_dynamic.wgsl`
     ConvDynamic,
+    /// `shaders/conv_dynamic_subgroup.wgsl`
+    ConvDynamicSubgroup,
     /// `shaders/conv_expand_depthwise.wgsl`
     ConvExpandDepthwise,
     /// `shaders/conv_expand_depthwise_subgroup.wgsl`
@@ -103,7 +106,7 @@ pub enum Kernel {
 
 impl Kernel {
     /// Every kernel.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::Assemble,
         Self::Controller,
         Self::ControllerAssemble,
@@ -114,6 +117,7 @@ impl Kernel {
         Self::ConvDenseWide,
         Self::ConvDepthwise,
         Self::ConvDynamic,
+        Self::ConvDynamicSubgroup,
         Self::ConvExpandDepthwise,
         Self::ConvExpandDepthwiseSubgroup,
         Self::ConvPointwise,
@@ -156,6 +160,7 @@ impl Kernel {
             Self::ConvDenseWide => &conv_dense::WIDE_SPEC,
             Self::ConvDepthwise => &conv_depthwise::SPEC,
             Self::ConvDynamic => &conv_dynamic::SPEC,
+            Self::ConvDynamicSubgroup => &conv_dynamic_subgroup::SPEC,
             Self::ConvExpandDepthwise => &conv_expand_depthwise::SPEC,
             Self::ConvExpandDepthwiseSubgroup => &conv_expand_depthwise::SUBGROUP_SPEC,
             Self::ConvPointwise => &conv_pointwise::SPEC,
@@ -219,6 +224,8 @@ pub enum Access {
     Read,
     /// `var<storage, read_write>`
     Write,
+    /// The same, of what a workgroup makes for itself and nobody else reads.
+    Scratch,
 }
 
 impl Spec {
@@ -291,7 +298,7 @@ impl Dispatch {
     /// pooled.
     pub fn ignores(&self, binding: &str) -> bool {
         match self.kernel {
-            Kernel::ConvDynamic => conv_dynamic::ignores(self, binding),
+            Kernel::ConvDynamic | Kernel::ConvDynamicSubgroup => conv_dynamic::ignores(self, binding),
             kernel => kernel.is_pointwise() && conv_pointwise::ignores(self, binding),
         }
     }

@@ -11,7 +11,7 @@ impl Dispatch {
             Kernel::ControllerAssemble | Kernel::ControllerAssembleSubgroup => super::controller_assemble::shape(self),
             Kernel::ConvDense | Kernel::ConvDenseSubgroup | Kernel::ConvDenseWide => super::conv_dense::shape(self),
             Kernel::ConvDepthwise => super::conv_depthwise::shape(self),
-            Kernel::ConvDynamic => super::conv_dynamic::shape(self),
+            Kernel::ConvDynamic | Kernel::ConvDynamicSubgroup => super::conv_dynamic::shape(self),
             Kernel::ConvExpandDepthwise | Kernel::ConvExpandDepthwiseSubgroup => {
                 super::conv_expand_depthwise::shape(self)
             }

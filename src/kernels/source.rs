@@ -8,9 +8,10 @@
 use super::{Kernel, Precision};
 
 /// The files that kernels may import, by name. `storage` is one of two, behind `WORDS`.
-const SHARED: [(&str, &str); 24] = [
+const SHARED: [(&str, &str); 30] = [
     ("activation", include_str!("../../shaders/shared/activation.wgsl")),
     ("assembled", ASSEMBLED),
+    ("compress", include_str!("../../shaders/shared/compress.wgsl")),
     ("controller", include_str!("../../shaders/shared/controller.wgsl")),
     ("controller_assemble", include_str!("../../shaders/shared/controller_assemble.wgsl")),
     ("dense", include_str!("../../shaders/shared/dense.wgsl")),
@@ -23,6 +24,7 @@ const SHARED: [(&str, &str); 24] = [
     ("loaded_tile", include_str!("../../shaders/shared/loaded_tile.wgsl")),
     ("low_rank", include_str!("../../shaders/shared/low_rank.wgsl")),
     ("multiply_p", include_str!("../../shaders/shared/multiply_p.wgsl")),
+    ("own_assembled", OWN_ASSEMBLED),
     ("own_slot", include_str!("../../shaders/shared/own_slot.wgsl")),
     ("panels", include_str!("../../shaders/shared/panels.wgsl")),
     ("pointwise", include_str!("../../shaders/shared/pointwise.wgsl")),
@@ -31,7 +33,11 @@ const SHARED: [(&str, &str); 24] = [
     ("pointwise_product", include_str!("../../shaders/shared/pointwise_product.wgsl")),
     ("pool_sums", include_str!("../../shaders/shared/pool_sums.wgsl")),
     ("shared_slot", include_str!("../../shaders/shared/shared_slot.wgsl")),
+    ("subgroup_assembly", include_str!("../../shaders/shared/subgroup_assembly.wgsl")),
+    ("subgroup_product", include_str!("../../shaders/shared/subgroup_product.wgsl")),
+    ("subgroup_slot", include_str!("../../shaders/shared/subgroup_slot.wgsl")),
     ("tile", include_str!("../../shaders/shared/tile.wgsl")),
+    ("weight_factors", include_str!("../../shaders/shared/weight_factors.wgsl")),
     ("weights", WEIGHTS),
 ];
 
@@ -45,6 +51,7 @@ const WORDS_PAIRS: &str = include_str!("../../shaders/shared/words_pairs.wgsl");
 
 const WEIGHTS: &str = include_str!("../../shaders/shared/weights.wgsl");
 const ASSEMBLED: &str = include_str!("../../shaders/shared/assembled.wgsl");
+const OWN_ASSEMBLED: &str = include_str!("../../shaders/shared/own_assembled.wgsl");
 
 /// What stands in place of `weights` and of `assembled` where they are textures.
 const TEXELS_F32: [&str; 2] = [
@@ -56,6 +63,9 @@ const TEXELS_F16: [&str; 2] = [
     include_str!("../../shaders/shared/assembled_f16_texels.wgsl"),
 ];
 
+/// What stands in place of `own_assembled` there, in every precision.
+const OWN_TEXELS: &str = include_str!("../../shaders/shared/own_assembled_texels.wgsl");
+
 /// Texels of a row of the textures that [`in_texels`] brings; each is a vec4.
 pub const ROW_TEXELS: u32 = 1024;
 
@@ -63,12 +73,18 @@ pub const ROW_TEXELS: u32 = 1024;
 pub fn in_texels(text: &str, precision: Precision) -> String {
     let [weights, assembled] = if precision == Precision::F32 { TEXELS_F32 } else { TEXELS_F16 };
     let text = text.replacen(WEIGHTS.trim_end(), weights.trim_end(), 1);
-    text.replacen(ASSEMBLED.trim_end(), assembled.trim_end(), 1)
+    let text = text.replacen(ASSEMBLED.trim_end(), assembled.trim_end(), 1);
+    text.replacen(OWN_ASSEMBLED.trim_end(), OWN_TEXELS.trim_end(), 1)
+}
+
+/// How many bindings of a text are textures.
+pub fn textures(text: &str) -> usize {
+    text.matches("texture_storage_2d<").count()
 }
 
 /// Whether a text's weights are textures.
 pub fn has_texels(text: &str) -> bool {
-    text.contains("texture_storage_2d<")
+    textures(text) > 0
 }
 
 /// A text that loads and stores the same values in words of 64 bits: half as many, for software on which their number costs more than
@@ -182,7 +198,7 @@ mod tests {
         for (kernel, precision) in Kernel::ALL.into_iter().flat_map(|kernel| Precision::ALL.map(|it| (kernel, it))) {
             let text = in_texels(&wgsl(kernel, precision), precision);
             let weights = kernel.spec().bindings.iter().filter(|(name, _)| holds_weights(name)).count();
-            assert_eq!(text.matches("texture_storage_2d<").count(), weights, "{kernel:?} {precision:?}");
+            assert_eq!(textures(&text), weights, "{kernel:?} {precision:?}");
             assert_eq!(text.matches(&format!("at / {ROW_TEXELS}u")).count(), weights, "{kernel:?} {precision:?}");
         }
     }

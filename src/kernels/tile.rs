@@ -72,7 +72,7 @@ pub(super) const SLOT_ROWS: u32 = 8;
 /// Pixels of one slot of a pointwise kernel's partial sums: those of one invocation, or of the eight that share weights or a slot.
 pub(super) const fn slot_pixels_of(kernel: Kernel) -> u32 {
     match kernel {
-        Kernel::ConvPointwiseSubgroup => 8 * pixels_of(kernel),
+        Kernel::ConvDynamicSubgroup | Kernel::ConvPointwiseSubgroup => 8 * pixels_of(kernel),
         Kernel::ConvDynamic | Kernel::ConvPointwise | Kernel::ConvPointwiseWorkgroup => SLOT_ROWS * pixels_of(kernel),
         _ => pixels_of(kernel),
     }

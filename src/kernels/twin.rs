@@ -53,6 +53,7 @@ pub fn run_twin<S: Scalar>(dispatch: &Dispatch, arguments: Arguments<'_, S>) {
                 match access {
                     Access::Read => arguments.reads.iter().any(|(n, _)| *n == name),
                     Access::Write => arguments.writes.iter().any(|(n, _)| *n == name),
+                    Access::Scratch => true,
                 }
             }
         )),
@@ -70,7 +71,7 @@ pub fn run_twin<S: Scalar>(dispatch: &Dispatch, arguments: Arguments<'_, S>) {
             super::conv_dense::twin(dispatch, arguments);
         }
         Kernel::ConvDepthwise => super::conv_depthwise::twin(dispatch, arguments),
-        Kernel::ConvDynamic => super::conv_dynamic::twin(dispatch, arguments),
+        Kernel::ConvDynamic | Kernel::ConvDynamicSubgroup => super::conv_dynamic::twin(dispatch, arguments),
         Kernel::ConvExpandDepthwise | Kernel::ConvExpandDepthwiseSubgroup => {
             super::conv_expand_depthwise::twin(dispatch, arguments)
         }

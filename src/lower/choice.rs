@@ -149,6 +149,35 @@ mod tests {
     }
 
     #[test]
+    fn software_of_few_cores_computes_a_dynamic_layer_in_one_launch() {
+        let network = network();
+        let few = |cores| Limits { cores, whole_subgroups: true, ..fast() };
+        let of = |node: &str, limits: &Limits| {
+            let found = alternatives(&network, &Options::default(), limits);
+            found.into_iter().find(|layer| layer.node == node).unwrap()
+        };
+        let deep = of("features.8.conv.0", &few(2));
+        assert!(
+            ["assemble", "branch"].iter().all(|form| deep.names.contains(&format!("{form}-one-launch"))),
+            "{deep:?}"
+        );
+        assert!(deep.rule.ends_with("-one-launch"), "{deep:?}");
+        for limits in [few(0), few(3), Limits { cores: 2, ..fast() }] {
+            let apart = of("features.8.conv.0", &limits);
+            assert!(!apart.names.iter().any(|name| name.ends_with("-one-launch")), "{apart:?}");
+        }
+        let launches = |node: &str, form: FormChoice| -> Vec<Kernel> {
+            let plan = lower("n", &network, Options { form, ..Options::default() }, few(2)).unwrap();
+            plan.passes.iter().filter(|pass| pass.node == node).map(|pass| pass.dispatch.kernel).collect()
+        };
+        for form in [Form::Assemble, Form::Branch] {
+            assert_eq!(launches("features.8.conv.0", FormChoice::Always(form)), [Kernel::ConvDynamicSubgroup]);
+        }
+        // The depthwise convolution after it makes its convolution too.
+        assert_eq!(launches("features.4.conv.0", FormChoice::Auto), [Kernel::ControllerAssembleSubgroup]);
+    }
+
+    #[test]
     fn weights_are_formed_in_the_convolution_where_it_is_asked_for_or_tried_and_fits() {
         let network = network();
         let ways = |form: FormChoice, limits: &Limits, node: &str| {

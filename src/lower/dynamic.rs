@@ -1,12 +1,15 @@
 //! Chooses the launches of dynamic layers.
 
 use super::draft::{Binding, DraftDynamic, PoolSums, Value};
-use super::form::{Form, assemble_with_controller};
+use super::form::{Form, assemble_with_controller, controller_shape};
 use super::layers::{Lowering, pooling};
+use super::one_launch::OneLaunch;
 use super::tile::controller_tile;
 use super::{LowerError, pack};
 use crate::graph::{DynamicWeights, Layer};
-use crate::kernels::{Epilogue, Tile, assemble, controller, conv_dynamic, conv_pointwise, latent};
+use crate::kernels::{
+    Epilogue, Tile, assemble, controller, conv_dynamic, conv_dynamic_subgroup, conv_pointwise, latent,
+};
 use crate::tensor::groups;
 
 impl Lowering<'_> {
@@ -18,6 +21,11 @@ impl Lowering<'_> {
     ) -> Result<Value, LowerError> {
         let epilogue = self.epilogue(index, layer);
         let choice = self.choice(index);
+        let one = OneLaunch::of(layer, w, choice.form, &self.draft.limits).filter(|_| choice.one_launch);
+        // What the next layer computes too is a launch of its own here.
+        if let Some(one) = one.filter(|_| !self.layers().is_expanded_later(index)) {
+            return self.in_one_launch(layer, w, one, epilogue);
+        }
         match choice.form {
             Form::Assemble => {
                 let assembled = self.assembled_weights(layer, w)?;
@@ -26,7 +34,7 @@ impl Lowering<'_> {
             Form::Branch => {
                 let heads = self.controller(layer, w)?;
                 let latent = self.latent(layer, w, heads, choice.latent)?;
-                let block = self.draft.weights(&layer.name, pack::branch(w))?;
+                let block = self.draft.weights(&layer.name, pack::branch(w).into())?;
                 let weights = conv_pointwise::Weights::Branch { latent_groups: groups(w.sizes.latent) as u32 };
                 let memory =
                     vec![("weights", block), ("heads", Binding::Value(heads)), ("latent", Binding::Value(latent))];
@@ -46,6 +54,29 @@ impl Lowering<'_> {
         memory.extend(self.maps_of_pointwise(layer, epilogue)?);
         let dispatch = conv_dynamic::dispatch(shape, epilogue);
         self.launch_convolution(layer, dispatch, conv_dynamic::slots(shape), epilogue, memory)
+    }
+
+    /// A dynamic convolution with its controller and what is made of that in one launch, on software.
+    fn in_one_launch(
+        &mut self,
+        layer: &Layer,
+        w: &DynamicWeights,
+        one: OneLaunch,
+        epilogue: Epilogue,
+    ) -> Result<Value, LowerError> {
+        let (shape, sums) = self.controller_shape(layer, w)?;
+        let reason = "its latent width is too large for one launch";
+        let unfit = || LowerError::Unsupported { node: layer.name.clone(), reason };
+        let dispatch = one.dispatch(shape, epilogue).ok_or_else(unfit)?;
+        let block = self.draft.weights(&layer.name, [pack::controller(w), one.pack(w)].concat())?;
+        let heads = self.heads(layer, w, shape)?;
+        let made = self.draft.table(&layer.name, one.scratch_vec4s(shape))?;
+        let mut memory =
+            vec![("weights", block), ("sums", Binding::Value(sums.value)), ("heads", Binding::Value(heads))];
+        // Each entry point has one of them.
+        memory.extend(["assembled", "latent"].map(|name| (name, Binding::Value(made))));
+        memory.extend(self.maps_of_pointwise(layer, epilogue)?);
+        self.launch_convolution(layer, dispatch, conv_dynamic_subgroup::slots(shape), epilogue, memory)
     }
 
     /// W(x) and b(x) of a dynamic convolution: in one launch with its controller where that fits.
@@ -89,18 +120,8 @@ impl Lowering<'_> {
         layer: &Layer,
         w: &DynamicWeights,
     ) -> Result<(controller::Shape, PoolSums), LowerError> {
-        let pooling = pooling(w.sizes.bins);
-        let sums = self.sums_of(layer, pooling)?;
-        let shape = controller::Shape {
-            height: layer.input_map.height as u32,
-            width: layer.input_map.width as u32,
-            in_groups: groups(w.inputs) as u32,
-            slots: sums.slots,
-            pooling,
-            squeeze_groups: groups(w.sizes.squeeze) as u32,
-            latent_groups: groups(w.sizes.latent) as u32,
-            out_groups: groups(w.sizes.outputs) as u32,
-        };
+        let sums = self.sums_of(layer, pooling(w.sizes.bins))?;
+        let shape = controller_shape(&w.sizes, layer.input_map, sums.slots);
         Ok((shape, sums))
     }
 
@@ -135,7 +156,7 @@ impl Lowering<'_> {
         let heads = self.controller(layer, w)?;
         let tile = self.choice(index).latent;
         let latent = self.latent(layer, w, heads, tile)?;
-        let block = self.draft.weights(&layer.name, pack::branch(w))?;
+        let block = self.draft.weights(&layer.name, pack::branch(w).into())?;
         let memory = vec![("weights", block), ("heads", Binding::Value(heads)), ("latent", Binding::Value(latent))];
         self.fully_connected(layer, groups(w.sizes.latent) as u32, memory)
     }

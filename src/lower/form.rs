@@ -7,7 +7,7 @@ use super::tile::{controller_tile, convolution_tile};
 use crate::graph::{Dynamic, Graph, Node, Op, dynamic_cost};
 use crate::kernels::{Dispatch, Epilogue, Tile, controller, controller_assemble, conv_dynamic};
 use crate::plan::Limits;
-use crate::tensor::groups;
+use crate::tensor::{Map, groups};
 
 /// How a dynamic convolution is computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -73,19 +73,24 @@ pub(super) fn assemble_with_controller(shape: controller::Shape, limits: &Limits
     (dispatch.workgroup_bytes() <= limits.workgroup_bytes).then_some(dispatch)
 }
 
-/// Whether a workgroup's memory holds what forming W(x) in the convolution needs.
-pub(super) fn forms_in_load(sizes: &Dynamic, inputs: usize, limits: &Limits) -> bool {
-    // Neither the map nor its sums need any.
-    let shape = controller::Shape {
-        height: 1,
-        width: 1,
-        in_groups: groups(inputs) as u32,
-        slots: 1,
+/// The sizes of a dynamic layer's controller, which begins with so many slots of sums of its input's bins.
+pub(super) fn controller_shape(sizes: &Dynamic, input: Map, slots: u32) -> controller::Shape {
+    controller::Shape {
+        height: input.height as u32,
+        width: input.width as u32,
+        in_groups: groups(input.channels) as u32,
+        slots,
         pooling: pooling(sizes.bins),
         squeeze_groups: groups(sizes.squeeze) as u32,
         latent_groups: groups(sizes.latent) as u32,
         out_groups: groups(sizes.outputs) as u32,
-    };
+    }
+}
+
+/// Whether a workgroup's memory holds what forming W(x) in the convolution needs.
+pub(super) fn forms_in_load(sizes: &Dynamic, inputs: usize, limits: &Limits) -> bool {
+    // Neither the map nor its sums need any.
+    let shape = controller_shape(sizes, Map::vector(inputs), 1);
     conv_dynamic::dispatch(shape, Epilogue::default()).workgroup_bytes() <= limits.workgroup_bytes
 }
 

@@ -8,6 +8,7 @@ mod dynamic;
 mod expansion;
 mod form;
 mod layers;
+mod one_launch;
 mod pack;
 mod slots;
 mod tile;

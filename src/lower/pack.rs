@@ -93,14 +93,15 @@ pub fn latent(w: &DynamicWeights) -> Vec<Vec<f32>> {
 }
 
 /// The block of the branch entries of `kernels::conv_pointwise` and `kernels::linear`: W₀, bias, P, scaled bias.
-pub fn branch(w: &DynamicWeights) -> Vec<Vec<f32>> {
+pub fn branch(w: &DynamicWeights) -> [Vec<f32>; 4] {
     let outputs = w.sizes.outputs;
-    vec![
-        panels(&w.w0, outputs, w.inputs),
-        vector(&w.bias),
-        panels(&w.p, outputs, w.sizes.latent),
-        vector(&w.scaled_bias),
-    ]
+    [panels(&w.w0, outputs, w.inputs), vector(&w.bias), panels(&w.p, outputs, w.sizes.latent), vector(&w.scaled_bias)]
+}
+
+/// The block of the branch entry of `kernels::conv_dynamic_subgroup` after the controller's: W₀, bias, P, Q and the two offsets.
+pub fn branch_with_latent(w: &DynamicWeights) -> Vec<Vec<f32>> {
+    let [w0, bias, p, _] = branch(w);
+    [vec![w0, bias, p], latent(w)].concat()
 }
 
 fn padded(channels: usize) -> usize {

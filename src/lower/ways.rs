@@ -2,6 +2,7 @@
 //! and those that may stand in for it.
 
 use super::form::{Form, FormChoice, choose_form, forms_in_load};
+use super::one_launch::OneLaunch;
 use super::tile::{convolution_tile, depthwise_rows, expansion_tile, pointwise_tile};
 use super::{Options, latent_shape};
 use crate::graph::{Connection, FoldedNetwork, Layer, LayerOp};
@@ -18,6 +19,8 @@ const PLAIN_ROWS: [u32; 3] = [1, 4, 14];
 pub(super) struct Choice {
     /// Of a dynamic convolution.
     pub form: Form,
+    /// Of the same: whether its controller and all that is made of it are in the convolution's launch, on software.
+    pub one_launch: bool,
     /// Of a convolution over all channels.
     pub tile: Tile,
     /// Of a branch's middle: subgroups, wide, or any other for the kernel of neither.
@@ -72,13 +75,17 @@ impl Layers<'_> {
         } else {
             latent
         };
-        Choice { form, tile, latent, rolling, rows, expand: None }
+        let one_launch = match &layer.op {
+            LayerOp::DynamicConvolution(w) => OneLaunch::of(layer, w, form, limits).is_some(),
+            _ => false,
+        };
+        Choice { form, one_launch, tile, latent, rolling, rows, expand: None }
     }
 
     /// All ways of a layer, the rule's among them. Those that compute its expansion too come last.
     pub fn ways(&self, index: usize) -> Vec<Choice> {
         let layer = self.layer(index);
-        let own = self.rule_alone(index);
+        let own = Choice { one_launch: false, ..self.rule_alone(index) };
         let subgroup = self.limits.subgroup.map(Tile::Subgroup);
         let tiles = || [Tile::Small, Tile::Wide].into_iter().chain(subgroup);
         let pointwise_tiles = || tiles().chain([Tile::Workgroup, Tile::Split]);
@@ -107,8 +114,12 @@ impl Layers<'_> {
                 let form = self.options.form;
                 let in_load = tries_in_load(form, self.limits) && forms_in_load(&w.sizes, w.inputs, self.limits);
                 let in_load = in_load.then_some(Choice { form: Form::InLoad, ..own });
+                let one_launch = [Form::Assemble, Form::Branch]
+                    .into_iter()
+                    .filter(|form| OneLaunch::of(layer, w, *form, self.limits).is_some())
+                    .map(|form| Choice { form, one_launch: true, ..own });
                 let wanted = |way: &Choice| form == FormChoice::Auto || form == FormChoice::Always(way.form);
-                assembled.chain(branches).chain(in_load).filter(wanted).collect()
+                assembled.chain(branches).chain(in_load).chain(one_launch).filter(wanted).collect()
             }
             _ => Vec::new(),
         };
@@ -174,12 +185,14 @@ pub(super) fn is_pointwise(layer: &Layer) -> bool {
 impl Choice {
     /// What tells it from the other ways of its layer.
     pub fn name(&self, layer: &Layer) -> String {
-        let Self { form, tile, latent, rolling, rows, expand } = self;
+        let Self { form, one_launch, tile, latent, rolling, rows, expand } = self;
         match &layer.op {
             LayerOp::Convolution(c, _) if c.connection == Connection::Depthwise => match expand {
                 Some(tile) => format!("expand-{}", tile.name()),
                 None => format!("{}-{rows}", if *rolling { "rolling" } else { "plain" }),
             },
+            LayerOp::DynamicConvolution(_) if *one_launch && *form == Form::Assemble => "assemble-one-launch".into(),
+            LayerOp::DynamicConvolution(_) if *one_launch => "branch-one-launch".into(),
             LayerOp::DynamicConvolution(_) if *form == Form::Assemble => format!("assemble-{}", tile.name()),
             LayerOp::DynamicConvolution(_) if *form == Form::InLoad => "in_load".into(),
             LayerOp::DynamicConvolution(w) => {

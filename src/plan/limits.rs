@@ -25,6 +25,8 @@ pub struct Limits {
     pub whole_subgroups: bool,
     /// Whether the device computes on a CPU. It allows no less, but other kernels suit it.
     pub software: bool,
+    /// How many cores it computes on; zero where that is not known or it is no software.
+    pub cores: u32,
 }
 
 impl Default for Limits {
@@ -40,6 +42,7 @@ impl Default for Limits {
             subgroup: None,
             whole_subgroups: false,
             software: false,
+            cores: 0,
         }
     }
 }

@@ -181,7 +181,9 @@ impl Plan {
                 return Err(format!("`{name}` needs {} bytes in one binding, the device allows {most}", view.bytes));
             }
             match (access, view.memory) {
-                (Access::Write, Memory::Weights) => return Err(format!("`{name}` would write to the weights")),
+                (Access::Write | Access::Scratch, Memory::Weights) => {
+                    return Err(format!("`{name}` would write to the weights"));
+                }
                 (Access::Read, Memory::Slot(slot))
                     if written.get(&slot).is_none_or(|bytes| view.offset < bytes.start || bytes.end < end) =>
                 {
@@ -190,7 +192,7 @@ impl Plan {
                 _ => {}
             }
             let shared = bound.iter().filter(|(_, _, other)| other.memory == view.memory);
-            if *access == Access::Write && shared.count() > 1 {
+            if *access != Access::Read && shared.count() > 1 {
                 return Err(format!("`{name}` is written while its slot is bound a second time"));
             }
         }

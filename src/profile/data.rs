@@ -195,7 +195,7 @@ pub struct DispatchProfile {
 pub struct BufferProfile {
     /// Its name in the shader.
     pub name: String,
-    /// `read` or `write`.
+    /// `read`, `write`, or `scratch` for what only the launch itself reads again.
     pub access: String,
     /// Bytes bound.
     pub bytes: u64,
@@ -229,7 +229,7 @@ impl Part {
             Kernel::Controller | Kernel::ControllerSubgroup => Self::Controller,
             Kernel::Assemble | Kernel::ControllerAssemble | Kernel::ControllerAssembleSubgroup => Self::Assembly,
             Kernel::Latent | Kernel::LatentSubgroup | Kernel::LatentWide => Self::Latent,
-            Kernel::ConvDynamic => Self::Dynamic,
+            Kernel::ConvDynamic | Kernel::ConvDynamicSubgroup => Self::Dynamic,
             Kernel::Pool if in_dynamic_layer => Self::Pooling,
             _ if entry.starts_with("branch") => Self::Branch,
             _ => Self::Static,
@@ -252,7 +252,11 @@ impl Part {
 
 impl BufferProfile {
     pub(super) fn new(name: &str, access: Access, bytes: u64) -> Self {
-        let access = if access == Access::Read { "read" } else { "write" };
+        let access = match access {
+            Access::Read => "read",
+            Access::Write => "write",
+            Access::Scratch => "scratch",
+        };
         Self { name: name.into(), access: access.into(), bytes }
     }
 }

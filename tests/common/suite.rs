@@ -130,7 +130,7 @@ pub fn plan(cases: &[Case]) -> Plan {
                     let bytes = (plan.weights.len() - first) as u64;
                     View { memory: Memory::Weights, offset: first as u64, bytes, precision }
                 }
-                Access::Write => {
+                Access::Write | Access::Scratch => {
                     let output = case.outputs.iter().find(|output| output.name == name).expect(name);
                     let words = (output.words.len() * output.slots + GUARD).next_multiple_of(4);
                     let view = slot(plan.slots.len(), words, precision);
@@ -169,12 +169,17 @@ pub fn poisoned(view: View) -> Vec<f32> {
 pub fn judge(cases: &[Case], plan: &Plan, pictures: usize, read: &dyn Fn(View) -> Vec<f32>) -> Vec<String> {
     let mut failures = Vec::new();
     for (case, pass) in cases.iter().zip(&plan.passes) {
-        let written = pass.bindings.iter().filter(|view| view.memory != Memory::Weights);
-        let spec = case.dispatch.kernel.spec();
-        let names = spec.bindings_of(case.dispatch.entry).into_iter().flatten();
-        for (name, view) in names.filter(|(_, _, access)| *access == Access::Write).map(|(_, n, _)| n).zip(written) {
+        let names = case.dispatch.kernel.spec().bindings_of(case.dispatch.entry).into_iter().flatten();
+        for ((_, name, access), view) in names.zip(&pass.bindings).filter(|((_, _, access), _)| *access != Access::Read)
+        {
             let output = case.outputs.iter().find(|output| output.name == name).expect(name);
-            if let Err(reason) = compare(output, &read(*view), pictures) {
+            let found = read(*view);
+            let judged = if access == Access::Scratch {
+                guard(output, &found, pictures)
+            } else {
+                compare(output, &found, pictures)
+            };
+            if let Err(reason) = judged {
                 failures.push(format!("{}, {pictures} picture(s), `{name}`: {reason}", case.name));
             }
         }
@@ -186,15 +191,20 @@ fn poison() -> f32 {
     f32::from_bits(POISON)
 }
 
+/// Whether nothing past the end was written.
+fn guard(output: &Output, found: &[f32], pictures: usize) -> Result<(), String> {
+    let written = output.words.len() / BATCH * pictures * output.slots;
+    let over = found[written..].iter().position(|word| word.to_bits() != POISON);
+    over.map_or(Ok(()), |at| Err(format!("word {} past the end of {written} was overwritten", written + at)))
+}
+
 fn compare(output: &Output, found: &[f32], pictures: usize) -> Result<(), String> {
     let expected = &output.words[..output.words.len() / BATCH * pictures];
     let written = expected.len() * output.slots;
     if let Some(at) = found[..written].iter().position(|word| word.to_bits() == POISON) {
         return Err(format!("word {at} of {written} was not written"));
     }
-    if let Some(at) = found[written..].iter().position(|word| word.to_bits() != POISON) {
-        return Err(format!("word {} past the end of {written} was overwritten", written + at));
-    }
+    guard(output, found, pictures)?;
     let found = fold(&found[..written], output.words.len() / BATCH, output.slots);
     let mut wrong = 0;
     let mut worst: Option<(f64, String)> = None;

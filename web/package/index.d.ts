@@ -121,7 +121,7 @@ export interface DispatchProfile {
   shape: string;
   workgroup_size: number;
   workgroups: [number, number, number];
-  buffers: { name: string; access: "read" | "write"; bytes: number }[];
+  buffers: { name: string; access: "read" | "write" | "scratch"; bytes: number }[];
   flops: number;
   bytes_read: number;
   bytes_written: number;

@@ -8,8 +8,8 @@ use super::pipeline_cache::PipelineCache;
 use crate::kernels::{Kernel, Precision, in_pairs, in_texels, wgsl};
 use crate::plan::Limits;
 
-/// What is used where it is there: subgroups by plans, words of 64 bits by some software, timestamps and the roof of half floats
-/// by the profiler, the pipeline cache at load.
+/// What is used where it is there: subgroups by plans, words of 64 bits and textures that a launch reads and writes by some software,
+/// timestamps and the roof of half floats by the profiler, the pipeline cache at load.
 const OPTIONAL_FEATURES: wgpu::Features = wgpu::Features::SUBGROUP
     .union(wgpu::Features::SUBGROUP_BARRIER)
     .union(wgpu::Features::TIMESTAMP_QUERY)
@@ -17,6 +17,7 @@ const OPTIONAL_FEATURES: wgpu::Features = wgpu::Features::SUBGROUP
     .union(wgpu::Features::TIMESTAMP_QUERY_INSIDE_PASSES)
     .union(wgpu::Features::SHADER_F16)
     .union(wgpu::Features::SHADER_INT64)
+    .union(wgpu::Features::TEXTURE_ADAPTER_SPECIFIC_FORMAT_FEATURES)
     .union(wgpu::Features::PIPELINE_CACHE);
 
 /// Which adapter is wanted.
@@ -63,6 +64,8 @@ pub struct Gpu {
     /// Of the adapter's vendor and of the adapter among that vendor's.
     pub(super) id: [u32; 2],
     limits: Limits,
+    /// Whether one launch may read and write a texture of vec4.
+    own_texels: bool,
     failure: Arc<Mutex<Option<GpuError>>>,
     /// Pipelines that were compiled before, where they are kept.
     pub(super) pipelines: Option<Arc<PipelineCache>>,
@@ -138,9 +141,15 @@ impl Gpu {
         }));
         let lost = Arc::clone(&failure);
         device.set_device_lost_callback(move |_, message| keep(&lost, GpuError::Lost(message)));
+        let own_texels = device.features().contains(wgpu::Features::TEXTURE_ADAPTER_SPECIFIC_FORMAT_FEATURES)
+            && adapter
+                .get_texture_format_features(super::texels::format(Precision::F32))
+                .flags
+                .contains(wgpu::TextureFormatFeatureFlags::STORAGE_READ_WRITE);
         let adapter = adapter.get_info();
         let limits = limits_of(&device.limits(), device.features(), &adapter, info.software);
-        Ok(Self { device, queue, info, id: [adapter.vendor, adapter.device], limits, failure, pipelines: None })
+        let id = [adapter.vendor, adapter.device];
+        Ok(Self { device, queue, info, id, limits, own_texels, failure, pipelines: None })
     }
 
     /// What is known of the adapter.
@@ -165,7 +174,7 @@ impl Gpu {
     /// whose subgroups are smaller, a tenth more. No other software was measured.
     pub fn loads_texels(&self) -> bool {
         let Limits { software, subgroup, .. } = self.limits;
-        self.info.api == "vulkan" && software && subgroup.is_some()
+        self.info.api == "vulkan" && software && subgroup.is_some() && self.own_texels
     }
 
     /// Whether what is stored in buffers is faster to load in words of 64 bits: with them lavapipe takes a tenth to an eighth less
@@ -271,5 +280,6 @@ fn limits_of(limits: &wgpu::Limits, features: wgpu::Features, info: &wgpu::Adapt
         subgroup: (features.contains(wgpu::Features::SUBGROUP) && least >= 8).then_some(most),
         whole_subgroups: software && features.contains(wgpu::Features::SUBGROUP_BARRIER) && least == most,
         software,
+        cores: if software { std::thread::available_parallelism().map_or(1, |cores| cores.get() as u32) } else { 0 },
     }
 }

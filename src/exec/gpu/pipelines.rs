@@ -89,7 +89,7 @@ impl<'a> Compiler<'a> {
         let (kernel, entry) = (dispatch.kernel, dispatch.entry);
         let textures = self.has_textures(dispatch, candidate);
         let bindings = kernel.spec().bindings_of(entry).into_iter().flatten();
-        let texels = |name| (textures && holds_weights(name)).then_some(dispatch.precision);
+        let texels = |name| (textures && holds_weights(name)).then(|| dispatch.precision_of(name));
         let signature: Signature = bindings.map(|(number, name, access)| (number, access, texels(name))).collect();
         let bindings = signature.iter().map(|(number, _, texels)| (*number, texels.is_some()));
         let bindings = std::iter::once((0, false)).chain(bindings).collect();
@@ -200,6 +200,7 @@ fn layouts(gpu: &Gpu, signature: &Signature) -> (wgpu::BindGroupLayout, wgpu::Pi
         access: match access {
             Access::Read => wgpu::StorageTextureAccess::ReadOnly,
             Access::Write => wgpu::StorageTextureAccess::WriteOnly,
+            Access::Scratch => wgpu::StorageTextureAccess::ReadWrite,
         },
         format: format(precision),
         view_dimension: wgpu::TextureViewDimension::D2,

@@ -1,6 +1,7 @@
 //! Textures that hold weights, static and assembled, where their loads are faster than a buffer's.
 //!
-//! A texture holds the views that begin where it does, in the order of the buffer's bytes: row after row of `ROW_TEXELS` vec4.
+//! A texture holds the views that begin where it does and are stored as it is, in the order of the buffer's bytes: row after row of
+//! `ROW_TEXELS` vec4.
 
 use std::collections::HashMap;
 
@@ -9,9 +10,12 @@ use crate::kernels::{ROW_TEXELS, holds_weights};
 use crate::plan::{Memory, Pass, Plan, View};
 use crate::tensor::Precision;
 
-/// The textures, by where they begin.
+/// The textures.
 #[derive(Default)]
-pub(super) struct Texels(HashMap<(Memory, u64), Texture>);
+pub(super) struct Texels(HashMap<Place, Texture>);
+
+/// Where a texture begins, and how it is stored.
+type Place = (Memory, u64, Precision);
 
 struct Texture {
     texture: wgpu::Texture,
@@ -34,15 +38,15 @@ impl Texels {
 
     /// Makes the textures of these views and fills those of static weights, whose arena is given.
     pub fn create(gpu: &Gpu, views: impl Iterator<Item = View>, arena: &[u8]) -> Self {
-        let mut largest: HashMap<(Memory, u64), View> = HashMap::new();
+        let mut largest: HashMap<Place, View> = HashMap::new();
         for view in views {
-            let known = largest.entry((view.memory, view.offset)).or_insert(view);
+            let known = largest.entry(place(&view)).or_insert(view);
             known.bytes = known.bytes.max(view.bytes);
         }
         let made = largest.values().map(|view| {
             let texture = texture(gpu, view);
             let bound = texture.create_view(&wgpu::TextureViewDescriptor::default());
-            ((view.memory, view.offset), Texture { texture, view: bound })
+            (place(view), Texture { texture, view: bound })
         });
         let made = Self(made.collect());
         for view in largest.values().filter(|view| view.memory == Memory::Weights) {
@@ -53,12 +57,12 @@ impl Texels {
 
     /// What is bound in place of a view.
     pub fn of(&self, view: &View) -> Option<&wgpu::TextureView> {
-        Some(&self.0.get(&(view.memory, view.offset))?.view)
+        Some(&self.0.get(&place(view))?.view)
     }
 
     /// Writes to the beginning of a view, where it has a texture.
     pub fn write(&self, gpu: &Gpu, view: &View, bytes: &[u8]) {
-        let Some(Texture { texture, .. }) = self.0.get(&(view.memory, view.offset)) else { return };
+        let Some(Texture { texture, .. }) = self.0.get(&place(view)) else { return };
         let written = View { bytes: bytes.len() as u64, ..*view };
         for part in parts(&written) {
             gpu.queue.write_texture(part.of(texture), bytes, layout(&written, part.first), part.size);
@@ -67,12 +71,16 @@ impl Texels {
 
     /// Records the way of a view's texture to a buffer.
     pub fn copy(&self, view: &View, target: &wgpu::Buffer, encoder: &mut wgpu::CommandEncoder) {
-        let Some(Texture { texture, .. }) = self.0.get(&(view.memory, view.offset)) else { return };
+        let Some(Texture { texture, .. }) = self.0.get(&place(view)) else { return };
         for part in parts(view) {
             let target = wgpu::TexelCopyBufferInfo { buffer: target, layout: layout(view, part.first) };
             encoder.copy_texture_to_buffer(part.of(texture), target, part.size);
         }
     }
+}
+
+const fn place(view: &View) -> Place {
+    (view.memory, view.offset, view.precision)
 }
 
 impl Part {

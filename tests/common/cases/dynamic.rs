@@ -1,18 +1,16 @@
 //! Cases of the kernels that make a dynamic convolution's weights.
 
-use dynaconv::kernels::{
-    Epilogue, Kernel, Pooling, Tile, assemble, controller, controller_assemble, conv_dynamic, latent,
-};
+use dynaconv::kernels::{Kernel, Pooling, Tile, assemble, controller, controller_assemble, latent};
 
-use super::{ACTIVATIONS, CHANNELS, POOLINGS, SEED, SIZES, Sampler, head_groups, map_outputs, pack_heads};
+use super::{CHANNELS, SEED, SIZES, Sampler, head_groups, pack_heads};
 use crate::common::array::{
     Array, groups, pack, pack_map, pack_panels, pack_transposed, pack_vector, panels, round_up,
 };
 use crate::common::real::Real;
-use crate::common::reference::{self, pixels_of_bin, product};
+use crate::common::reference::{pixels_of_bin, product};
 use crate::common::suite::{BATCH, Case, Output, Word};
 
-const LATENTS: [usize; 6] = [4, 7, 8, 12, 20, 40];
+pub(super) const LATENTS: [usize; 6] = [4, 7, 8, 12, 20, 40];
 
 /// M and λ of every picture.
 struct Heads {
@@ -63,7 +61,7 @@ fn assemble_case(sampler: &mut Sampler) -> Case {
 }
 
 /// The static values of an assembly.
-struct Assembly {
+pub(super) struct Assembly {
     w0: Array<f32, 2>,
     p: Array<f32, 2>,
     q: Array<f32, 2>,
@@ -73,7 +71,7 @@ struct Assembly {
 }
 
 impl Assembly {
-    fn random(name: &str, inputs: usize, outputs: usize, latent: usize) -> Self {
+    pub(super) fn random(name: &str, inputs: usize, outputs: usize, latent: usize) -> Self {
         let matrix = |what: &str, shape| Array::<f32, 2>::random(&format!("{name} {what}"), shape, -1.0, 1.0);
         let vector = |what: &str, length| Array::<f32, 1>::random(&format!("{name} {what}"), [length], -1.0, 1.0);
         Self {
@@ -86,15 +84,22 @@ impl Assembly {
         }
     }
 
-    fn block(&self) -> Vec<f32> {
+    pub(super) fn block(&self) -> Vec<f32> {
         let straight = pack(self.q.shape, [true, true], 0.0, |[l, k]| self.q.at([l, k]));
         let q = panels(&straight, round_up(self.q.shape[1]));
         let vectors = [pack_vector(&self.q_offset), pack_vector(&self.latent_offset)].concat();
         [pack_panels(&self.w0), pack_vector(&self.bias), pack_panels(&self.p), q, vectors].concat()
     }
 
+    /// The same values where Q is a matrix of vec4 of latent channels, for a branch.
+    pub(super) fn branch_block(&self) -> Vec<f32> {
+        let vectors = [pack_vector(&self.q_offset), pack_vector(&self.latent_offset)].concat();
+        let static_values = [pack_panels(&self.w0), pack_vector(&self.bias), pack_panels(&self.p)].concat();
+        [static_values, pack_transposed(&self.q), vectors].concat()
+    }
+
     /// W `[output][input]` and b of one picture.
-    fn made(&self, m: &Array<Real, 2>, lambda: &[Real]) -> (Array<Real, 2>, Vec<Real>) {
+    pub(super) fn made(&self, m: &Array<Real, 2>, lambda: &[Real]) -> (Array<Real, 2>, Vec<Real>) {
         let ([outputs, inputs], [latent, _]) = (self.w0.shape, self.q.shape);
         let times_m = |vector: &dyn Fn(usize) -> f32| -> Vec<Real> {
             (0..latent).map(|row| Real::sum((0..latent).map(|l| m.at([row, l]) * vector(l)))).collect()
@@ -158,17 +163,17 @@ fn controller_case(sampler: &mut Sampler, tile: Tile, squeeze: usize, pooling: P
 }
 
 /// A controller with what it makes.
-struct Control {
-    name: String,
-    shape: controller::Shape,
-    sums: Vec<f32>,
-    block: Vec<f32>,
+pub(super) struct Control {
+    pub(super) name: String,
+    pub(super) shape: controller::Shape,
+    pub(super) sums: Vec<f32>,
+    pub(super) block: Vec<f32>,
     /// M and λ of each picture.
-    heads: Vec<(Array<Real, 2>, Vec<Real>)>,
+    pub(super) heads: Vec<(Array<Real, 2>, Vec<Real>)>,
 }
 
 impl Control {
-    fn random(
+    pub(super) fn random(
         sampler: &mut Sampler,
         kernel: &str,
         (inputs, outputs): (usize, usize),
@@ -230,7 +235,7 @@ impl Control {
         Self { shape, sums, block, heads: (0..BATCH).map(heads_of).collect(), name }
     }
 
-    fn output(&self) -> Output {
+    pub(super) fn output(&self) -> Output {
         let words = self.heads.iter().flat_map(|(m, lambda)| {
             let m = pack(m.shape, [true, true], Word::Finite, |index| Word::Is(m.at(index)));
             [m, pack([lambda.len()], [true], Word::Finite, |[o]| Word::Is(lambda[o]))].concat()
@@ -279,61 +284,6 @@ fn controller_assemble_in(tile: Tile) -> Vec<Case> {
     }
     assert!(cases.iter().filter(|case| case.dispatch.workgroups[0] > 2).count() >= 2, "several workgroups");
     cases
-}
-
-/// Epilogues of every kind, maps of one workgroup and of several.
-pub fn conv_dynamic() -> Vec<Case> {
-    let mut sampler = Sampler::new("conv_dynamic");
-    let mut cases = Vec::new();
-    for index in 0..18 {
-        let sizes = (sampler.one_of(&CHANNELS), sampler.one_of(&[3, 16, 33, 40, 77]));
-        let squeeze = sampler.one_of(&[4, 9, 16, 36]);
-        let pooling = sampler.one_of(&[Pooling::Global, Pooling::TwoByTwo]);
-        // What is wider does not fit into the memory that every device has.
-        let latent = [4, 7, 8, 12, 20, 24][index % 6];
-        let control = Control::random(&mut sampler, "conv_dynamic", sizes, squeeze, pooling, latent);
-        let epilogue = Epilogue {
-            nonlinearity: ACTIVATIONS[index % ACTIVATIONS.len()],
-            residual: index % 2 == 0,
-            pooling: POOLINGS[index / 2 % POOLINGS.len()],
-        };
-        cases.push(conv_dynamic_case(control, sizes, epilogue));
-    }
-    let several = |axis: usize| cases.iter().filter(|case| case.dispatch.workgroups[axis] > 1).count();
-    assert!(several(0) >= 2 && several(1) >= 2, "several workgroups across and down");
-    cases
-}
-
-fn conv_dynamic_case(control: Control, (inputs, outputs): (usize, usize), epilogue: Epilogue) -> Case {
-    let name = format!("{} {epilogue:?}", control.name);
-    let [height, width] = [control.shape.height, control.shape.width].map(|side| side as usize);
-    let random =
-        |what: &str, channels| Array::random(&format!("{name} {what}"), [BATCH, channels, height, width], -1.0, 1.0);
-    let (x, residual) = (random("x", inputs), random("residual", outputs));
-    let latent = control.heads[0].0.shape[0];
-    let assembly = Assembly::random(&name, inputs, outputs, latent);
-    let made: Vec<_> = control.heads.iter().map(|(m, lambda)| assembly.made(m, lambda)).collect();
-    let w = Array::from_fn([BATCH, outputs, inputs], |[p, n, k]| made[p].0.at([n, k]));
-    let sums = reference::pointwise(&x, &w);
-    let added = epilogue.residual.then_some(&residual);
-    let maps = reference::epilogue(&sums, |p, n| made[p].1[n], epilogue.nonlinearity, added);
-    let slots = conv_dynamic::slots(control.shape);
-    let mut results = map_outputs(&maps, epilogue.pooling.map(|pooling| (pooling, slots)));
-    if epilogue.pooling.is_none() {
-        results.push(Output { name: "partials", slots: 1, words: Vec::new() });
-    }
-    results.push(control.output());
-    Case {
-        dispatch: conv_dynamic::dispatch(control.shape, epilogue),
-        outputs: results,
-        inputs: vec![
-            ("input", pack_map(&x, 0.0)),
-            ("residual", pack_map(&residual, 0.0)),
-            ("sums", control.sums),
-            ("weights", [control.block, assembly.block()].concat()),
-        ],
-        name,
-    }
 }
 
 pub fn latent() -> Vec<Case> {

@@ -1,5 +1,6 @@
 //! The kernels' cases: ragged shapes from a seeded sampler, each with its inputs and its reference's result.
 
+pub mod conv_dynamic;
 pub mod convolution;
 pub mod dynamic;
 pub mod roof;
@@ -35,7 +36,8 @@ pub fn of(kernel: Kernel) -> Vec<Case> {
         Kernel::ConvDenseSubgroup => convolution::dense_subgroup(),
         Kernel::ConvDenseWide => convolution::dense_wide(),
         Kernel::ConvDepthwise => convolution::depthwise(),
-        Kernel::ConvDynamic => dynamic::conv_dynamic(),
+        Kernel::ConvDynamic => conv_dynamic::conv_dynamic(),
+        Kernel::ConvDynamicSubgroup => conv_dynamic::conv_dynamic_subgroup(),
         Kernel::ConvExpandDepthwise => convolution::expand_depthwise(),
         Kernel::ConvExpandDepthwiseSubgroup => convolution::expand_depthwise_subgroup(),
         Kernel::ConvPointwise => convolution::pointwise(),
