@@ -108,13 +108,16 @@ fn make_$side(part: u32, picture: u32, invocation: Invocation, inputs: vec2<u32>
                 left_at += left_place.y;
                 right_at += right_place.y;
 #end
-#repeat c = 0..4
 #repeat g = 0..TILE_GROUPS
+#repeat c = 0..4
                 let left_$c_$g = subgroupBroadcast(own_left_$c, $gu);
-                sums_$g += mat4x4<f32>(
-                    right_$c * left_$c_$g.x, right_$c * left_$c_$g.y, right_$c * left_$c_$g.z, right_$c * left_$c_$g.w,
-                );
 #end
+                sums_$g = mat4x4<f32>(
+                    sums_$g[0] + right_0 * left_0_$g.x + right_1 * left_1_$g.x + right_2 * left_2_$g.x + right_3 * left_3_$g.x,
+                    sums_$g[1] + right_0 * left_0_$g.y + right_1 * left_1_$g.y + right_2 * left_2_$g.y + right_3 * left_3_$g.y,
+                    sums_$g[2] + right_0 * left_0_$g.z + right_1 * left_1_$g.z + right_2 * left_2_$g.z + right_3 * left_3_$g.z,
+                    sums_$g[3] + right_0 * left_0_$g.w + right_1 * left_1_$g.w + right_2 * left_2_$g.w + right_3 * left_3_$g.w,
+                );
 #end
             }
             if base + invocation.local.x < outputs.y {
