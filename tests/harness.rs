@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::cases::{conv_dynamic, convolution, dynamic, vector};
+use common::cases::{convolution, dynamic, vector};
 use common::suite::{BATCH, Case, Runtime, failures, plan, poisoned};
 use dynaconv::exec::cpu::CpuExecutor;
 use dynaconv::plan::{Memory, View};
@@ -19,8 +19,8 @@ fn cases_of(cases: fn() -> Vec<Case>, entry: &str) -> Vec<Case> {
 /// Faults in the WGSL that a device compiles.
 #[cfg(feature = "gpu")]
 mod shader_faults {
-    use super::{BATCH, Case, cases_of, conv_dynamic, convolution, dynamic, failures, plan, vector};
-    use crate::common::cases::roof;
+    use super::{BATCH, Case, cases_of, convolution, dynamic, failures, plan, vector};
+    use crate::common::cases::{conv_dynamic, roof};
     use crate::common::suite::gpu;
     use dynaconv::kernels::{Kernel, Precision, in_pairs, in_texels, wgsl};
 
