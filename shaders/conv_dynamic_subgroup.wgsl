@@ -79,6 +79,7 @@ var<private> first_stored: u32;
 // Where the workgroup's set of what it makes begins.
 var<private> own_set: u32;
 
+// Lanes go in step, so what one has stored, in whichever memory, is there for all: the barrier keeps compilers from moving loads.
 fn wait_for_all() { subgroupBarrier(); }
 fn pool_sum(at: u32) -> vec4<f32> { return from_words(sums[at]); }
 

@@ -366,7 +366,7 @@ mod shader_faults {
     fn conv_dynamic_subgroup() {
         let faults = [
             ("bias of a neighbour", "columns", "own_bias_at(group_at(0u))", "own_bias_at(group_at(1u))"),
-            ("heads of the first run alone", "columns", "head >= matrix_groups() + first_stored,", "false,"),
+            ("heads of the first run alone", "columns", "head >= matrix_groups() + first_stored,", "part == 0u,"),
             (
                 "last tile of a run forgotten",
                 "columns",

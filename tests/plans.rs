@@ -34,6 +34,16 @@ fn plan_of(name: &str, network: &FoldedNetwork, form: FormChoice) -> Plan {
     lower(name, network, Options { form, ..Options::default() }, Limits::default()).expect("it lowers")
 }
 
+/// Software whose lanes go in step.
+fn software() -> Limits {
+    Limits { subgroup: Some(8), software: true, whole_subgroups: true, ..Limits::default() }
+}
+
+/// A form with what every device allows, and with software of two cores, where dynamic convolutions are one launch.
+fn with_and_without_cores(form: FormChoice) -> [(FormChoice, Limits); 2] {
+    [Limits::default(), Limits { cores: 2, ..software() }].map(|limits| (form, limits))
+}
+
 #[test]
 fn halves_take_half_the_memory() {
     for architecture in [static_network(), dynamic_network()] {
@@ -94,7 +104,7 @@ fn plans_are_those_in_git() {
     let dynamic = folded(&dynamic_network());
     let auto = plan_of("mobilenet_v2_dcd", &dynamic, FormChoice::Auto);
     insta::assert_snapshot!("mobilenet_v2_dcd_auto", &auto);
-    let software = Limits { subgroup: Some(8), software: true, whole_subgroups: true, ..Limits::default() };
+    let software = software();
     let on_software = lower("mobilenet_v2_dcd", &dynamic, Options::default(), software).expect("it lowers");
     insta::assert_snapshot!("mobilenet_v2_dcd_software", &on_software);
     let on_two_cores =
@@ -236,6 +246,44 @@ fn validation_refuses_every_broken_rule() {
     }
 }
 
+/// What a launch makes for itself keeps the rules of what it writes, and is lost to all others.
+#[test]
+fn scratch_that_others_need_is_refused() {
+    let graph = small(0.1, 10, 17, 1).build().unwrap();
+    let network = fold(&graph, &ones(&graph)).unwrap();
+    let limits = Limits { cores: 2, ..software() };
+    let plan = lower("small", &network, Options::default(), limits).unwrap();
+    assert_eq!(plan.validate(), Ok(()));
+    let bound = |pass: usize| {
+        let dispatch = &plan.passes[pass].dispatch;
+        let names = dispatch.kernel.spec().bindings_of(dispatch.entry).expect("the entry point exists");
+        names.map(|(_, _, access)| access).zip(&plan.passes[pass].bindings).enumerate()
+    };
+    let scratch = |pass: usize| bound(pass).find(|(_, (access, _))| *access == Access::Scratch).map(|(at, _)| at);
+    let refused = |pass: usize, at: usize, memory: Memory, reason: &str| {
+        let mut plan = plan.clone();
+        plan.slots.iter_mut().for_each(|bytes| *bytes += 1 << 20);
+        plan.passes[pass].bindings[at].memory = memory;
+        let error = plan.validate().expect_err(reason).to_string();
+        assert!(error.contains(reason), "`{error}` does not say `{reason}`");
+    };
+    let (pass, at) =
+        (0..plan.passes.len()).find_map(|pass| Some((pass, scratch(pass)?))).expect("a launch with scratch");
+    refused(pass, at, Memory::Weights, "would write to the weights");
+    let (_, (_, input)) = bound(pass).next().expect("an input");
+    refused(pass, at, input.memory, "is written while its slot is bound a second time");
+    // A slot that held something before, which the launch after it reads.
+    let binds = |pass: usize, memory: Memory, wanted: Access| {
+        bound(pass).any(|(_, (access, view))| view.memory == memory && access == wanted)
+    };
+    let lost = (1..plan.passes.len() - 1).find_map(|pass| {
+        let memory = plan.passes[pass].bindings[scratch(pass)?].memory;
+        (0..pass).any(|before| binds(before, memory, Access::Write)).then_some((pass, memory))
+    });
+    let (pass, memory) = lost.expect("scratch where something was");
+    refused(pass + 1, 0, memory, "reads what no launch has written");
+}
+
 /// So is every rule about the plan's memory as a whole.
 #[test]
 fn validation_refuses_memory_that_cannot_be() {
@@ -299,9 +347,9 @@ fn a_map_beyond_32_bit_addresses_is_refused_by_name() {
 fn very_wide_networks_lower_to_valid_plans() {
     let graph = small(2.5, 10, 32, 2).build().unwrap();
     let network = fold(&graph, &ones(&graph)).unwrap();
-    for form in [FormChoice::Auto, ASSEMBLE, BRANCH, IN_LOAD] {
-        let plan = lower("wide", &network, Options { form, ..Options::default() }, Limits::default());
-        assert_eq!(plan.unwrap().validate(), Ok(()), "{form:?}");
+    for (form, limits) in [FormChoice::Auto, ASSEMBLE, BRANCH, IN_LOAD].into_iter().flat_map(with_and_without_cores) {
+        let plan = lower("wide", &network, Options { form, ..Options::default() }, limits);
+        assert_eq!(plan.unwrap().validate(), Ok(()), "{form:?} {limits:?}");
     }
 }
 
@@ -320,8 +368,8 @@ proptest! {
     ) {
         let graph = small(width, classes, input_size, stem_stride).build().unwrap();
         let network = fold(&graph, &ones(&graph)).unwrap();
-        for form in [FormChoice::Auto, ASSEMBLE, BRANCH, IN_LOAD] {
-            let plan = lower("random", &network, Options { batch, form, top, ..Options::default() }, Limits::default()).unwrap();
+        for (form, limits) in [FormChoice::Auto, ASSEMBLE, BRANCH, IN_LOAD].into_iter().flat_map(with_and_without_cores) {
+            let plan = lower("random", &network, Options { batch, form, top, ..Options::default() }, limits).unwrap();
             prop_assert_eq!(plan.validate(), Ok(()));
             prop_assert_eq!(plan.scores.map.channels, classes);
             prop_assert_eq!(plan.top, top.min(classes as u32));

@@ -238,7 +238,7 @@ fn texts_in_pairs_bind_the_same_bytes() {
     }
 }
 
-/// They are compiled for Vulkan alone, but WGSL has all that they use.
+/// They are compiled for Vulkan alone, and WGSL has all that they use but a texture of vec4 that is read and written.
 #[test]
 fn texts_in_texels_have_the_same_bindings() {
     for (kernel, precision) in texts() {

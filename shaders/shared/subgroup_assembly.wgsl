@@ -3,7 +3,7 @@
 // An invocation makes the weights of eight input groups and one output group at a time, so that neighbours go through a panel
 // side by side, as it lies in memory. The first eight invocations of a subgroup load one input group's factor each and hand it
 // round. Results are stored by loops, so that loads and stores are one piece of code for all of them: compilers take long over
-// each. The whole product on the narrower side is made at once.
+// each. The product that is made first is made at once.
 
 // M·Q, vec4 of inputs. Each of eight invocations loads a row of M.
 fn multiply_q(invocation: Invocation) {

@@ -31,8 +31,9 @@ use super::table::{Side, Table};
 /// A variant is the size of a launch's workgroups, such as 16x4, or a way to compute the layer: small, wide or subgroup for the
 /// tiles of a convolution over all channels; rolling-4 or plain-4 for a depthwise one with tiles of four rows, expand-small or
 /// expand-subgroup for one that computes the layer before it too; assemble or branch for a dynamic one, with tiles as above, and
-/// latent, latent_wide or latent_subgroup for its branch's middle. A part of a way's name will do: the rest is as it ships. A
-/// shader of your own may stand in for a kernel's, if it binds the same.
+/// latent, latent_wide or latent_subgroup for its branch's middle, or one-launch for all of it at once on software of few cores. A
+/// part of a way's name will do: the rest is as it ships, where that has it. A shader of your own may stand in for a kernel's, if
+/// it binds the same.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
@@ -40,7 +41,7 @@ Examples:
   dynaconv ab --layer features.3.conv.3 --variant 8×8 --variant 16×4
   dynaconv ab --layer features.3.conv.3 --variant plain   # against what ships
   dynaconv ab --layer features.8.conv.0 --variant assemble --variant branch
-  dynaconv ab --layer features.8.conv.0 --kernel latent --variant latent_wide
+  dynaconv ab --layer features.8.conv.0 --variant branch-wide-latent --variant branch-wide-latent_wide
   dynaconv ab --layer features.3.conv.3 --shader my.wgsl  # your own against it")]
 pub struct Arguments {
     #[command(flatten)]
@@ -241,7 +242,8 @@ impl Subject<'_> {
         let parts = |name: &str| name.split('-').map(str::to_string).collect::<Vec<_>>();
         let has = |way: &str, part: &String| parts(way).contains(part);
         let found = self.ways.as_ref().and_then(|ways| {
-            let shipped = parts(&ways.taken);
+            // Where all of it is one launch, launches of their own would be in subgroups.
+            let shipped = parts(&ways.taken.replace("one-launch", "one-launch-subgroup-latent_subgroup"));
             let alike = |way: &str| shipped.iter().filter(|part| has(way, part)).count();
             let fitting = ways.names.iter().rev().filter(|way| parts(name).iter().all(|part| has(way, part)));
             fitting.max_by_key(|way| alike(way))

@@ -71,14 +71,16 @@ pub fn scratch_vec4s(shape: Shape, made: Made, cores: u32, size: u32) -> u64 {
     u64::from(workgroups) * u64::from(own)
 }
 
-/// The launch of a convolution whose controller has this shape, by a workgroup for each core, which is a subgroup of `size` invocations;
-/// the map that it pools is the convolution's input. Where it lacks a residual or pool sums, they are bound all the same, to any memory
-/// as large as an element. Nothing where a latent vector is wider than an invocation's registers.
-pub fn dispatch(shape: Shape, made: Made, cores: u32, epilogue: Epilogue, size: u32) -> Option<Dispatch> {
+/// Whether an invocation has registers for what a launch makes.
+pub const fn suits(shape: Shape, made: Made) -> bool {
+    matches!(made, Made::Weights) || shape.latent_groups <= MOST_LATENT_GROUPS
+}
+
+/// The launch of a convolution whose controller has this shape, where that suits, by a workgroup for each core, which is a subgroup of
+/// `size` invocations; the map that it pools is the convolution's input. Where it lacks a residual or pool sums, they are bound all the
+/// same, to any memory as large as an element.
+pub fn dispatch(shape: Shape, made: Made, cores: u32, epilogue: Epilogue, size: u32) -> Dispatch {
     let Shape { in_groups, squeeze_groups, latent_groups, out_groups, .. } = shape;
-    if made == Made::Latent && latent_groups > MOST_LATENT_GROUPS {
-        return None;
-    }
     let columns = in_groups < out_groups;
     let Runs { own_tiles, workgroups, own_groups } = runs(shape, made, cores, size);
     let params = Params::new(shape, epilogue, [own_tiles, own_groups]);
@@ -89,7 +91,7 @@ pub fn dispatch(shape: Shape, made: Made, cores: u32, epilogue: Epilogue, size: 
         Made::Weights => (hidden.max(product).max(VECTORS), (matrix + own_groups).max(HEAD_GROUPS), 1),
         Made::Latent => (hidden.max(BRANCH_VECTORS), (matrix + out_groups).max(BRANCH_HEAD_GROUPS), latent_groups),
     };
-    Some(Dispatch {
+    Dispatch {
         kernel: Kernel::ConvDynamicSubgroup,
         entry: match made {
             Made::Weights if columns => "columns",
@@ -101,7 +103,7 @@ pub fn dispatch(shape: Shape, made: Made, cores: u32, epilogue: Epilogue, size: 
         params: bytemuck::bytes_of(&params).to_vec(),
         workgroups: [workgroups, 1],
         cost: cost(shape, made, epilogue),
-    })
+    }
 }
 
 /// How workgroups share the row of tiles.

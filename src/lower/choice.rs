@@ -162,7 +162,9 @@ mod tests {
             "{deep:?}"
         );
         assert!(deep.rule.ends_with("-one-launch"), "{deep:?}");
-        for limits in [few(0), few(3), Limits { cores: 2, ..fast() }] {
+        let hardware = Limits { software: false, ..few(2) };
+        let narrow = Limits { workgroup_bytes: 4096, ..few(2) };
+        for limits in [few(0), few(3), Limits { cores: 2, ..fast() }, hardware, narrow] {
             let apart = of("features.8.conv.0", &limits);
             assert!(!apart.names.iter().any(|name| name.ends_with("-one-launch")), "{apart:?}");
         }

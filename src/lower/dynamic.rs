@@ -21,8 +21,9 @@ impl Lowering<'_> {
     ) -> Result<Value, LowerError> {
         let epilogue = self.epilogue(index, layer);
         let choice = self.choice(index);
-        let one = OneLaunch::of(layer, w, choice.form, &self.draft.limits).filter(|_| choice.one_launch);
-        // What the next layer computes too is a launch of its own here.
+        let one =
+            OneLaunch::of(layer, w, choice.form, self.draft.batch, &self.draft.limits).filter(|_| choice.one_launch);
+        // What the next layer computes too has launches of its own, whatever its way says.
         if let Some(one) = one.filter(|_| !self.layers().is_expanded_later(index)) {
             return self.in_one_launch(layer, w, one, epilogue);
         }
@@ -65,9 +66,7 @@ impl Lowering<'_> {
         epilogue: Epilogue,
     ) -> Result<Value, LowerError> {
         let (shape, sums) = self.controller_shape(layer, w)?;
-        let reason = "its latent width is too large for one launch";
-        let unfit = || LowerError::Unsupported { node: layer.name.clone(), reason };
-        let dispatch = one.dispatch(shape, epilogue).ok_or_else(unfit)?;
+        let dispatch = one.dispatch(shape, epilogue);
         let block = self.draft.weights(&layer.name, [pack::controller(w), one.pack(w)].concat())?;
         let heads = self.heads(layer, w, shape)?;
         let made = self.draft.table(&layer.name, one.scratch_vec4s(shape))?;

@@ -10,6 +10,10 @@ use crate::plan::Limits;
 /// Cores from which on it was not measured: the more there are, the more of them make the controller's results again.
 const MOST_CORES: u32 = 2;
 
+/// What 32 bits address.
+const MOST_VEC4S: u64 = 1 << 28;
+const VEC4_BYTES: u64 = 16;
+
 /// A dynamic convolution in one launch.
 #[derive(Clone, Copy)]
 pub(super) struct OneLaunch {
@@ -19,9 +23,9 @@ pub(super) struct OneLaunch {
 }
 
 impl OneLaunch {
-    /// How a layer in this form is one launch on a device; nothing where it cannot be: elsewhere than on software of one or two cores
-    /// whose lanes go in step, or where its workgroups' memory does not hold what they need.
-    pub fn of(layer: &Layer, w: &DynamicWeights, form: Form, limits: &Limits) -> Option<Self> {
+    /// How a layer in this form is one launch for `batch` pictures on a device; nothing where it cannot be: elsewhere than on software of
+    /// one or two cores whose lanes go in step, or where a workgroup's memory or a buffer does not hold what it needs.
+    pub fn of(layer: &Layer, w: &DynamicWeights, form: Form, batch: u64, limits: &Limits) -> Option<Self> {
         let size = limits.subgroup.filter(|_| limits.software && limits.whole_subgroups)?;
         if !(1..=MOST_CORES).contains(&limits.cores) {
             return None;
@@ -32,12 +36,20 @@ impl OneLaunch {
             Form::InLoad => return None,
         };
         let one = Self { made, cores: limits.cores, size };
-        let dispatch = one.dispatch(controller_shape(&w.sizes, layer.input_map, 1), Epilogue::default())?;
-        (dispatch.workgroup_bytes() <= limits.workgroup_bytes).then_some(one)
+        let shape = controller_shape(&w.sizes, layer.input_map, 1);
+        // What no buffer holds is refused elsewhere, before its sizes are computed with.
+        let vec4s =
+            layer.input_map.pixels() as u64 * u64::from(shape.in_groups + shape.latent_groups + shape.out_groups);
+        let room = limits.storage_binding_bytes.min(limits.buffer_bytes) / VEC4_BYTES;
+        let fits = vec4s <= MOST_VEC4S
+            && conv_dynamic_subgroup::suits(shape, made)
+            && one.scratch_vec4s(shape).saturating_mul(batch) <= room
+            && one.dispatch(shape, Epilogue::default()).workgroup_bytes() <= limits.workgroup_bytes;
+        fits.then_some(one)
     }
 
     /// The launch of a layer whose controller has this shape.
-    pub fn dispatch(self, shape: controller::Shape, epilogue: Epilogue) -> Option<Dispatch> {
+    pub fn dispatch(self, shape: controller::Shape, epilogue: Epilogue) -> Dispatch {
         conv_dynamic_subgroup::dispatch(shape, self.made, self.cores, epilogue, self.size)
     }
 

@@ -5,7 +5,7 @@ use super::form::{Form, FormChoice, choose_form, forms_in_load};
 use super::one_launch::OneLaunch;
 use super::tile::{convolution_tile, depthwise_rows, expansion_tile, pointwise_tile};
 use super::{Options, latent_shape};
-use crate::graph::{Connection, FoldedNetwork, Layer, LayerOp};
+use crate::graph::{Connection, DynamicWeights, FoldedNetwork, Layer, LayerOp};
 use crate::kernels::{Tile, conv_depthwise};
 use crate::plan::Limits;
 use crate::tensor::{Precision, groups};
@@ -19,7 +19,8 @@ const PLAIN_ROWS: [u32; 3] = [1, 4, 14];
 pub(super) struct Choice {
     /// Of a dynamic convolution.
     pub form: Form,
-    /// Of the same: whether its controller and all that is made of it are in the convolution's launch, on software.
+    /// Of the same: whether its controller and all that is made of it are in the convolution's launch, on software, but where the next
+    /// layer computes this one too.
     pub one_launch: bool,
     /// Of a convolution over all channels.
     pub tile: Tile,
@@ -76,10 +77,15 @@ impl Layers<'_> {
             latent
         };
         let one_launch = match &layer.op {
-            LayerOp::DynamicConvolution(w) => OneLaunch::of(layer, w, form, limits).is_some(),
+            LayerOp::DynamicConvolution(w) => self.one_launch(layer, w, form).is_some(),
             _ => false,
         };
         Choice { form, one_launch, tile, latent, rolling, rows, expand: None }
+    }
+
+    fn one_launch(&self, layer: &Layer, w: &DynamicWeights, form: Form) -> Option<OneLaunch> {
+        let [_, batch] = self.options.runs(self.limits);
+        OneLaunch::of(layer, w, form, batch.into(), self.limits)
     }
 
     /// All ways of a layer, the rule's among them. Those that compute its expansion too come last.
@@ -116,7 +122,7 @@ impl Layers<'_> {
                 let in_load = in_load.then_some(Choice { form: Form::InLoad, ..own });
                 let one_launch = [Form::Assemble, Form::Branch]
                     .into_iter()
-                    .filter(|form| OneLaunch::of(layer, w, *form, self.limits).is_some())
+                    .filter(|form| self.one_launch(layer, w, *form).is_some())
                     .map(|form| Choice { form, one_launch: true, ..own });
                 let wanted = |way: &Choice| form == FormChoice::Auto || form == FormChoice::Always(way.form);
                 assembled.chain(branches).chain(in_load).chain(one_launch).filter(wanted).collect()

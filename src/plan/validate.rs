@@ -197,8 +197,14 @@ impl Plan {
             }
         }
         for (_, access, view) in bound {
-            if let (Access::Write, Memory::Slot(slot)) = (access, view.memory) {
-                written.insert(slot, view.offset..view.offset + view.bytes);
+            match (access, view.memory) {
+                (Access::Write, Memory::Slot(slot)) => {
+                    written.insert(slot, view.offset..view.offset + view.bytes);
+                }
+                (Access::Scratch, Memory::Slot(slot)) => {
+                    written.remove(&slot);
+                }
+                _ => {}
             }
         }
         Ok(())

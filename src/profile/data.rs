@@ -137,7 +137,7 @@ pub enum Part {
     Latent,
     /// A convolution or linear layer with the end of its low-rank branch: static and dynamic work in one launch.
     Branch,
-    /// All of a dynamic convolution: its controller, the forming of its weights, and static work.
+    /// All of a dynamic convolution: its controller, the forming of its weights or its branch, and static work.
     Dynamic,
 }
 

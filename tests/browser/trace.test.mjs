@@ -62,7 +62,7 @@ describe("a trace in Perfetto", { timeout: 2 * PATIENCE }, () => {
   test("has as many slices on the device's track as the plan has launches", async () => {
     const plan = program("inspect", "--plan", "--device", "gpu", "--model", MODEL).split("\n").filter((line) => line.includes(" workgroups | "));
     const [{ slices, deepest }] = await ask(`select count(*) as slices, max(slice.depth) as deepest ${ON("device")}`);
-    assert.ok(plan.length > 100, `${plan.length} launches`);
+    assert.ok(plan.length > 50, `${plan.length} launches`);
     assert.deepEqual([slices, profile.dispatches.length, deepest], [plan.length, plan.length, 0]);
     assert.deepEqual(await ask("select count(*) as slices from slice"), [{ slices: plan.length + 3 }]);
   });

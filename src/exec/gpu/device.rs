@@ -171,16 +171,22 @@ impl Gpu {
     }
 
     /// Whether weights are faster to load from textures: with them lavapipe takes a seventh less for a whole network, SwiftShader,
-    /// whose subgroups are smaller, a tenth more. No other software was measured.
+    /// whose subgroups are smaller, a tenth more. No other software was measured. None of it where a launch cannot read and write such a
+    /// texture.
     pub fn loads_texels(&self) -> bool {
+        self.loads_lane_by_lane() && self.own_texels
+    }
+
+    /// Whether it is the kind of software that loads buffers lane by lane.
+    fn loads_lane_by_lane(&self) -> bool {
         let Limits { software, subgroup, .. } = self.limits;
-        self.info.api == "vulkan" && software && subgroup.is_some() && self.own_texels
+        self.info.api == "vulkan" && software && subgroup.is_some()
     }
 
     /// Whether what is stored in buffers is faster to load in words of 64 bits: with them lavapipe takes a tenth to an eighth less
     /// for a whole network, SwiftShader 7 % more.
     pub fn loads_pairs(&self) -> bool {
-        self.loads_texels() && self.device.features().contains(wgpu::Features::SHADER_INT64)
+        self.loads_lane_by_lane() && self.device.features().contains(wgpu::Features::SHADER_INT64)
     }
 
     /// Gives the text that is compiled for a kernel's launches of a precision: [`wgsl`]'s, with weights in textures and in words
@@ -280,6 +286,6 @@ fn limits_of(limits: &wgpu::Limits, features: wgpu::Features, info: &wgpu::Adapt
         subgroup: (features.contains(wgpu::Features::SUBGROUP) && least >= 8).then_some(most),
         whole_subgroups: software && features.contains(wgpu::Features::SUBGROUP_BARRIER) && least == most,
         software,
-        cores: if software { std::thread::available_parallelism().map_or(1, |cores| cores.get() as u32) } else { 0 },
+        cores: if software { std::thread::available_parallelism().map_or(0, |cores| cores.get() as u32) } else { 0 },
     }
 }

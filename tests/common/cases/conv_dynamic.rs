@@ -40,7 +40,7 @@ pub fn conv_dynamic() -> Vec<Case> {
 pub fn conv_dynamic_subgroup() -> Vec<Case> {
     let mut sampler = Sampler::new("conv_dynamic_subgroup");
     let mut cases = Vec::new();
-    for index in 0..48 {
+    for index in 0..64 {
         let (few, many) = (sampler.one_of(&CHANNELS), sampler.one_of(&[33, 40, 77, 150]));
         let sizes = if index % 2 == 0 { (few, many) } else { (many, few) };
         let squeeze = sampler.one_of(&[4, 9, 16, 36]);
@@ -56,19 +56,33 @@ pub fn conv_dynamic_subgroup() -> Vec<Case> {
         let made = if index % 4 < 2 { Made::Weights } else { Made::Latent };
         let block = if made == Made::Weights { Assembly::block } else { Assembly::branch_block };
         let dispatch = conv_dynamic_subgroup::dispatch(control.shape, made, cores, epilogue, 8);
-        let Some(dispatch) = dispatch.filter(|dispatch| dispatch.workgroup_bytes() <= WORKGROUP_BYTES) else {
+        // What does not fit is not one launch.
+        if dispatch.workgroup_bytes() > WORKGROUP_BYTES {
             continue;
-        };
+        }
         let vec4s = conv_dynamic_subgroup::scratch_vec4s(control.shape, made, cores, 8) as usize;
         let scratch = if made == Made::Weights { "assembled" } else { "latent" };
         let parts = Parts::random(control, sizes, epilogue);
         cases.push(parts.case(dispatch, conv_dynamic_subgroup::slots, block, Some((scratch, vec4s))));
     }
     for entry in ["columns", "rows", "branch"] {
-        let several = cases.iter().filter(|case| case.dispatch.entry == entry && case.dispatch.workgroups[0] > 1);
-        assert!(several.count() >= 4, "{entry} in several workgroups");
+        let met = |test: &dyn Fn(&Case) -> bool| {
+            cases.iter().filter(|case| case.dispatch.entry == entry && test(case)).count()
+        };
+        assert!(met(&|case| case.dispatch.workgroups[0] > 1) >= 4, "{entry} in several workgroups");
+        assert!(met(&|case| ends_within(&case.dispatch)) >= 2, "{entry} with runs that end within what they make");
     }
+    let wide = |case: &&Case| case.dispatch.override_value("LATENT_GROUPS").is_some_and(|groups| groups > 8);
+    assert!(cases.iter().filter(wide).count() >= 2, "latent vectors of which an invocation loads two groups");
     cases
+}
+
+/// Whether the first run ends within the tiles of an output group, or within those of a tile's pixels for a branch.
+fn ends_within(dispatch: &Dispatch) -> bool {
+    let word = |index: usize| u32::from_le_bytes(dispatch.params[4 * index..][..4].try_into().expect("four bytes"));
+    let (pixels, out_groups, own_tiles) = (word(0) * word(1), word(3), word(13));
+    let others = if dispatch.entry == "branch" { out_groups.div_ceil(8) } else { pixels.div_ceil(32) };
+    dispatch.workgroups[0] > 1 && own_tiles % others != 0
 }
 
 /// A dynamic convolution with its maps.
