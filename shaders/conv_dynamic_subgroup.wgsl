@@ -11,7 +11,7 @@
 // heads     [picture] M, then λ [out_groups]
 // residual, output, partials                as of `conv_pointwise`
 // assembled [picture][workgroup] W of own_groups output groups, in panels, then b of them
-// latent    [picture][workgroup] of a tile's pixels [LATENT_GROUPS]
+// latent    [picture][workgroup] of a tile's pixels [latent_groups], then the same of what M meets
 
 #import storage
 #import weights
@@ -23,7 +23,6 @@
 #import low_rank
 #import weight_factors
 #import subgroup_assembly
-#import compress
 #import tile
 #import pointwise_epilogue
 #import subgroup_slot
@@ -59,6 +58,8 @@ struct Params {
 
 const TILE_PIXELS: u32 = 4u;
 const TILE_GROUPS: u32 = 8u;
+// Latent groups that an invocation makes at a time: the layers of MobileNetV2 that are branches have five or ten.
+const TILE_LATENT: u32 = 5u;
 
 // At least the vec4 of M and of λ of the workgroup's outputs.
 override HEAD_GROUPS: u32 = 288u;
@@ -108,8 +109,69 @@ fn product_place(group: u32) -> vec2<u32> {
 fn matrix(at: u32) -> vec4<f32> { return from_words(own_heads[at]); }
 fn latent_value(at: u32) -> vec4<f32> { return from_words(latent[own_set + at]); }
 
-fn store_latent(offset: u32, group: u32, value: vec4<f32>) {
-    if offset < own_pixels() { latent[own_set + place(offset, LATENT_GROUPS) + group] = to_words(value); }
+// Stores a group of a pixel's latent vector, or, `behind` all of the tile's, of what M meets.
+fn store_latent(offset: u32, group: u32, behind: u32, value: vec4<f32>) {
+    if offset < own_pixels() { latent[own_set + behind + place(offset, params.latent_groups) + group] = to_words(value); }
+}
+
+// M·(Q·x + q_offset) + latent_offset of the tile's pixels.
+fn make_latent() {
+    let groups = params.latent_groups;
+    let behind = tile_pixels() * groups;
+#repeat p = 0..TILE_PIXELS
+    let place_$p = place($pu, params.in_groups);
+    let latent_$p = place($pu, groups);
+#end
+    for (var first = 0u; first < groups; first += TILE_LATENT) {
+        // A group past the last stands for the last one.
+#repeat g = 0..TILE_LATENT
+#repeat p = 0..TILE_PIXELS
+        var sum_$p_$g = weight(q_offset_at() + min(first + $gu, groups - 1u));
+#end
+#end
+        var at = q_at() + min(first + lane % 8u, groups - 1u);
+        for (var k = 0u; k < params.in_groups; k++) {
+#repeat p = 0..TILE_PIXELS
+            let x_$p = from_stored(input[place_$p + k]);
+#end
+#repeat c = x y z w
+            let own_$c = weight(at);
+            at += groups;
+#end
+#repeat g = 0..TILE_LATENT
+#repeat c = x y z w
+            let q_$g_$c = subgroupBroadcast(own_$c, $gu);
+#end
+#repeat p = 0..TILE_PIXELS
+            sum_$p_$g = sum_$p_$g + q_$g_x * x_$p.x + q_$g_y * x_$p.y + q_$g_z * x_$p.z + q_$g_w * x_$p.w;
+#end
+#end
+        }
+#repeat g = 0..TILE_LATENT
+        if first + $gu < groups {
+#repeat p = 0..TILE_PIXELS
+            store_latent($pu, first + $gu, behind, sum_$p_$g);
+#end
+        }
+#end
+    }
+    // Each loads what it has stored itself.
+    for (var group = 0u; group < groups; group++) {
+#repeat p = 0..TILE_PIXELS
+        var t_$p = weight(q_offset_at() + groups + group);
+#end
+        for (var j = 0u; j < groups; j++) {
+            let row = 4u * group * groups + j;
+            let m = mat4x4<f32>(matrix(row), matrix(row + groups), matrix(row + 2u * groups), matrix(row + 3u * groups));
+#repeat p = 0..TILE_PIXELS
+            // The rows of M lie in the columns of m.
+            t_$p += latent_value(behind + latent_$p + j) * m;
+#end
+        }
+#repeat p = 0..TILE_PIXELS
+        store_latent($pu, group, 0u, t_$p);
+#end
+    }
 }
 
 fn input_value(at: u32) -> vec4<f32> { return from_stored(input[at]); }
@@ -221,8 +283,8 @@ fn branch(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(num_workgroups) 
         let first = row / across * tile_pixels();
         pixel = first + TILE_PIXELS * index;
         // As with panels: `place` counts all pixels before.
-        own_set = ((picture * workgroups.x + part) * tile_pixels() - picture * pixels - first) * LATENT_GROUPS;
-        make_latent(q_at(), params.in_groups, lane);
+        own_set = (2u * (picture * workgroups.x + part) * tile_pixels() - picture * pixels - first) * params.latent_groups;
+        make_latent();
         // A pixel past the last one loads what another has stored.
         wait_for_all();
         for (var tile = max(run.x, row); tile < min(run.y, row + across); tile++) {
@@ -235,7 +297,7 @@ fn branch(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(num_workgroups) 
             sums_$p[$g] *= lambda_$g;
 #end
 #end
-            accumulate_latent(p_at(), LATENT_GROUPS);
+            accumulate_latent(p_at(), params.latent_groups);
             bias_and_activate(bias_at());
             finish();
         }

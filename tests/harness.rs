@@ -381,7 +381,12 @@ mod shader_faults {
                 "multiply_p(invocation, vec2<u32>(0u, outputs.y))",
             ),
             ("λ of the first group", "branch", "lambda_at(part, group_at(1u))", "lambda_at(part, group)"),
-            ("branch forgotten", "branch", "accumulate_latent(p_at(), LATENT_GROUPS)", "accumulate_latent(p_at(), 0u)"),
+            (
+                "branch forgotten",
+                "branch",
+                "accumulate_latent(p_at(), params.latent_groups)",
+                "accumulate_latent(p_at(), 0u)",
+            ),
             (
                 "latent vector of a pixel forgotten",
                 "branch",
@@ -564,7 +569,7 @@ mod shader_faults {
                 "mixed[1] += dot(m, compressed_1[0]);",
                 "mixed[1] += dot(m, compressed_0[0]);",
             ),
-            ("last pixel forgotten", "latent_map", "if pixel + offset < params", "if pixel + offset + 1u < params"),
+            ("last pixel forgotten", "latent_map", "if pixel + 3u < params.pixels", "if false"),
         ];
         must_be_caught(Kernel::LatentSubgroup, dynamic::latent_subgroup, &faults);
     }

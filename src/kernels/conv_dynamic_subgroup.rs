@@ -30,7 +30,7 @@ pub const SPEC: Spec = Spec {
         ("branch", &["input", "weights", "sums", "heads", "residual", "output", "partials", "latent"]),
     ],
     stored: &["input", "weights", "residual", "output"],
-    overrides: &["WORKGROUP_X", "VECTORS", "HEAD_GROUPS", "LATENT_GROUPS"],
+    overrides: &["WORKGROUP_X", "VECTORS", "HEAD_GROUPS"],
     workgroup: &["WORKGROUP_X"],
     workgroup_memory: &[(16, &["VECTORS"]), (16, &["WORKGROUP_X"]), (16, &["WORKGROUP_X"]), (16, &["HEAD_GROUPS"])],
     subgroups: Subgroups::Whole,
@@ -45,9 +45,8 @@ pub enum Made {
     Latent,
 }
 
-/// Output groups of a tile, and most latent groups of an invocation.
+/// Output groups of a tile.
 const TILE_GROUPS: u32 = 8;
-const MOST_LATENT_GROUPS: u32 = 16;
 
 /// Vectors of a workgroup's memory, and heads that it keeps: enough for usual layers, so that they share their pipelines.
 const VECTORS: u32 = 592;
@@ -66,17 +65,12 @@ pub fn scratch_vec4s(shape: Shape, made: Made, cores: u32, size: u32) -> u64 {
     let Runs { workgroups, own_groups, .. } = runs(shape, made, cores, size);
     let own = match made {
         Made::Weights => (4 * shape.in_groups + 1) * own_groups,
-        Made::Latent => tile_pixels(size) * shape.latent_groups,
+        Made::Latent => 2 * tile_pixels(size) * shape.latent_groups,
     };
     u64::from(workgroups) * u64::from(own)
 }
 
-/// Whether an invocation has registers for what a launch makes.
-pub const fn suits(shape: Shape, made: Made) -> bool {
-    matches!(made, Made::Weights) || shape.latent_groups <= MOST_LATENT_GROUPS
-}
-
-/// The launch of a convolution whose controller has this shape, where that suits, by a workgroup for each core, which is a subgroup of
+/// The launch of a convolution whose controller has this shape, by a workgroup for each core, which is a subgroup of
 /// `size` invocations; the map that it pools is the convolution's input. Where it lacks a residual or pool sums, they are bound all the
 /// same, to any memory as large as an element.
 pub fn dispatch(shape: Shape, made: Made, cores: u32, epilogue: Epilogue, size: u32) -> Dispatch {
@@ -87,9 +81,9 @@ pub fn dispatch(shape: Shape, made: Made, cores: u32, epilogue: Epilogue, size: 
     let hidden = shape.pooled_groups().max(squeeze_groups) + squeeze_groups;
     let product = (4 * if columns { in_groups } else { own_groups } + 1) * latent_groups;
     let matrix = 4 * latent_groups * latent_groups;
-    let (vectors, heads, latent) = match made {
-        Made::Weights => (hidden.max(product).max(VECTORS), (matrix + own_groups).max(HEAD_GROUPS), 1),
-        Made::Latent => (hidden.max(BRANCH_VECTORS), (matrix + out_groups).max(BRANCH_HEAD_GROUPS), latent_groups),
+    let (vectors, heads) = match made {
+        Made::Weights => (hidden.max(product).max(VECTORS), (matrix + own_groups).max(HEAD_GROUPS)),
+        Made::Latent => (hidden.max(BRANCH_VECTORS), (matrix + out_groups).max(BRANCH_HEAD_GROUPS)),
     };
     Dispatch {
         kernel: Kernel::ConvDynamicSubgroup,
@@ -99,7 +93,7 @@ pub fn dispatch(shape: Shape, made: Made, cores: u32, epilogue: Epilogue, size: 
             Made::Latent => "branch",
         },
         precision: Precision::F32,
-        overrides: vec![("WORKGROUP_X", size), ("VECTORS", vectors), ("HEAD_GROUPS", heads), ("LATENT_GROUPS", latent)],
+        overrides: vec![("WORKGROUP_X", size), ("VECTORS", vectors), ("HEAD_GROUPS", heads)],
         params: bytemuck::bytes_of(&params).to_vec(),
         workgroups: [workgroups, 1],
         cost: cost(shape, made, epilogue),

@@ -8,10 +8,9 @@
 use super::{Kernel, Precision};
 
 /// The files that kernels may import, by name. `storage` is one of two, behind `WORDS`.
-const SHARED: [(&str, &str); 30] = [
+const SHARED: [(&str, &str); 29] = [
     ("activation", include_str!("../../shaders/shared/activation.wgsl")),
     ("assembled", ASSEMBLED),
-    ("compress", include_str!("../../shaders/shared/compress.wgsl")),
     ("controller", include_str!("../../shaders/shared/controller.wgsl")),
     ("controller_assemble", include_str!("../../shaders/shared/controller_assemble.wgsl")),
     ("dense", include_str!("../../shaders/shared/dense.wgsl")),

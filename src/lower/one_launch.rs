@@ -42,7 +42,6 @@ impl OneLaunch {
             layer.input_map.pixels() as u64 * u64::from(shape.in_groups + shape.latent_groups + shape.out_groups);
         let room = limits.storage_binding_bytes.min(limits.buffer_bytes) / VEC4_BYTES;
         let fits = vec4s <= MOST_VEC4S
-            && conv_dynamic_subgroup::suits(shape, made)
             && one.scratch_vec4s(shape).saturating_mul(batch) <= room
             && one.dispatch(shape, Epilogue::default()).workgroup_bytes() <= limits.workgroup_bytes;
         fits.then_some(one)

@@ -72,8 +72,10 @@ pub fn conv_dynamic_subgroup() -> Vec<Case> {
         assert!(met(&|case| case.dispatch.workgroups[0] > 1) >= 4, "{entry} in several workgroups");
         assert!(met(&|case| ends_within(&case.dispatch)) >= 2, "{entry} with runs that end within what they make");
     }
-    let wide = |case: &&Case| case.dispatch.override_value("LATENT_GROUPS").is_some_and(|groups| groups > 8);
-    assert!(cases.iter().filter(wide).count() >= 2, "latent vectors of which an invocation loads two groups");
+    for latent in LATENTS.map(|latent| format!(" latent {latent} ")) {
+        let branch = |case: &&Case| case.dispatch.entry == "branch" && case.name.contains(&latent);
+        assert!(cases.iter().any(|case| branch(&case)), "a branch with{latent}");
+    }
     cases
 }
 
