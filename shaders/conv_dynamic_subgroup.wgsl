@@ -62,7 +62,7 @@ const TILE_GROUPS: u32 = 8u;
 const TILE_LATENT: u32 = 5u;
 
 // At least the vec4 of M and of λ of the workgroup's outputs.
-override HEAD_GROUPS: u32 = 288u;
+override HEAD_GROUPS: u32 = 224u;
 
 // M, then λ of the workgroup's outputs.
 var<workgroup> own_heads: array<Words, HEAD_GROUPS>;
@@ -80,7 +80,8 @@ var<private> first_stored: u32;
 // Where the workgroup's set of what it makes begins.
 var<private> own_set: u32;
 
-// Lanes go in step, so what one has stored, in whichever memory, is there for all: the barrier keeps compilers from moving loads.
+// Lanes go in step, so what one has stored, in whichever memory, is there for all of them on llvmpipe; SPIR-V itself orders memory of
+// subgroups alone at this barrier.
 fn wait_for_all() { subgroupBarrier(); }
 fn pool_sum(at: u32) -> vec4<f32> { return from_words(sums[at]); }
 
@@ -155,7 +156,7 @@ fn make_latent() {
         }
 #end
     }
-    // Each loads what it has stored itself.
+    // Each loads what it has stored itself; of a pixel past the last, what it then drops.
     for (var group = 0u; group < groups; group++) {
 #repeat p = 0..TILE_PIXELS
         var t_$p = weight(q_offset_at() + groups + group);

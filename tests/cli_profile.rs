@@ -251,6 +251,19 @@ fn variants_and_shaders_of_ones_own_are_tried() {
     let wrong = ab(&["--shader", "wrong.wgsl"]).succeeded().out;
     assert!(wrong.contains("values differ, by at most "), "{wrong}");
 
+    // Where a layer is one launch, a part of a way's name means launches in the device's own tiles.
+    let middle = ["ab", "--layer", "features.8.conv.0", "--variant", "latent_wide", "--repeats", "1"];
+    let middle = place.run(&[&middle[..], &network[..]].concat()).succeeded().out;
+    assert!(!is_apart || middle.contains("branch-subgroup-latent_wide"), "{middle}");
+    let shown = place.run(&[&["inspect", "--plan", "--device", "gpu"], &network[..]].concat()).succeeded().out;
+    if shown.contains("features.8.conv.0 | conv_dynamic_subgroup") {
+        for form in ["assemble", "branch"] {
+            let one = ["ab", "--layer", "features.8.conv.0", "--variant", form, "--repeats", "1"];
+            let one = place.run(&[&one[..], &network[..]].concat()).succeeded().out;
+            assert!(one.contains(&format!("{form}-one-launch")), "{one}");
+        }
+    }
+
     // The stem's kernel differs from device to device: what `shaders --device` writes is what this one runs.
     let stem = place.run(&["shaders", "-m", "tiny.safetensors", "--pass", "0", "--device", "gpu"]).succeeded().out;
     place.write("stem.wgsl", stem);

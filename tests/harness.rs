@@ -393,6 +393,15 @@ mod shader_faults {
                 "if offset < own_pixels()",
                 "if offset + 1u < own_pixels()",
             ),
+            ("a latent group of a neighbour", "branch", "subgroupBroadcast(own_y, 3u)", "subgroupBroadcast(own_y, 2u)"),
+            (
+                "last latent groups forgotten",
+                "branch",
+                "first < groups; first += TILE_LATENT",
+                "first + TILE_LATENT < groups; first += TILE_LATENT",
+            ),
+            ("second latent groups the first", "branch", "q_at() + min(first + lane % 8u", "q_at() + min(lane % 8u"),
+            ("what M meets over the vectors", "branch", "own_set + behind + place(", "own_set + place("),
             ("a run taken for whole pixels", "branch", "run.x / across * across; row", "run.x; row"),
             (
                 "M of another row",

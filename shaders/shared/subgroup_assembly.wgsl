@@ -4,6 +4,7 @@
 // side by side, as it lies in memory. The first eight invocations of a subgroup load one input group's factor each and hand it
 // round. Results are stored by loops, so that loads and stores are one piece of code for all of them: compilers take long over
 // each. The product that is made first is made at once.
+// Each kernel brings its `Invocation`, TILE_GROUPS, `lambda_at`, where λ lies in `own_heads`, and `assembled_at`, where W begins.
 
 // M·Q, vec4 of inputs. Each of eight invocations loads a row of M.
 fn multiply_q(invocation: Invocation) {

@@ -1,4 +1,5 @@
-// What W(x) is made of and how it is stored. Each kernel brings `product_place`, where the product on the narrower side lies in `vectors`.
+// What W(x) is made of and how it is stored. Each kernel brings `store_assembled` and `product_place`, where the
+// product of one factor with M lies in `vectors`.
 
 // Stores four rows of W at one output: those of W₀ begin at `static_at`, those of W(x) at `at`.
 fn store_weights(static_at: u32, at: u32, step: u32, lambda: vec4<f32>, sums: mat4x4<f32>) {

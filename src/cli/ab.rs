@@ -245,8 +245,9 @@ impl Subject<'_> {
             // Where all of it is one launch, launches of their own would be in subgroups.
             let shipped = parts(&ways.taken.replace("one-launch", "one-launch-subgroup-latent_subgroup"));
             let alike = |way: &str| shipped.iter().filter(|part| has(way, part)).count();
+            let also_one = |way: &str| [&ways.taken, way].iter().all(|way| way.ends_with("one-launch"));
             let fitting = ways.names.iter().rev().filter(|way| parts(name).iter().all(|part| has(way, part)));
-            fitting.max_by_key(|way| alike(way))
+            fitting.max_by_key(|way| (also_one(way), alike(way)))
         });
         found.map(String::as_str).with_context(|| {
             let names = self.names(sizes).join(", ");

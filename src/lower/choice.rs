@@ -168,6 +168,12 @@ mod tests {
             let apart = of("features.8.conv.0", &limits);
             assert!(!apart.names.iter().any(|name| name.ends_with("-one-launch")), "{apart:?}");
         }
+        // What it makes for all pictures of a run fits no buffer.
+        let options = Options { batch: 64, insight: true, ..Options::default() };
+        let small = Limits { storage_binding_bytes: 1 << 20, ..few(2) };
+        let found = alternatives(&network, &options, &small);
+        let crowded = found.iter().find(|layer| layer.node == "features.8.conv.0").unwrap();
+        assert!(!crowded.names.contains(&"assemble-one-launch".to_string()), "{crowded:?}");
         let launches = |node: &str, form: FormChoice| -> Vec<Kernel> {
             let plan = lower("n", &network, Options { form, ..Options::default() }, few(2)).unwrap();
             plan.passes.iter().filter(|pass| pass.node == node).map(|pass| pass.dispatch.kernel).collect()

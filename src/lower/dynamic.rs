@@ -24,7 +24,7 @@ impl Lowering<'_> {
         let one =
             OneLaunch::of(layer, w, choice.form, self.draft.batch, &self.draft.limits).filter(|_| choice.one_launch);
         // What the next layer computes too has launches of its own, whatever its way says.
-        if let Some(one) = one.filter(|_| !self.layers().is_expanded_later(index)) {
+        if one.is_some() && !self.layers().is_expanded_later(index) {
             return self.in_one_launch(layer, w, one, epilogue);
         }
         match choice.form {
@@ -41,41 +41,34 @@ impl Lowering<'_> {
                     vec![("weights", block), ("heads", Binding::Value(heads)), ("latent", Binding::Value(latent))];
                 self.pointwise(layer, weights, epilogue, choice.tile, memory)
             }
-            Form::InLoad => self.formed_in_load(layer, w, epilogue),
+            Form::InLoad => self.in_one_launch(layer, w, None, epilogue),
         }
     }
 
-    /// A dynamic convolution with its controller in one launch.
-    fn formed_in_load(&mut self, layer: &Layer, w: &DynamicWeights, epilogue: Epilogue) -> Result<Value, LowerError> {
-        let (shape, sums) = self.controller_shape(layer, w)?;
-        let block = self.draft.weights(&layer.name, [pack::controller(w), pack::assemble(w)].concat())?;
-        let heads = self.heads(layer, w, shape)?;
-        let mut memory =
-            vec![("weights", block), ("sums", Binding::Value(sums.value)), ("heads", Binding::Value(heads))];
-        memory.extend(self.maps_of_pointwise(layer, epilogue)?);
-        let dispatch = conv_dynamic::dispatch(shape, epilogue);
-        self.launch_convolution(layer, dispatch, conv_dynamic::slots(shape), epilogue, memory)
-    }
-
-    /// A dynamic convolution with its controller and what is made of that in one launch, on software.
+    /// A dynamic convolution with its controller in one launch: as software does it, or else with W(x) formed where it is loaded.
     fn in_one_launch(
         &mut self,
         layer: &Layer,
         w: &DynamicWeights,
-        one: OneLaunch,
+        one: Option<OneLaunch>,
         epilogue: Epilogue,
     ) -> Result<Value, LowerError> {
         let (shape, sums) = self.controller_shape(layer, w)?;
-        let dispatch = one.dispatch(shape, epilogue);
-        let block = self.draft.weights(&layer.name, [pack::controller(w), one.pack(w)].concat())?;
+        let (dispatch, slots, weights) = match one {
+            Some(one) => (one.dispatch(shape, epilogue), conv_dynamic_subgroup::slots(shape), one.pack(w)),
+            None => (conv_dynamic::dispatch(shape, epilogue), conv_dynamic::slots(shape), pack::assemble(w)),
+        };
+        let block = self.draft.weights(&layer.name, [pack::controller(w), weights].concat())?;
         let heads = self.heads(layer, w, shape)?;
-        let made = self.draft.table(&layer.name, one.scratch_vec4s(shape))?;
         let mut memory =
             vec![("weights", block), ("sums", Binding::Value(sums.value)), ("heads", Binding::Value(heads))];
-        // Each entry point has one of them.
-        memory.extend(["assembled", "latent"].map(|name| (name, Binding::Value(made))));
+        if let Some(one) = one {
+            // Each entry point has one of them.
+            let made = Binding::Value(self.draft.table(&layer.name, one.scratch_vec4s(shape))?);
+            memory.extend(["assembled", "latent"].map(|name| (name, made)));
+        }
         memory.extend(self.maps_of_pointwise(layer, epilogue)?);
-        self.launch_convolution(layer, dispatch, conv_dynamic_subgroup::slots(shape), epilogue, memory)
+        self.launch_convolution(layer, dispatch, slots, epilogue, memory)
     }
 
     /// W(x) and b(x) of a dynamic convolution: in one launch with its controller where that fits.

@@ -7,7 +7,7 @@ use crate::kernels::conv_dynamic_subgroup::{self, Made};
 use crate::kernels::{Dispatch, Epilogue, controller};
 use crate::plan::Limits;
 
-/// Cores from which on it was not measured: the more there are, the more of them make the controller's results again.
+/// The most cores on which it was measured: the more there are, the more of them make the controller's results again.
 const MOST_CORES: u32 = 2;
 
 /// What 32 bits address.
@@ -24,7 +24,7 @@ pub(super) struct OneLaunch {
 
 impl OneLaunch {
     /// How a layer in this form is one launch for `batch` pictures on a device; nothing where it cannot be: elsewhere than on software of
-    /// one or two cores whose lanes go in step, or where a workgroup's memory or a buffer does not hold what it needs.
+    /// one or two cores whose lanes go in step, or where a workgroup's memory or a buffer does not hold what it makes.
     pub fn of(layer: &Layer, w: &DynamicWeights, form: Form, batch: u64, limits: &Limits) -> Option<Self> {
         let size = limits.subgroup.filter(|_| limits.software && limits.whole_subgroups)?;
         if !(1..=MOST_CORES).contains(&limits.cores) {
@@ -40,7 +40,7 @@ impl OneLaunch {
         // What no buffer holds is refused elsewhere, before its sizes are computed with.
         let vec4s =
             layer.input_map.pixels() as u64 * u64::from(shape.in_groups + shape.latent_groups + shape.out_groups);
-        let room = limits.storage_binding_bytes.min(limits.buffer_bytes) / VEC4_BYTES;
+        let room = (limits.storage_binding_bytes.min(limits.buffer_bytes) / VEC4_BYTES).min(MOST_VEC4S);
         let fits = vec4s <= MOST_VEC4S
             && one.scratch_vec4s(shape).saturating_mul(batch) <= room
             && one.dispatch(shape, Epilogue::default()).workgroup_bytes() <= limits.workgroup_bytes;

@@ -7,4 +7,5 @@ pub mod generator;
 pub mod golden;
 pub mod real;
 pub mod reference;
+pub mod small;
 pub mod suite;

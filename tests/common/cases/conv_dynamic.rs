@@ -4,7 +4,7 @@ use dynaconv::kernels::controller::Shape;
 use dynaconv::kernels::conv_dynamic_subgroup::{self, Made};
 use dynaconv::kernels::{Dispatch, Epilogue, Pooling, WORKGROUP_BYTES, conv_dynamic};
 
-use super::dynamic::{Assembly, Control, LATENTS};
+use super::dynamic::{Assembly, Control};
 use super::{ACTIVATIONS, CHANNELS, POOLINGS, Sampler, map_outputs};
 use crate::common::array::{Array, pack_map};
 use crate::common::reference;
@@ -34,6 +34,9 @@ pub fn conv_dynamic() -> Vec<Case> {
     assert!(several(0) >= 2 && several(1) >= 2, "several workgroups across and down");
     cases
 }
+
+/// Groups that a branch makes five at a time: fewer, as many, two more, and twice as many.
+const LATENTS: [usize; 7] = [4, 7, 8, 12, 20, 28, 40];
 
 /// Both sides the wider one and branches, epilogues of every kind, for one core and for several: runs that end within a tile's outputs or
 /// pixels and at their ends.

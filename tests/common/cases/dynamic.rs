@@ -10,7 +10,7 @@ use crate::common::real::Real;
 use crate::common::reference::{pixels_of_bin, product};
 use crate::common::suite::{BATCH, Case, Output, Word};
 
-pub(super) const LATENTS: [usize; 6] = [4, 7, 8, 12, 20, 40];
+const LATENTS: [usize; 6] = [4, 7, 8, 12, 20, 40];
 
 /// M and λ of every picture.
 struct Heads {
