@@ -33,7 +33,7 @@ impl Texels {
     /// Whether the device has textures for all weights of a plan.
     pub fn fit(gpu: &Gpu, plan: &Plan) -> bool {
         let most = gpu.device.limits().max_texture_dimension_2d;
-        ROW_TEXELS <= most && plan.passes.iter().flat_map(weights_of).all(|view| rows(&view) <= u64::from(most))
+        ROW_TEXELS <= most && plan.passes.iter().flat_map(weights_of).all(|view| texture_rows(&view) <= u64::from(most))
     }
 
     /// Makes the textures of these views and fills those of static weights, whose arena is given.
@@ -110,6 +110,12 @@ const fn rows(view: &View) -> u64 {
     view.bytes.div_ceil(row_bytes(view))
 }
 
+/// Rows of the texture that holds a view, never a power of two: llvmpipe compiles a pipeline anew for textures of such sizes.
+fn texture_rows(view: &View) -> u64 {
+    let rows = rows(view).max(2);
+    rows + u64::from(rows.is_power_of_two())
+}
+
 /// Whole rows, then what is left of one.
 fn parts(view: &View) -> impl Iterator<Item = Part> + use<> {
     let whole = (view.bytes / row_bytes(view)) as u32;
@@ -131,7 +137,7 @@ fn texture(gpu: &Gpu, view: &View) -> wgpu::Texture {
     use wgpu::TextureUsages as Usage;
     gpu.device.create_texture(&wgpu::TextureDescriptor {
         label: Some("dynaconv.weights"),
-        size: wgpu::Extent3d { width: ROW_TEXELS, height: rows(view) as u32, depth_or_array_layers: 1 },
+        size: wgpu::Extent3d { width: ROW_TEXELS, height: texture_rows(view) as u32, depth_or_array_layers: 1 },
         mip_level_count: 1,
         sample_count: 1,
         dimension: wgpu::TextureDimension::D2,
