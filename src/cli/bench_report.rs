@@ -59,7 +59,7 @@ pub struct FirstAnswer {
     lower_ms: f64,
     /// All pipelines are compiled.
     pipelines_ms: f64,
-    /// Memory is made and the weights are written to it, while the pipelines are compiled.
+    /// Memory is made and the weights are written to it, while the texts of the pipelines are read.
     memory_ms: f64,
     /// The first run.
     pub run_ms: f64,

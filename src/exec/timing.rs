@@ -93,12 +93,12 @@ pub struct Compilation {
     pub nanoseconds: u64,
 }
 
-/// Where the time of preparing a plan on a GPU went. Natively both happen at the same time.
+/// Where the time of preparing a plan on a GPU went. Natively memory is made while the pipelines' texts are read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Preparing {
-    /// All pipelines were compiled.
+    /// Until all pipelines were compiled.
     pub pipelines: Duration,
-    /// Memory was made, the weights were written to it, and it was bound.
+    /// Until memory was made, the weights were written to it, and it was bound.
     pub memory: Duration,
 }
 

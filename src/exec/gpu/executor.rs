@@ -7,8 +7,8 @@ use web_time::Instant;
 use super::memory::{Buffers, textures_of};
 use super::parallel::both;
 use super::pipelines::{Compiler, Sources, Weights};
-use super::prepare::Preparation;
-use super::record::{Ahead, Step};
+use super::prepare::{Launches, Preparation};
+use super::record::{Ahead, Launch, Step};
 use super::scopes::{Scopes, sound};
 use super::texels::Texels;
 use super::{Gpu, GpuError};
@@ -89,8 +89,8 @@ impl GpuExecutor {
         let begin = Instant::now();
         #[cfg(target_arch = "wasm32")]
         let _warm = compiler.warm_up(gpu).await;
-        let (compiled, made) = both(
-            || (compiler.compile(gpu), begin.elapsed()),
+        let (texts, made) = both(
+            || compiler.read(gpu),
             || {
                 let scopes = Scopes::open(gpu);
                 let buffers = Buffers::create(gpu, &plan, &resolved);
@@ -112,12 +112,21 @@ impl GpuExecutor {
             },
         );
         let doing = format!("preparing the plan of {}", plan.name);
+        let (made, filling) = made;
         sound(layouts, &doing).await?;
-        let ((compiled, compiling), (made, filling)) = (compiled, made);
         let (buffers, steps, preparation) = sound(made, &doing).await?;
+        let texts = sound(texts, &doing).await?;
+        let no_pictures = Launches::of_none();
+        let compiled = texts.compile(gpu, &|index, pipeline| {
+            let preparing = preparation.iter().flat_map(|preparation| preparation.steps(&no_pictures));
+            let mut launches = steps.iter().map(|step| step.launch(0)).chain(preparing);
+            if let Some(launch) = launches.find(|launch| launch.pipeline == index).filter(|_| compiles_late(gpu)) {
+                launch_first(gpu, pipeline, &launch);
+            }
+        });
+        let preparing = Preparing { pipelines: begin.elapsed(), memory: filling };
         let (pipelines, compilations) = sound(compiled, &doing).await?.into_iter().unzip();
         gpu.check()?;
-        let preparing = Preparing { pipelines: compiling, memory: filling };
         let gpu = gpu.clone();
         Ok(Self {
             gpu,
@@ -158,6 +167,24 @@ impl GpuExecutor {
     pub fn host_times(&self) -> HostTimes {
         self.times
     }
+}
+
+/// Whether a device makes a pipeline's machine code only at its first launch, on the one thread that runs what is submitted. llvmpipe
+/// does; natively an empty launch costs other software next to nothing.
+fn compiles_late(gpu: &Gpu) -> bool {
+    cfg!(not(target_arch = "wasm32")) && gpu.info().software
+}
+
+/// Submits a launch, of no pictures, with a pipeline that was just compiled: the device makes its machine code while others compile.
+fn launch_first(gpu: &Gpu, pipeline: &wgpu::ComputePipeline, launch: &Launch<'_>) {
+    let mut encoder = gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("dynaconv") });
+    let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+    pass.set_pipeline(pipeline);
+    pass.set_bind_group(0, launch.bind_group, &[launch.params_offset]);
+    let [x, y, z] = launch.workgroups;
+    pass.dispatch_workgroups(x, y, z);
+    drop(pass);
+    gpu.queue.submit([encoder.finish()]);
 }
 
 /// The device's texts for a plan, and where they have its weights: in textures where those are wanted and large enough.

@@ -1,11 +1,13 @@
 //! Work on several threads, natively; one after another in a browser, whose GPU objects stay on the thread that made them.
 
-/// What each item makes, in order.
+/// What each item makes, in order. They are begun in order too: those that take longest should come first.
 #[cfg(not(target_arch = "wasm32"))]
 pub(super) fn each<I: Sync, O: Send>(items: &[I], make: impl Fn(&I) -> O + Sync + Send) -> Vec<O> {
     use rayon::prelude::*;
-    // One by one: the last to begin may take as long as all the others.
-    items.par_iter().with_max_len(1).map(make).collect()
+    let made = items.iter().enumerate().par_bridge().map(|(index, item)| (index, make(item)));
+    let mut made: Vec<_> = made.collect();
+    made.sort_unstable_by_key(|(index, _)| *index);
+    made.into_iter().map(|(_, made)| made).collect()
 }
 
 /// What two pieces of work make.

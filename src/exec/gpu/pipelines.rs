@@ -58,9 +58,20 @@ struct Wanted {
     layout: wgpu::PipelineLayout,
 }
 
+/// What tells texts apart: kernel, precision, and whether it is the candidate's.
+type Text = (Kernel, Precision, bool);
+
+/// The texts of pipelines to compile, read.
+pub(super) struct Texts {
+    wanted: Vec<Wanted>,
+    modules: HashMap<Text, Module>,
+}
+
 /// A text that was read.
 struct Module {
     hash: u64,
+    /// Bytes of the text.
+    length: usize,
     shader: wgpu::ShaderModule,
     time: Duration,
 }
@@ -124,51 +135,69 @@ impl<'a> Compiler<'a> {
         super::warm::Warm::up(gpu, dispatches.map(|dispatch| (dispatch, text(dispatch)))).await
     }
 
-    /// Compiles all that was said to be needed, natively on all cores. The pipelines lie in the order of their indices.
-    pub fn compile(self, gpu: &Gpu) -> (Compiled, impl Future<Output = Option<wgpu::Error>>) {
-        let mut texts: Vec<(Kernel, Precision, bool)> = self.wanted.iter().map(Wanted::text).collect();
+    /// Reads the texts of all that was said to be needed, natively on all cores.
+    pub fn read(self, gpu: &Gpu) -> (Texts, impl Future<Output = Option<wgpu::Error>> + use<>) {
+        let mut texts: Vec<Text> = self.wanted.iter().map(Wanted::text).collect();
         texts.sort_unstable();
         texts.dedup();
         let modules = each(&texts, |(kernel, precision, candidate)| {
             let (begin, scopes) = (Instant::now(), Scopes::open(gpu));
             let text = self.candidate.as_ref().filter(|_| *candidate);
             let text = text.map_or_else(|| (self.sources)(*kernel, *precision), String::clone);
-            let module =
-                Module { hash: hash([text.as_bytes()]), shader: shader(gpu, *kernel, text), time: begin.elapsed() };
+            let (hash, length) = (hash([text.as_bytes()]), text.len());
+            let module = Module { hash, length, shader: shader(gpu, *kernel, text), time: begin.elapsed() };
             (module, scopes.close())
         });
-        let (mut made, mut errors) = (HashMap::new(), Vec::new());
-        for (text, (module, error)) in texts.into_iter().zip(modules) {
-            made.insert(text, module);
-            errors.push(error);
-        }
-        let pipelines = each(&self.wanted, |wanted| {
-            let (begin, scopes) = (Instant::now(), Scopes::open(gpu));
-            let pipeline = pipeline(gpu, &wanted.dispatch, &made[&wanted.text()], &wanted.layout);
-            (pipeline, begin.elapsed(), scopes.close())
-        });
-        let mut compiled = Vec::with_capacity(pipelines.len());
-        for (wanted, (pipeline, time, error)) in self.wanted.iter().zip(pipelines) {
-            // Whoever needs a text first has it read.
-            let read = made.get_mut(&wanted.text()).map(|module| std::mem::take(&mut module.time)).unwrap_or_default();
-            let nanoseconds = (read + time).as_nanos() as u64;
-            compiled.push((pipeline, Compilation { pipeline: wanted.dispatch.pipeline_name(), nanoseconds }));
-            errors.push(error);
-        }
-        let first = async move {
-            let mut first = None;
-            for error in errors {
-                first = first.or(error.await);
-            }
-            first
-        };
-        (compiled, first)
+        let (modules, errors): (Vec<_>, Vec<_>) = modules.into_iter().unzip();
+        (Texts { wanted: self.wanted, modules: texts.into_iter().zip(modules).collect() }, first_of(errors))
     }
 }
 
+impl Texts {
+    /// Compiles all pipelines, natively on all cores, and hands each with its index to `launch_first`. They lie in the order of their
+    /// indices.
+    pub fn compile(
+        mut self,
+        gpu: &Gpu,
+        launch_first: &(dyn Fn(usize, &wgpu::ComputePipeline) + Sync),
+    ) -> (Compiled, impl Future<Output = Option<wgpu::Error>> + use<>) {
+        // The longest text first: it takes longest.
+        let mut order: Vec<usize> = (0..self.wanted.len()).collect();
+        order.sort_by_key(|index| std::cmp::Reverse(self.modules[&self.wanted[*index].text()].length));
+        let pipelines = each(&order, |index| {
+            let (begin, scopes) = (Instant::now(), Scopes::open(gpu));
+            let wanted = &self.wanted[*index];
+            let pipeline = pipeline(gpu, &wanted.dispatch, &self.modules[&wanted.text()], &wanted.layout);
+            let time = begin.elapsed();
+            launch_first(*index, &pipeline);
+            ((pipeline, time), scopes.close())
+        });
+        let (pipelines, errors): (Vec<_>, Vec<_>) = pipelines.into_iter().unzip();
+        let mut compiled: Vec<_> = order.into_iter().zip(pipelines).collect();
+        compiled.sort_unstable_by_key(|(index, _)| *index);
+        let compiled = compiled.into_iter().map(|(index, (pipeline, time))| {
+            let wanted = &self.wanted[index];
+            // Whoever needs a text first has it read.
+            let read = self.modules.get_mut(&wanted.text()).map(|module| std::mem::take(&mut module.time));
+            let nanoseconds = (read.unwrap_or_default() + time).as_nanos() as u64;
+            (pipeline, Compilation { pipeline: wanted.dispatch.pipeline_name(), nanoseconds })
+        });
+        (compiled.collect(), first_of(errors))
+    }
+}
+
+/// The first error that there was.
+async fn first_of(errors: Vec<impl Future<Output = Option<wgpu::Error>>>) -> Option<wgpu::Error> {
+    let mut first = None;
+    // All are awaited: whoever drops a browser's promise never hears of its failure.
+    for error in errors {
+        first = first.or(error.await);
+    }
+    first
+}
+
 impl Wanted {
-    /// What tells texts apart.
-    fn text(&self) -> (Kernel, Precision, bool) {
+    fn text(&self) -> Text {
         (self.dispatch.kernel, self.dispatch.precision, self.candidate)
     }
 }

@@ -43,6 +43,13 @@ pub(super) struct Launches {
     pub workgroups: Vec<[[u32; 2]; 2]>,
 }
 
+impl Launches {
+    /// Those of a picture without pixels.
+    pub fn of_none() -> Self {
+        Self { workgroups: vec![[[0; 2]; 2]] }
+    }
+}
+
 /// Memory and pipelines that prepare a batch.
 pub(super) struct Preparation {
     preprocess: Preprocess,

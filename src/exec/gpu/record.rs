@@ -23,6 +23,14 @@ pub(super) struct Launch<'a> {
     pub workgroups: [u32; 3],
 }
 
+impl Step {
+    /// Its launch for so many pictures.
+    pub fn launch(&self, pictures: u32) -> Launch<'_> {
+        let Self { pipeline, ref bind_group, params_offset, workgroups: [x, y], .. } = *self;
+        Launch { pipeline, bind_group, params_offset, workgroups: [x, y, pictures] }
+    }
+}
+
 /// All that a run's commands hang on.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Course {
@@ -64,11 +72,7 @@ impl GpuExecutor {
             let (upload, input) = (self.buffers.uploads.buffer(upload), self.buffers.of(memory));
             encoder.copy_buffer_to_buffer(upload, 0, input, offset, self.input_bytes(course.pictures));
         }
-        let steps = self.steps.iter().take(course.launches).map(|step| {
-            let Step { pipeline, bind_group, params_offset, workgroups: [x, y], .. } = step;
-            let workgroups = [*x, *y, course.pictures];
-            Launch { pipeline: *pipeline, bind_group, params_offset: *params_offset, workgroups }
-        });
+        let steps = self.steps.iter().take(course.launches).map(|step| step.launch(course.pictures));
         self.encode(&mut encoder, steps, timer);
         let mut at = 0;
         for View { memory, offset, bytes, .. } in self.results(course.scores) {
