@@ -146,3 +146,18 @@ fn texture(gpu: &Gpu, view: &View) -> wgpu::Texture {
         view_formats: &[],
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_texture_is_a_power_of_two_high() {
+        for rows in 1..=4096 {
+            let bytes = (rows - 1) * 16 * u64::from(ROW_TEXELS) + 16;
+            let view = View { memory: Memory::Weights, offset: 0, bytes, precision: Precision::F32 };
+            let made = texture_rows(&view);
+            assert!((rows..=rows + 2).contains(&made) && !made.is_power_of_two(), "{rows} rows are {made}");
+        }
+    }
+}
