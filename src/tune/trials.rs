@@ -30,7 +30,9 @@ struct OfShape {
     /// The shape of the layers before, which the other ways compute too. It is no other layer's shape.
     expansion: Option<usize>,
     rule: usize,
-    /// The ways that compute something else.
+    /// The ways that were found to compute the same.
+    right: BTreeSet<usize>,
+    /// Those that compute something else.
     wrong: BTreeSet<usize>,
     /// Times of each way, one of each run: those of all layers of the shape together.
     times: Vec<Vec<i64>>,
@@ -76,8 +78,9 @@ impl<'a> Trials<'a> {
                 None => {
                     let rule = names.iter().position(|name| *name == rule).unwrap_or(0);
                     let expansion = expansion.and_then(|node| shapes.iter().position(|it| it.nodes.contains(&node)));
-                    let (wrong, times) = (BTreeSet::new(), vec![Vec::new(); names.len()]);
-                    shapes.push(OfShape { shape, nodes: vec![node], names, alone, expansion, rule, wrong, times });
+                    let (right, wrong) = (BTreeSet::new(), BTreeSet::new());
+                    let (nodes, times) = (vec![node], vec![Vec::new(); names.len()]);
+                    shapes.push(OfShape { shape, nodes, names, alone, expansion, rule, right, wrong, times });
                 }
             }
         }
@@ -134,27 +137,36 @@ impl<'a> Trials<'a> {
         Ok(())
     }
 
-    /// Compares what the k-th plan computes with the rule's, layer by layer. A way that computes something else is left out,
-    /// and the rule's put in its place, so that the layers after it can be judged.
+    /// Compares what the k-th plan computes with the rule's, layer by layer, where no plan before had the same way. One that computes
+    /// something else is left out, and the rule's put in its place, so that the layers after it can be judged.
     pub async fn check(&mut self, k: usize) -> Result<(), TuneError> {
-        let tolerance = tolerance(self.options.precision);
         for index in 0..self.shapes.len() {
-            let subject = &mut self.subjects[k];
-            if subject.launches[index].is_empty() {
+            let (way, shape) = (self.subjects[k].ways[index], &self.shapes[index]);
+            // What the others are compared with is right.
+            let right = shape.rule_alone();
+            if way == right || shape.right.contains(&way) || self.subjects[k].launches[index].is_empty() {
                 continue;
             }
-            let found = output_of(&mut subject.executor, &self.shapes[index].nodes[0], &self.input).await?;
-            let (way, right) = (subject.ways[index], self.shapes[index].rule_alone());
-            // What the others are compared with is right; where it differs here, the layers before differ as far as they may.
-            if way == right || agree(&self.expected[index], &found, tolerance) || self.is_right(index, way).await? {
-                continue;
+            if !shape.wrong.contains(&way) {
+                let is_right = self.agrees(k, index).await? || self.is_right(index, way).await?;
+                let shape = &mut self.shapes[index];
+                if is_right { &mut shape.right } else { &mut shape.wrong }.insert(way);
+                if is_right {
+                    continue;
+                }
             }
-            self.shapes[index].wrong.insert(way);
             let mut ways = self.subjects[k].ways.clone();
             ways[index] = right;
             self.subjects[k] = prepare(self.gpu, self.network, &self.options, &self.shapes, ways).await?;
         }
         Ok(())
+    }
+
+    /// Whether the k-th plan leaves what the rule's way does at the first layer of a shape.
+    async fn agrees(&mut self, k: usize, index: usize) -> Result<bool, TuneError> {
+        let executor = &mut self.subjects[k].executor;
+        let found = output_of(executor, &self.shapes[index].nodes[0], &self.input).await?;
+        Ok(agree(&self.expected[index], &found, tolerance(self.options.precision)))
     }
 
     /// Whether a way computes what the rule's does after layers in the rule's ways: small differences of many layers before may have

@@ -153,6 +153,11 @@ impl GpuExecutor {
         &self.gpu
     }
 
+    /// Launches of the run started last, so far.
+    pub(crate) fn launched(&self) -> usize {
+        self.launched
+    }
+
     /// What it took to make each pipeline, in the order in which they were made.
     pub fn compilations(&self) -> &[Compilation] {
         &self.compilations

@@ -31,6 +31,15 @@ impl GpuExecutor {
         self.send_values(pictures, input, false, launches, None).await?.results().await.map(drop)
     }
 
+    /// Goes on with the run of so many pictures that was started last, up to the first `launches` launches. It leaves no results.
+    pub fn run_on(&mut self, launches: usize, pictures: u32) {
+        let mut encoder = self.encoder();
+        let steps = self.steps.iter().take(launches).skip(self.launched).map(|step| step.launch(pictures));
+        self.encode(&mut encoder, steps, None);
+        self.gpu.queue.submit([encoder.finish()]);
+        self.launched = self.launched.max(launches);
+    }
+
     /// As [`GpuExecutor::run`], and says when each launch ran. `timer` must have been made for as many launches as the
     /// plan has; those past its capacity have no time.
     ///
