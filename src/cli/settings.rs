@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 #[cfg(feature = "gpu")]
 use dynaconv::classifier::block_on;
@@ -224,6 +224,7 @@ fn device(name: Option<&str>) -> Result<Device> {
     match name.map(str::to_lowercase).as_deref() {
         None => Ok(Device::Best),
         Some("cpu") => Ok(Device::Cpu),
+        Some("") => bail!("--device names no device; `dynaconv devices` lists them"),
         Some(other) => gpu(other),
     }
 }
@@ -287,7 +288,7 @@ fn gpu(wanted: &str) -> Result<Device> {
 
 #[cfg(not(feature = "gpu"))]
 fn gpu(wanted: &str) -> Result<Device> {
-    anyhow::bail!("this build has no GPU support, so --device {wanted} cannot be had; --device cpu can")
+    bail!("this build has no GPU support, so --device {wanted} cannot be had; --device cpu can")
 }
 
 /// Says what answers before it does.

@@ -189,6 +189,9 @@ mod tests {
             let base = MobileNetV2 { width, ..MobileNetV2::imagenet(1.0) };
             assert!(refused(|d| d.architecture = Architecture::MobileNetV2(base)).contains("`architecture.width`"));
         }
+        let base = MobileNetV2::imagenet(1.0);
+        let undivided = Architecture::MobileNetV2Dcd { base, fc_squeeze: 0 };
+        assert!(refused(|d| d.architecture = undivided).contains("an fc_squeeze of 0"));
         assert!(refused(|d| d.format_version = 7).contains("newer dynaconv"));
     }
 }

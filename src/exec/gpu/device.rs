@@ -82,22 +82,22 @@ impl Gpu {
     /// # Errors
     /// When there is no adapter, none that matches, or it gives no device.
     pub async fn open(choice: &GpuChoice) -> Result<Self, GpuError> {
-        // GL is asked only where nothing else answers: it lacks most of what the others have, and its loader is noisy.
-        let mut adapters = match choice {
-            GpuChoice::Api(api) if api == "gl" => Vec::new(),
-            _ => adapters_of(wgpu::Backends::all() - wgpu::Backends::GL).await,
-        };
-        if adapters.is_empty() {
-            adapters = adapters_of(wgpu::Backends::GL).await;
-        }
-        if adapters.is_empty() {
-            return Err(GpuError::NoAdapter);
-        }
         let matches = |info: &GpuInfo| match choice {
             GpuChoice::Best => true,
             GpuChoice::Api(api) => info.api == *api,
             GpuChoice::Name(name) => info.name.to_lowercase().contains(&name.to_lowercase()),
         };
+        // GL is asked only where nothing else serves: it lacks most of what the others have, and its loader is noisy.
+        let mut adapters = match choice {
+            GpuChoice::Api(api) if api == "gl" => Vec::new(),
+            _ => adapters_of(wgpu::Backends::all() - wgpu::Backends::GL).await,
+        };
+        if !adapters.iter().any(|adapter| matches(&info_of(adapter))) {
+            adapters.extend(adapters_of(wgpu::Backends::GL).await);
+        }
+        if adapters.is_empty() {
+            return Err(GpuError::NoAdapter);
+        }
         let Some(adapter) = adapters.iter().find(|adapter| matches(&info_of(adapter))) else {
             let wanted = match choice {
                 GpuChoice::Best => String::new(),

@@ -46,6 +46,9 @@ impl MobileNetV2 {
 
     pub(super) fn build(&self, fc_squeeze: Option<usize>) -> Result<Graph, GraphError> {
         let width = self.checked_width()?;
+        if fc_squeeze == Some(0) {
+            return Err(refused("an fc_squeeze of 0 divides nothing".into()));
+        }
         let divisor = if width == 0.1 { 4 } else { 8 };
         let channels = |c: usize| make_divisible(c as f64 * width, divisor);
 
@@ -87,9 +90,13 @@ impl MobileNetV2 {
         if self.width > 0.0 && self.width <= MAX_WIDTH {
             return Ok(self.width);
         }
-        let reason = format!("a width of {} is not above 0 and at most {MAX_WIDTH}", self.width);
-        Err(GraphError { node: "features.0.0".into(), op: "MobileNetV2".into(), reason })
+        Err(refused(format!("a width of {} is not above 0 and at most {MAX_WIDTH}", self.width)))
     }
+}
+
+/// Why there is no such network.
+fn refused(reason: String) -> GraphError {
+    GraphError { node: "features.0.0".into(), op: "MobileNetV2".into(), reason }
 }
 
 /// One inverted residual block.
@@ -182,7 +189,7 @@ fn dynamic_sizes(inputs: usize, outputs: usize, fc_squeeze: usize) -> Dynamic {
         divisor *= 2;
     }
     let latent = latent_of(divisor).max(4);
-    let squeeze = (pooled.max(latent * latent) / fc_squeeze.max(1)).max(4);
+    let squeeze = (pooled.max(latent * latent) / fc_squeeze).max(4);
     Dynamic { outputs, latent, squeeze, bins }
 }
 
