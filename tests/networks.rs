@@ -13,6 +13,8 @@ use dynaconv::graph::fold;
 #[cfg(feature = "gpu")]
 use dynaconv::graph::networks::{Architecture, MobileNetV2};
 use dynaconv::kernels::Precision;
+#[cfg(feature = "gpu")]
+use dynaconv::kernels::wgsl;
 use dynaconv::lower::{Form, FormChoice, Options, lower};
 use dynaconv::plan::Limits;
 use dynaconv::tensor::{channels_last_from_nchw, nchw_from_channels_last};
@@ -114,6 +116,32 @@ fn gpu_scores_agree_within(tolerance: f32, precision: Precision, name: &str, for
         let found = nchw_from_channels_last(executor.plan().scores.map, &results.scores.unwrap());
         let what = format!("{name} {form:?} {} cores", limits.cores);
         assert_close(&what, &found, golden.expected("logits").data(), tolerance);
+    }
+}
+
+/// The plans and texts that hardware gets, run by whatever adapter there is.
+#[cfg(feature = "gpu")]
+#[test]
+fn gpu_as_hardware() {
+    let gpu = pollster::block_on(Gpu::open(&GpuChoice::Best)).expect("a GPU test needs a GPU, if only a software one");
+    let plain = Limits { software: false, subgroup: None, whole_subgroups: false, cores: 0, ..gpu.limits() };
+    let limits = [plain, Limits { subgroup: gpu.limits().subgroup, ..plain }];
+    for (name, forms) in
+        [("mobilenet_v2_050_75", &FORMS[..1]), ("dcd_050_32_stem1", &FORMS), ("dcd_035_96", &FORMS[..1])]
+    {
+        let golden = case(name);
+        let folded = golden.folded();
+        let input = channels_last_from_nchw(golden.graph.input(), golden.input().data());
+        for (form, limits) in forms.iter().flat_map(|form| limits.map(|limits| (form, limits))) {
+            let options = Options { batch: golden.batch as u32, form: *form, ..Options::default() };
+            let plan = lower(name, &folded, options, limits).unwrap();
+            let executor = GpuExecutor::with_sources(&gpu, plan, None, &wgsl);
+            let mut executor = pollster::block_on(executor).unwrap();
+            let results = pollster::block_on(executor.run(golden.batch as u32, &input, true)).unwrap();
+            let found = nchw_from_channels_last(executor.plan().scores.map, &results.scores.unwrap());
+            let what = format!("{name} {form:?} as hardware, subgroups {:?}", limits.subgroup);
+            assert_close(&what, &found, golden.expected("logits").data(), TOLERANCE);
+        }
     }
 }
 
