@@ -256,8 +256,8 @@ fn halves_are_the_nearest() {
     let gpu = gpu::open();
     let own = gpu.texts();
     // The adapter's own text rounds by hand where it has words of 64 bits; the plain one leaves that to the device.
-    let texts: [(&(dyn Fn(Kernel, Precision) -> String + Sync), bool); 2] =
-        [(&own, gpu.loads_pairs()), (&dynaconv::kernels::wgsl, false)];
+    type Sources<'a> = &'a (dyn Fn(Kernel, Precision) -> String + Sync);
+    let texts: [(Sources<'_>, bool); 2] = [(&own, gpu.loads_pairs()), (&dynaconv::kernels::wgsl, false)];
     for (text, by_hand) in texts {
         let mut executor = gpu::executor(&gpu, plan.clone(), text);
         common::suite::Runtime::run(&mut executor, BATCH);

@@ -27,9 +27,13 @@ const MAY_USE: [(&str, &[&str]); 13] = [
 /// The only files that may name the GPU library.
 const GPU_FILES: &str = "src/exec/gpu";
 
-/// The text without comments. Strings stay: none of ours looks like a path.
+/// Files that never see a module beside them.
+const APART: [(&str, &str); 2] = [("src/exec/cpu", "gpu"), ("src/exec/gpu", "cpu")];
+
+/// The text without comments, the library named as within itself. Strings stay: none of ours looks like a path.
 fn code_of(text: &str) -> String {
-    text.lines().map(|line| line.split_once("//").map_or(line, |(code, _)| code)).collect::<Vec<_>>().join("\n")
+    let lines = text.lines().map(|line| line.split_once("//").map_or(line, |(code, _)| code));
+    lines.collect::<Vec<_>>().join("\n").replace("dynaconv::", "crate::")
 }
 
 /// Top-level modules that a file names, as `crate::module` or within `crate::{...}`; names of items are left out.
@@ -86,6 +90,11 @@ fn faults(module: &str, path: &str, text: &str) -> Vec<String> {
     for used in modules_named(&code) {
         if used != module && !allowed.contains(&used.as_str()) {
             faults.push(format!("{path}: `{module}` may not use `{used}`"));
+        }
+    }
+    for (_, other) in APART.iter().filter(|(files, _)| path.starts_with(files)) {
+        if ["exec", "super"].iter().any(|above| code.contains(&format!("{above}::{other}"))) {
+            faults.push(format!("{path}: sees `exec::{other}`"));
         }
     }
     if names_wgpu(&code) && !path.starts_with(GPU_FILES) {
@@ -145,6 +154,9 @@ fn the_checker_sees_forbidden_edges() {
     assert_eq!(faults("plan", "src/plan/mod.rs", "let device: wgpu::Device;").len(), 1);
     assert_eq!(faults("exec", "src/exec/gpu/run.rs", "let device: wgpu::Device;"), [""; 0]);
     assert_eq!(faults("exec", "src/exec/cpu.rs", "use wgpu as gpu;").len(), 1);
+    assert_eq!(faults("exec", "src/exec/cpu.rs", "use super::gpu::Gpu;"), ["src/exec/cpu.rs: sees `exec::gpu`"]);
+    assert_eq!(faults("exec", "src/exec/gpu/run.rs", "use crate::exec::cpu::CpuExecutor;").len(), 1);
+    assert_eq!(faults("model", "src/model/read.rs", "use dynaconv::lower;").len(), 1);
     assert_eq!(faults("unknown", "src/unknown.rs", "").len(), 1);
     // Nobody may use what is beside it or above.
     for (index, (module, allowed)) in MAY_USE.iter().enumerate() {

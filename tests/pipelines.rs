@@ -114,8 +114,8 @@ fn what_is_recorded_ahead_serves_no_other_run() {
         is_first_of(block_on(executor.run(1, one[0], true)).unwrap(), &alone[0]);
         is_first_of(block_on(executor.start(one[1], true).unwrap().results()).unwrap(), &alone[1]);
         block_on(executor.run_first(3, 1, one[1])).unwrap();
-        executor.run_on(7, 1);
-        executor.run_on(executor.plan().passes.len(), 1);
+        executor.run_on(7);
+        executor.run_on(executor.plan().passes.len());
         let scores = block_on(executor.read(executor.plan().scores.view)).unwrap();
         assert_eq!(scores[..10], alone[1].scores.as_ref().unwrap()[..10]);
         is_first_of(block_on(executor.run(1, one[0], true)).unwrap(), &alone[0]);

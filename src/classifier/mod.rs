@@ -126,7 +126,7 @@ impl Classifier {
     /// When the model does not lower.
     pub fn on_cpu(model: &FoldedModel, options: Options) -> Result<Self, ClassifierError> {
         let batch = options.batch;
-        let (plan, lower) = model.plan(options, Limits::default())?;
+        let (plan, lower) = model.plan(options, Limits::cpu())?;
         let executor = Executor::Cpu(Box::new(CpuExecutor::new(plan)?));
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let loading = Loading { fold: model.folding, lower, ..Loading::default() };

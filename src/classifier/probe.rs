@@ -24,7 +24,7 @@ impl Probe {
         let graph = network()?;
         let weights: Weights = graph.parameters().into_iter().map(|p| (p.name, Tensor::filled(p.shape, 0.0))).collect();
         let folded = fold(&graph, &weights).map_err(|error| ClassifierError::Fold { model: model(), error })?;
-        let limits = gpu.as_ref().map_or(Limits::default(), Gpu::limits);
+        let limits = gpu.as_ref().map_or_else(Limits::cpu, Gpu::limits);
         let plan = lower("probe", &folded, Options { top: 1, ..Options::default() }, limits);
         let plan = plan.map_err(|error| ClassifierError::Lower { model: model(), error })?;
         let executor = match gpu {

@@ -254,7 +254,8 @@ impl TargetArguments {
     pub fn target(&self, model: &Model) -> Result<Target> {
         let options = self.plan.options(model);
         Ok(match device(self.device.as_deref())? {
-            Device::Best | Device::Cpu => Target { options, limits: Limits::default() },
+            Device::Best => Target { options, limits: Limits::default() },
+            Device::Cpu => Target { options, limits: Limits::cpu() },
             #[cfg(feature = "gpu")]
             Device::Gpu(choice) => {
                 let gpu = block_on(Gpu::open(&choice))?;

@@ -42,7 +42,7 @@ impl Graph {
             Op::DynamicConvolution(_) | Op::DynamicLinear(_) | Op::Linear { .. } => x.channels * y.channels,
             _ => 0,
         };
-        (y.pixels() * per_pixel) as u64
+        y.pixels() as u64 * per_pixel as u64
     }
 
     /// What a dynamic node costs in its forms, for one picture; nothing for a static node.

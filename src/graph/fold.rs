@@ -66,6 +66,7 @@ pub fn fold(graph: &Graph, weights: &Weights) -> Result<FoldedNetwork, FoldError
     for index in 0..graph.nodes().len() {
         folding.visit(NodeId(index))?;
     }
+    folding.check_result()?;
     // Layers do not depend on each other's values, which are all the work.
     let layers = folding.layers.par_iter().map(|(node, chain)| folding.layer(node, chain));
     let layers: Vec<_> = layers.collect();
@@ -92,6 +93,19 @@ struct Chain {
 }
 
 impl Folding<'_> {
+    /// The last layer found computes the network's result: a chain that begins later would stand behind it, read by nothing.
+    fn check_result(&self) -> Result<(), FoldError> {
+        let last = NodeId(self.graph.nodes().len() - 1);
+        let result = self.sources.get(&last).copied().flatten();
+        match self.layers.len().checked_sub(1) {
+            Some(layer) if result != Some(Source::Layer(layer)) => Err(unsupported(
+                self.graph.node(last),
+                "the network's result is not what its last layer computes: a node before it is read by nothing",
+            )),
+            _ => Ok(()),
+        }
+    }
+
     fn visit(&mut self, id: NodeId) -> Result<(), FoldError> {
         if self.sources.contains_key(&id) {
             return Ok(());

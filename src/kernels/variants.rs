@@ -36,7 +36,8 @@ impl Dispatch {
             }
             [Some(x), Some(y)] => {
                 let sizes = SIDES.iter().flat_map(|x| SIDES.map(|y| [*x, y]));
-                let sizes = sizes.filter(|[x, y]| INVOCATIONS.contains(&(x * y)) && y.is_multiple_of(rows));
+                let tried = |[w, h]: &[u32; 2]| INVOCATIONS.contains(&(w * h)) && h.is_multiple_of(rows);
+                let sizes = sizes.filter(|size| *size == [x, y] || tried(size));
                 sizes.map(|size| self.with_workgroup([x, y], size)).collect()
             }
             [Some(x), None] => {
@@ -108,6 +109,8 @@ mod tests {
         let names: Vec<_> = in_rows.variants().into_iter().map(|variant| variant.name).collect();
         assert_eq!(names, ["16×1", "32×1", "64×1", "128×1", "256×1"]);
         assert_eq!(in_rows.variant_name(), "16×1");
+        let wide = dispatch(shape, Weights::Static, Epilogue::default(), Tile::Wide);
+        assert_eq!(wide.variant_name(), "1×8");
         let names: Vec<_> = top_k::top_k(1000, 5, true).variants().into_iter().map(|variant| variant.name).collect();
         assert_eq!(names, ["8", "32", "64", "128", "256"]);
     }

@@ -10,7 +10,12 @@ use crate::plan::Limits;
 use crate::tensor::{MOST_STORED, Precision};
 
 /// Shaders and dispatch arithmetic count in u32; a larger map would be addressed wrongly whatever the device allows.
-const ADDRESSABLE_BYTES: u64 = 1 << 32;
+pub(super) const ADDRESSABLE_BYTES: u64 = 1 << 32;
+
+/// The most bytes of a value.
+pub(super) fn most_bytes(limits: &Limits) -> u64 {
+    limits.storage_binding_bytes.min(limits.buffer_bytes).min(ADDRESSABLE_BYTES)
+}
 
 /// Bytes of the largest element that a binding may have.
 const VEC4_BYTES: u32 = 16;
@@ -102,7 +107,7 @@ impl Draft {
 
     /// The room for `vec4s` vec4 of each picture, where the device has it.
     pub fn room(&self, node: &str, vec4s: u64, precision: Precision) -> Result<Room, LowerError> {
-        let limit = self.limits.storage_binding_bytes.min(self.limits.buffer_bytes).min(ADDRESSABLE_BYTES);
+        let limit = most_bytes(&self.limits);
         let bytes = vec4s.saturating_mul(4 * precision.bytes()).saturating_mul(self.batch);
         if bytes > limit {
             return Err(LowerError::TooLarge { node: node.into(), bytes, limit });
@@ -127,10 +132,10 @@ impl Draft {
         let alignment = self.limits.storage_alignment.max(VEC4_BYTES);
         let offset = self.weight_bytes.next_multiple_of(alignment.into());
         let bytes = parts.iter().map(Vec::len).sum::<usize>() as u64 * self.precision.bytes();
-        let (binding, buffer) = (self.limits.storage_binding_bytes, self.limits.buffer_bytes);
+        let (binding, buffer) = (most_bytes(&self.limits), self.limits.buffer_bytes);
         if bytes > binding || offset + bytes > buffer {
             let (bytes, limit) = if bytes > binding { (bytes, binding) } else { (offset + bytes, buffer) };
-            return Err(LowerError::TooLarge { node: node.into(), bytes, limit });
+            return Err(LowerError::WeightsTooLarge { node: node.into(), bytes, limit });
         }
         if self.precision == Precision::F16 && parts.iter().flatten().any(|weight| weight.abs() > MOST_STORED) {
             let reason = "a weight is larger than 65504, the largest number of half precision";

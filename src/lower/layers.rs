@@ -272,7 +272,7 @@ impl Lowering<'_> {
 }
 
 fn vec4s(map: Map) -> u64 {
-    (map.pixels() * groups(map.channels)) as u64
+    map.pixels() as u64 * groups(map.channels) as u64
 }
 
 /// The graph has checked that there are one or two bins.

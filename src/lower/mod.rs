@@ -89,6 +89,16 @@ pub enum LowerError {
         /// Bytes allowed.
         limit: u64,
     },
+    /// The weights up to a node's are larger than the device allows.
+    #[error("the weights of node `{node}` need {bytes} bytes in one buffer, the device allows {limit}")]
+    WeightsTooLarge {
+        /// The node.
+        node: String,
+        /// Bytes needed.
+        bytes: u64,
+        /// Bytes allowed.
+        limit: u64,
+    },
     /// The plan would not keep the device's limits.
     #[error(transparent)]
     Invalid(#[from] PlanError),

@@ -1,5 +1,6 @@
 //! Decides whether software computes a dynamic convolution in one launch, controller and all.
 
+use super::draft::{ADDRESSABLE_BYTES, most_bytes};
 use super::form::{Form, controller_shape};
 use super::pack;
 use crate::graph::{DynamicWeights, Layer};
@@ -9,10 +10,6 @@ use crate::plan::Limits;
 
 /// The most cores on which it was measured: the more there are, the more of them make the controller's results again.
 const MOST_CORES: u32 = 2;
-
-/// What 32 bits address.
-const MOST_VEC4S: u64 = 1 << 28;
-const VEC4_BYTES: u64 = 16;
 
 /// A dynamic convolution in one launch.
 #[derive(Clone, Copy)]
@@ -40,9 +37,8 @@ impl OneLaunch {
         // What no buffer holds is refused elsewhere, before its sizes are computed with.
         let vec4s =
             layer.input_map.pixels() as u64 * u64::from(shape.in_groups + shape.latent_groups + shape.out_groups);
-        let room = (limits.storage_binding_bytes.min(limits.buffer_bytes) / VEC4_BYTES).min(MOST_VEC4S);
-        let fits = vec4s <= MOST_VEC4S
-            && one.scratch_vec4s(shape).saturating_mul(batch) <= room
+        let fits = vec4s <= ADDRESSABLE_BYTES / 16
+            && one.scratch_vec4s(shape).saturating_mul(16 * batch) <= most_bytes(limits)
             && one.dispatch(shape, Epilogue::default()).workgroup_bytes() <= limits.workgroup_bytes;
         fits.then_some(one)
     }

@@ -1,5 +1,9 @@
 //! Networks without training: what one takes on a device hangs on its sizes, not on its values.
 
+use std::hash::Hasher;
+
+use fnv::FnvHasher;
+
 use super::{Description, Model, ModelError};
 use crate::graph::networks::Architecture;
 use crate::graph::{Parameter, Weights};
@@ -46,8 +50,9 @@ fn value(parameter: &Parameter) -> Tensor {
 
 /// Numbers from 0 to 1 that follow from a name: SplitMix64, from the name's FNV-1a hash on.
 fn uniform(name: &str) -> impl Iterator<Item = f32> {
-    let hash = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-    let mut state = name.bytes().fold(0xcbf2_9ce4_8422_2325, hash);
+    let mut hasher = FnvHasher::default();
+    hasher.write(name.as_bytes());
+    let mut state = hasher.finish();
     std::iter::repeat_with(move || {
         state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut word = state;

@@ -21,12 +21,20 @@ pub struct Limits {
     pub storage_alignment: u32,
     /// The most invocations of a subgroup, where shaders may use subgroups and each has at least eight invocations.
     pub subgroup: Option<u32>,
-    /// Whether all subgroups have so many, go in step and can wait for themselves, so that a workgroup of as many need not.
+    /// Whether every subgroup has exactly `subgroup` invocations, which run in lockstep and have a barrier of their own, so that a
+    /// workgroup of that size needs no barrier of workgroups.
     pub whole_subgroups: bool,
     /// Whether the device computes on a CPU. It allows no less, but other kernels suit it.
     pub software: bool,
     /// How many cores it computes on; zero where that is not known or it is no software.
     pub cores: u32,
+}
+
+impl Limits {
+    /// What the CPU executor allows: its memory is the host's, and it launches no workgroups.
+    pub fn cpu() -> Self {
+        Self { storage_binding_bytes: u64::MAX, buffer_bytes: u64::MAX, workgroups: u32::MAX, ..Self::default() }
+    }
 }
 
 impl Default for Limits {

@@ -17,10 +17,9 @@ pub(super) const fn tolerance(precision: Precision) -> f32 {
 /// What a layer computes: the network is run up to it, on from where the last call for a layer before it ended.
 pub(super) async fn output_of(executor: &mut GpuExecutor, node: &str, input: &[f32]) -> Result<Vec<f32>, GpuError> {
     let Some((last, view)) = output_place(executor.plan(), node) else { return Ok(Vec::new()) };
-    let batch = executor.plan().batch;
     match executor.launched() {
-        1.. if executor.launched() <= last => executor.run_on(last + 1, batch),
-        _ => executor.run_first(last + 1, batch, input).await?,
+        1.. if executor.launched() <= last => executor.run_on(last + 1),
+        _ => executor.run_first(last + 1, executor.plan().batch, input).await?,
     }
     executor.read(view).await
 }

@@ -2,7 +2,9 @@
 //! made on this device, by this driver and with these shaders, and all that it can do is to name ways that layers have.
 
 use std::collections::BTreeMap;
+use std::hash::Hasher;
 
+use fnv::FnvHasher;
 use serde::{Deserialize, Serialize};
 
 use crate::kernels::{Kernel, Precision, in_pairs, in_texels, wgsl};
@@ -96,11 +98,14 @@ fn shaders() -> String {
             [in_pairs(&text), in_texels(&text, precision), text]
         })
     });
-    let bytes = std::iter::once(env!("CARGO_PKG_VERSION").to_string()).chain(texts);
-    let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-    // No text has a zero, so that what ends one cannot begin the next.
-    let hash = bytes.fold(0xcbf2_9ce4_8422_2325, |hash, text| text.bytes().chain([0]).fold(hash, step));
-    format!("{hash:016x}")
+    let texts = std::iter::once(env!("CARGO_PKG_VERSION").to_string()).chain(texts);
+    let mut hasher = FnvHasher::default();
+    for text in texts {
+        hasher.write(text.as_bytes());
+        // No text has a zero, so that what ends one cannot begin the next.
+        hasher.write_u8(0);
+    }
+    format!("{:016x}", hasher.finish())
 }
 
 #[cfg(test)]

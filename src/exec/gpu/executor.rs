@@ -8,7 +8,7 @@ use super::memory::{Buffers, textures_of};
 use super::parallel::both;
 use super::pipelines::{Compiler, Sources, Weights};
 use super::prepare::{Launches, Preparation};
-use super::record::{Ahead, Launch, Step};
+use super::record::{Ahead, Course, Step};
 use super::scopes::{Scopes, sound};
 use super::texels::Texels;
 use super::{Gpu, GpuError};
@@ -29,8 +29,8 @@ pub struct GpuExecutor {
     pub(super) preparation: Option<Preparation>,
     /// A run to come, recorded while the device computed the one before.
     pub(super) ahead: Option<Ahead>,
-    /// Launches of the run started last.
-    pub(super) launched: usize,
+    /// The run started last.
+    pub(super) last: Option<Course>,
     pub(super) times: HostTimes,
 }
 
@@ -117,13 +117,9 @@ impl GpuExecutor {
         let (buffers, steps, preparation) = sound(made, &doing).await?;
         let texts = sound(texts, &doing).await?;
         let no_pictures = Launches::of_none();
-        let compiled = texts.compile(gpu, &|index, pipeline| {
-            let preparing = preparation.iter().flat_map(|preparation| preparation.steps(&no_pictures));
-            let mut launches = steps.iter().map(|step| step.launch(0)).chain(preparing);
-            if let Some(launch) = launches.find(|launch| launch.pipeline == index).filter(|_| compiles_late(gpu)) {
-                launch_first(gpu, pipeline, &launch);
-            }
-        });
+        let preparing = preparation.iter().flat_map(|preparation| preparation.steps(&no_pictures));
+        let launches: Vec<_> = steps.iter().map(|step| step.launch(0)).chain(preparing).collect();
+        let compiled = texts.compile(gpu, &launches);
         let preparing = Preparing { pipelines: begin.elapsed(), memory: filling };
         let (pipelines, compilations) = sound(compiled, &doing).await?.into_iter().unzip();
         gpu.check()?;
@@ -138,7 +134,7 @@ impl GpuExecutor {
             buffers,
             preparation,
             ahead: None,
-            launched: 0,
+            last: None,
             times: HostTimes::default(),
         })
     }
@@ -154,8 +150,8 @@ impl GpuExecutor {
     }
 
     /// Launches of the run started last, so far.
-    pub(crate) fn launched(&self) -> usize {
-        self.launched
+    pub fn launched(&self) -> usize {
+        self.last.map_or(0, |last| last.launches)
     }
 
     /// What it took to make each pipeline, in the order in which they were made.
@@ -172,24 +168,6 @@ impl GpuExecutor {
     pub fn host_times(&self) -> HostTimes {
         self.times
     }
-}
-
-/// Whether a device makes a pipeline's machine code only at its first launch, on the one thread that runs what is submitted. llvmpipe
-/// does; natively an empty launch costs other software next to nothing.
-fn compiles_late(gpu: &Gpu) -> bool {
-    cfg!(not(target_arch = "wasm32")) && gpu.info().software
-}
-
-/// Submits a launch, of no pictures, with a pipeline that was just compiled: the device makes its machine code while others compile.
-fn launch_first(gpu: &Gpu, pipeline: &wgpu::ComputePipeline, launch: &Launch<'_>) {
-    let mut encoder = gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("dynaconv") });
-    let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
-    pass.set_pipeline(pipeline);
-    pass.set_bind_group(0, launch.bind_group, &[launch.params_offset]);
-    let [x, y, z] = launch.workgroups;
-    pass.dispatch_workgroups(x, y, z);
-    drop(pass);
-    gpu.queue.submit([encoder.finish()]);
 }
 
 /// The device's texts for a plan, and where they have its weights: in textures where those are wanted and large enough.

@@ -39,7 +39,7 @@ impl GpuExecutor {
 
     /// Whether the last launch of the last run that used a view had it in a texture; static weights lie in the same place whatever ran.
     fn was_texture(&self, view: View) -> bool {
-        let launched = if view.memory == Memory::Weights { self.steps.len() } else { self.launched };
+        let launched = if view.memory == Memory::Weights { self.steps.len() } else { self.launched() };
         let launches = self.plan.passes.iter().zip(&self.steps).take(launched).rev();
         let last = launches.into_iter().find(|(pass, _)| pass.bindings.contains(&view));
         last.is_some_and(|(_, step)| step.textures.contains(&view))

@@ -6,9 +6,12 @@
 //! may run programs as well.
 
 use std::collections::BTreeSet;
+use std::hash::Hasher;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
+
+use fnv::FnvHasher;
 
 use super::Gpu;
 
@@ -111,9 +114,12 @@ fn same_maker(data: &[u8], given: &[u8]) -> bool {
 
 /// FNV-1a, which is the same everywhere and for ever. No text has the byte 255, so that what ends one cannot begin the next.
 pub(super) fn hash<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> u64 {
-    let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-    let parts = parts.into_iter();
-    parts.fold(0xcbf2_9ce4_8422_2325, |hash, part| step(part.iter().copied().fold(hash, step), 255))
+    let mut hasher = FnvHasher::default();
+    for part in parts {
+        hasher.write(part);
+        hasher.write_u8(255);
+    }
+    hasher.finish()
 }
 
 fn write<'a>(data: &[u8], identity: u64, keys: impl Iterator<Item = &'a u64>) -> Vec<u8> {
@@ -136,8 +142,7 @@ fn read(bytes: &[u8], identity: u64) -> Option<(&[u8], BTreeSet<u64>)> {
     }
     let length = usize::try_from(number(32)?).ok()?.checked_mul(8)?;
     let (keys, data) = bytes[HEADER..].split_at_checked(length)?;
-    let key = |bytes: &[u8]| bytes.iter().rev().fold(0, |key, byte| key << 8 | u64::from(*byte));
-    Some((data, keys.chunks_exact(8).map(key).collect()))
+    Some((data, keys.as_chunks().0.iter().copied().map(u64::from_le_bytes).collect()))
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use web_time::Instant;
 use super::Gpu;
 use super::parallel::each;
 use super::pipeline_cache::hash;
+use super::record::Launch;
 use super::scopes::Scopes;
 use super::texels::format;
 use crate::exec::Compilation;
@@ -154,12 +155,12 @@ impl<'a> Compiler<'a> {
 }
 
 impl Texts {
-    /// Compiles all pipelines, natively on all cores, and hands each with its index to `launch_first`. They lie in the order of their
-    /// indices.
+    /// Compiles all pipelines, natively on all cores, each followed by the first of these launches that has it where the device makes
+    /// machine code only then. They lie in the order of their indices.
     pub fn compile(
         mut self,
         gpu: &Gpu,
-        launch_first: &(dyn Fn(usize, &wgpu::ComputePipeline) + Sync),
+        launches: &[Launch<'_>],
     ) -> (Compiled, impl Future<Output = Option<wgpu::Error>> + use<>) {
         // The longest text first: it takes longest.
         let mut order: Vec<usize> = (0..self.wanted.len()).collect();
@@ -169,7 +170,11 @@ impl Texts {
             let wanted = &self.wanted[*index];
             let pipeline = pipeline(gpu, &wanted.dispatch, &self.modules[&wanted.text()], &wanted.layout);
             let time = begin.elapsed();
-            launch_first(*index, &pipeline);
+            if let Some(launch) =
+                launches.iter().find(|launch| launch.pipeline == *index).filter(|_| compiles_late(gpu))
+            {
+                launch_first(gpu, &pipeline, launch);
+            }
             ((pipeline, time), scopes.close())
         });
         let (pipelines, errors): (Vec<_>, Vec<_>) = pipelines.into_iter().unzip();
@@ -184,6 +189,24 @@ impl Texts {
         });
         (compiled.collect(), first_of(errors))
     }
+}
+
+/// Whether a device makes a pipeline's machine code only at its first launch, on the one thread that runs what is submitted. llvmpipe
+/// does; natively an empty launch costs other software next to nothing.
+fn compiles_late(gpu: &Gpu) -> bool {
+    cfg!(not(target_arch = "wasm32")) && gpu.info().software
+}
+
+/// Submits a launch, of no pictures, with a pipeline that was just compiled: the device makes its machine code while others compile.
+fn launch_first(gpu: &Gpu, pipeline: &wgpu::ComputePipeline, launch: &Launch<'_>) {
+    let mut encoder = gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("dynaconv") });
+    let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+    pass.set_pipeline(pipeline);
+    pass.set_bind_group(0, launch.bind_group, &[launch.params_offset]);
+    let [x, y, z] = launch.workgroups;
+    pass.dispatch_workgroups(x, y, z);
+    drop(pass);
+    gpu.queue.submit([encoder.finish()]);
 }
 
 /// The first error that there was.

@@ -31,13 +31,14 @@ impl GpuExecutor {
         self.send_values(pictures, input, false, launches, None).await?.results().await.map(drop)
     }
 
-    /// Goes on with the run of so many pictures that was started last, up to the first `launches` launches. It leaves no results.
-    pub fn run_on(&mut self, launches: usize, pictures: u32) {
+    /// Goes on with the run that was started last, up to the first `launches` launches. It leaves no results.
+    pub fn run_on(&mut self, launches: usize) {
+        let Some(Course { pictures, launches: launched, .. }) = self.last else { return };
         let mut encoder = self.encoder();
-        let steps = self.steps.iter().take(launches).skip(self.launched).map(|step| step.launch(pictures));
+        let steps = self.steps.iter().take(launches).skip(launched).map(|step| step.launch(pictures));
         self.encode(&mut encoder, steps, None);
         self.gpu.queue.submit([encoder.finish()]);
-        self.launched = self.launched.max(launches);
+        self.last = self.last.map(|last| Course { launches: launched.max(launches), ..last });
     }
 
     /// As [`GpuExecutor::run`], and says when each launch ran. `timer` must have been made for as many launches as the
@@ -217,7 +218,7 @@ impl GpuExecutor {
         clock: HostClock,
         mut timer: Option<&mut Timer>,
     ) -> (Pending, wgpu::SubmissionIndex) {
-        self.launched = course.launches;
+        self.last = Some(*course);
         let ahead = self.ahead.take().filter(|ahead| ahead.course == *course && timer.is_none());
         let run = ahead.map_or_else(|| self.record(course, timer.as_deref()), |ahead| ahead.commands);
         let preparing = preparing.map(wgpu::CommandEncoder::finish);
