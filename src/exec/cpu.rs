@@ -42,6 +42,9 @@ impl CpuExecutor {
     }
 
     /// The values of a view that the plan has.
+    ///
+    /// # Panics
+    /// When the view lies outside of the plan's slots.
     pub fn view(&self, view: View) -> &[f32] {
         match view.memory {
             Memory::Weights => self.weights.get(&view).map_or(&[], Vec::as_slice),
@@ -50,6 +53,9 @@ impl CpuExecutor {
     }
 
     /// Writes `values` to the first words of a view in a slot; the weights are never written.
+    ///
+    /// # Panics
+    /// When the view lies outside of the plan's slots.
     pub fn write(&mut self, view: View, values: &[f32]) {
         if let Memory::Slot(slot) = view.memory {
             let memory = &mut self.slots[slot as usize][range(view)];
@@ -59,7 +65,7 @@ impl CpuExecutor {
         }
     }
 
-    /// The prepared pictures, channels-last, to be written before a run.
+    /// The prepared pictures, to be written before a run: [batch][height][width][4·⌈channels/4⌉], whose padding lanes are zero.
     pub fn input_mut(&mut self) -> &mut [f32] {
         let view = self.plan.input.view;
         match view.memory {
@@ -97,10 +103,7 @@ impl CpuExecutor {
         let values = pictures * input.map.padded_values();
         input.view.precision.round(&mut self.input_mut()[..values]);
         for pass in &self.plan.passes {
-            let spec = pass.dispatch.kernel.spec();
-            let names = spec.bindings_of(pass.dispatch.entry).into_iter().flatten();
-            let bound: Vec<_> =
-                names.zip(&pass.bindings).map(|((_, name, access), view)| (name, access, *view)).collect();
+            let bound: Vec<_> = pass.bound().collect();
             // A slot that is written is bound once, so it can be taken out while the others are read.
             let mut written = Vec::new();
             for (name, access, view) in &bound {

@@ -71,8 +71,8 @@ pub struct StaticWeights {
 
 /// The values of a dynamic layer with every norm, gate divisor and skip folded in; all matrices row-major.
 ///
-/// For a picture with pooled input p:
-/// y = fc0·p, y ← y ⊙ relu6(gate·y + 3), M = reshape(phi·y) + I, λ = relu6(scale·y + 3), and
+/// For a picture with pooled input v:
+/// y = fc0·v, y ← y ⊙ relu6(gate·y + 3), M = reshape(phi·y) + I, λ = relu6(scale·y + 3), and
 /// out = λ ⊙ (w0·x + scaled_bias) + p·(M·(q·x + q_offset) + latent_offset) + bias.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DynamicWeights {

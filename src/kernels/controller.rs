@@ -1,4 +1,4 @@
-//! The controller of a dynamic convolution; see `shaders/controller.wgsl`.
+//! The controller of a dynamic convolution; see `shaders/shared/controller.wgsl`.
 
 use bytemuck::{Pod, Zeroable};
 use rayon::prelude::*;
@@ -79,6 +79,11 @@ impl Shape {
         self.pooling.count() * self.in_groups
     }
 
+    /// vec4 of a workgroup's memory for the pooled and the squeezed vector.
+    pub fn hidden_vec4s(&self) -> u32 {
+        self.pooled_groups().max(self.squeeze_groups) + self.squeeze_groups
+    }
+
     /// vec4 of the weights.
     pub const fn weight_vec4s(&self) -> u32 {
         4 * self.squeeze_groups * (self.pooled_groups() + self.squeeze_groups + self.head_groups())
@@ -104,7 +109,7 @@ const VECTORS: u32 = 384;
 pub fn dispatch(shape: Shape, tile: Tile, software: bool) -> Dispatch {
     let Shape { height, width, slots, pooling, squeeze_groups, latent_groups, out_groups, .. } = shape;
     let pooled_groups = shape.pooled_groups();
-    let vectors = (pooled_groups.max(squeeze_groups) + squeeze_groups).max(VECTORS);
+    let vectors = shape.hidden_vec4s().max(VECTORS);
     let (kernel, lanes) = match tile {
         Tile::Subgroup(size) => (Kernel::ControllerSubgroup, size),
         _ if software => (Kernel::Controller, SOFTWARE_LANES),

@@ -96,7 +96,7 @@ pub fn dispatch(shape: controller::Shape, tile: Tile, software: bool) -> Dispatc
         groups_per_workgroup,
     };
     let own_outputs = if columns { groups_per_workgroup } else { out_groups };
-    let hidden = shape.pooled_groups().max(squeeze_groups) + squeeze_groups;
+    let hidden = shape.hidden_vec4s();
     let in_chunks = software && kernel == Kernel::ControllerAssemble;
     let (vectors, chunk) = if in_chunks { (SOFTWARE_VECTORS, SOFTWARE_CHUNK) } else { (VECTORS, narrow) };
     let product = (4 * narrow.min(chunk) + 1) * latent_groups;

@@ -39,7 +39,7 @@ pub const SPEC: Spec = Spec {
     subgroups: Subgroups::None,
 };
 
-/// Those of the variant for software too.
+/// Uniform params, which `conv_dynamic_subgroup` has too.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
 pub(super) struct Params {
@@ -80,8 +80,8 @@ pub const fn slots(shape: Shape) -> u32 {
 /// The launch of a convolution whose controller has this shape; the map that it pools is the convolution's input. Where it lacks a
 /// residual or pool sums, they are bound all the same, to any memory as large as an element.
 pub fn dispatch(shape: Shape, epilogue: Epilogue) -> Dispatch {
-    let Shape { height, width, squeeze_groups, latent_groups, out_groups, .. } = shape;
-    let hidden = shape.pooled_groups().max(squeeze_groups) + squeeze_groups;
+    let Shape { height, width, latent_groups, out_groups, .. } = shape;
+    let hidden = shape.hidden_vec4s();
     let product = (4 * OWN_GROUPS + 1) * latent_groups;
     Dispatch {
         kernel: Kernel::ConvDynamic,

@@ -74,11 +74,11 @@ pub fn scratch_vec4s(shape: Shape, made: Made, cores: u32, size: u32) -> u64 {
 /// `size` invocations; the map that it pools is the convolution's input. Where it lacks a residual or pool sums, they are bound all the
 /// same, to any memory as large as an element.
 pub fn dispatch(shape: Shape, made: Made, cores: u32, epilogue: Epilogue, size: u32) -> Dispatch {
-    let Shape { in_groups, squeeze_groups, latent_groups, out_groups, .. } = shape;
+    let Shape { in_groups, latent_groups, out_groups, .. } = shape;
     let columns = in_groups < out_groups;
     let Runs { own_tiles, workgroups, own_groups } = runs(shape, made, cores, size);
     let params = Params::new(shape, epilogue, [own_tiles, own_groups]);
-    let hidden = shape.pooled_groups().max(squeeze_groups) + squeeze_groups;
+    let hidden = shape.hidden_vec4s();
     let product = (4 * if columns { in_groups } else { own_groups } + 1) * latent_groups;
     let matrix = 4 * latent_groups * latent_groups;
     let (vectors, heads) = match made {

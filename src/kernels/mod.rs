@@ -187,7 +187,7 @@ pub enum Subgroups {
     None,
     /// At least eight invocations each.
     OfEight,
-    /// The same, and that a workgroup is one of them, which waits for itself alone: on software, whose lanes go in step.
+    /// The same, and each workgroup is exactly one of them and uses its barrier: for software that runs lanes in lockstep.
     Whole,
 }
 

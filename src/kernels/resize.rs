@@ -110,10 +110,21 @@ impl Resize {
         self.source_bytes().max(self.narrowed_bytes()) <= binding_bytes
     }
 
+    /// The params of both launches.
+    pub fn params(&self) -> &[u8] {
+        bytemuck::bytes_of(&self.params)
+    }
+
+    /// The workgroups of both launches, across and down.
+    pub fn workgroups(&self) -> [[u32; 2]; 2] {
+        let Params { rows, crop, .. } = self.params;
+        [rows, crop].map(|height| [crop.div_ceil(WORKGROUP[0]), height.div_ceil(WORKGROUP[1])])
+    }
+
     /// The two launches, `horizontal` and then `vertical`. Both are for one picture: one workgroup on z.
     pub fn dispatches(&self) -> [Dispatch; 2] {
         let Params { columns, rows, crop, column_scale, row_scale, .. } = self.params;
-        let dispatch = |entry, height: u32, flops, bytes_read, bytes_written, single_written| Dispatch {
+        let dispatch = |entry, workgroups, flops, bytes_read, bytes_written, single_written| Dispatch {
             kernel: Kernel::Resize,
             entry,
             precision: Precision::F32,
@@ -122,25 +133,20 @@ impl Resize {
                 ("WORKGROUP_X", WORKGROUP[0]),
                 ("WORKGROUP_Y", WORKGROUP[1]),
             ],
-            params: bytemuck::bytes_of(&self.params).to_vec(),
-            workgroups: [crop.div_ceil(WORKGROUP[0]), height.div_ceil(WORKGROUP[1])],
+            params: self.params().to_vec(),
+            workgroups,
             cost: Cost { flops, bytes_read, bytes_written, single_read: bytes_read, single_written },
         };
         let Params { column_phase, row_phase, .. } = self.params;
         let across = self.flops(crop, columns, column_phase, column_scale);
         let down = self.flops(crop, rows, row_phase, row_scale);
         let pixels = u64::from(crop) * u64::from(crop);
-        let read = 4 * u64::from(rows) * u64::from(columns);
+        let (read, narrowed) = (4 * u64::from(rows) * u64::from(columns), self.narrowed_bytes());
+        let (across, down) = (u64::from(rows) * across, u64::from(crop) * down + 9 * pixels);
+        let [horizontal, vertical] = self.workgroups();
         [
-            dispatch("horizontal", rows, u64::from(rows) * across, read, self.narrowed_bytes(), self.narrowed_bytes()),
-            dispatch(
-                "vertical",
-                crop,
-                u64::from(crop) * down + 9 * pixels,
-                self.narrowed_bytes(),
-                self.normalised_bytes(),
-                0,
-            ),
+            dispatch("horizontal", horizontal, across, read, narrowed, narrowed),
+            dispatch("vertical", vertical, down, narrowed, self.normalised_bytes(), 0),
         ]
     }
 

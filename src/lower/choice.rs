@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Options;
 use super::form::Form;
-use super::ways::{Choice, Layers};
+use super::ways::{Layers, Way};
 use crate::graph::{FoldedNetwork, Layer, LayerOp};
 use crate::plan::Limits;
 
@@ -25,7 +25,8 @@ pub struct Choices {
 pub struct Alternatives {
     /// The layer's node.
     pub node: String,
-    /// Kind and sizes of the layer: layers that share them are distinct by their values alone.
+    /// Kind and sizes of the layer, pictures of a run and precision. Layers that share them may differ in padding, residual sum, pool
+    /// and the controller's width, and take the same way all the same.
     pub shape: String,
     /// The node of the layer before, where some ways compute it too, as those called `expand-…` of a depthwise convolution do.
     pub expansion: Option<String>,
@@ -51,7 +52,7 @@ pub fn alternatives(network: &FoldedNetwork, options: &Options, limits: &Limits)
     let layers = Layers { network, options, limits };
     let of_layer = |(index, layer): (usize, &Layer)| {
         let ways = layers.ways(index);
-        let name = |choice: &Choice| choice.name(layer);
+        let name = |way: &Way| way.name(layer);
         (ways.len() > 1).then(|| Alternatives {
             node: layer.name.clone(),
             shape: layers.shape(index),
@@ -75,12 +76,12 @@ pub fn forms(network: &FoldedNetwork, options: &Options, limits: &Limits) -> BTr
 
 impl Layers<'_> {
     /// The way that a layer takes.
-    pub fn taken(&self, index: usize) -> Choice {
+    pub fn taken(&self, index: usize) -> Way {
         self.chosen(index).unwrap_or_else(|| self.rule(index))
     }
 
     /// The way that was chosen for a layer, or else for its shape.
-    pub fn chosen(&self, index: usize) -> Option<Choice> {
+    pub fn chosen(&self, index: usize) -> Option<Way> {
         let Choices { layers, shapes } = &self.options.choices;
         if layers.is_empty() && shapes.is_empty() {
             return None;
@@ -193,7 +194,7 @@ mod tests {
             found.into_iter().find(|layer| layer.node == node).map(|layer| layer.names)
         };
         let layer = "features.8.conv.0";
-        let has = |form, limits: &Limits| ways(form, limits, layer).is_some_and(|it| it.contains(&"in_load".into()));
+        let has = |form, limits: &Limits| ways(form, limits, layer).is_some_and(|it| it.contains(&"in-load".into()));
         assert!(has(FormChoice::Auto, &Limits::default()) && !has(FormChoice::Auto, &fast()));
         assert!(!has(FormChoice::Always(Form::Branch), &Limits::default()));
         let launches = |limits: Limits| -> Vec<Kernel> {

@@ -20,26 +20,25 @@ impl Lowering<'_> {
         w: &DynamicWeights,
     ) -> Result<Value, LowerError> {
         let epilogue = self.epilogue(index, layer);
-        let choice = self.choice(index);
-        let one =
-            OneLaunch::of(layer, w, choice.form, self.draft.batch, &self.draft.limits).filter(|_| choice.one_launch);
+        let way = self.way(index);
+        let one = OneLaunch::of(layer, w, way.form, self.draft.batch, &self.draft.limits).filter(|_| way.one_launch);
         // What the next layer computes too has launches of its own, whatever its way says.
         if one.is_some() && !self.layers().is_expanded_later(index) {
             return self.in_one_launch(layer, w, one, epilogue);
         }
-        match choice.form {
+        match way.form {
             Form::Assemble => {
                 let assembled = self.assembled_weights(layer, w)?;
-                self.pointwise_of_matrix(index, layer, assembled, true, epilogue, choice.tile)
+                self.pointwise_of_matrix(index, layer, assembled, true, epilogue, way.tile)
             }
             Form::Branch => {
                 let heads = self.controller(layer, w)?;
-                let latent = self.latent(layer, w, heads, choice.latent)?;
+                let latent = self.latent(layer, w, heads, way.latent)?;
                 let block = self.draft.weights(&layer.name, pack::branch(w).into())?;
                 let weights = conv_pointwise::Weights::Branch { latent_groups: groups(w.sizes.latent) as u32 };
                 let memory =
                     vec![("weights", block), ("heads", Binding::Value(heads)), ("latent", Binding::Value(latent))];
-                self.pointwise(layer, weights, epilogue, choice.tile, memory)
+                self.pointwise(layer, weights, epilogue, way.tile, memory)
             }
             Form::InLoad => self.in_one_launch(layer, w, None, epilogue),
         }
@@ -146,7 +145,7 @@ impl Lowering<'_> {
 
     pub fn dynamic_linear(&mut self, index: usize, layer: &Layer, w: &DynamicWeights) -> Result<Value, LowerError> {
         let heads = self.controller(layer, w)?;
-        let tile = self.choice(index).latent;
+        let tile = self.way(index).latent;
         let latent = self.latent(layer, w, heads, tile)?;
         let block = self.draft.weights(&layer.name, pack::branch(w).into())?;
         let memory = vec![("weights", block), ("heads", Binding::Value(heads)), ("latent", Binding::Value(latent))];

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::draft::{Binding, Draft, PoolSums, Value};
 use super::expansion::Expansion;
-use super::ways::{Choice, Layers};
+use super::ways::{Layers, Way};
 use super::{LowerError, Options, pack};
 use crate::graph::{Activation, Connection, Convolution, FoldedNetwork, Layer, LayerOp, Source, StaticWeights};
 use crate::kernels::{
@@ -78,12 +78,12 @@ impl Lowering<'_> {
     }
 
     /// The way that a layer takes: the rule's, where none was chosen.
-    pub fn choice(&mut self, index: usize) -> Choice {
+    pub fn way(&mut self, index: usize) -> Way {
         let layer = &self.network.layers[index];
         match self.layers().chosen(index) {
-            Some(choice) => {
-                self.draft.chosen.insert(layer.name.clone(), choice.name(layer));
-                choice
+            Some(way) => {
+                self.draft.chosen.insert(layer.name.clone(), way.name(layer));
+                way
             }
             None => self.layers().rule(index),
         }
@@ -111,32 +111,29 @@ impl Lowering<'_> {
     ) -> Result<Value, LowerError> {
         let (x, y) = (layer.input_map, layer.output_map);
         let taps = c.kernel * c.kernel;
-        let choice = self.choice(index);
-        let mut epilogue = self.epilogue(index, layer);
-        let (packed, slots) = match c.connection {
-            Connection::Depthwise => {
-                (pack::depthwise(&weights.weight, x.channels, taps), depthwise_shape(c, x, y, choice).slots())
-            }
-            Connection::Dense if c.is_pointwise() => (pack::panels(&weights.weight, y.channels, x.channels), 0),
-            Connection::Dense => {
-                (pack::dense(&weights.weight, y.channels, x.channels, taps), dense_shape(c, x, y).slots(choice.tile))
-            }
+        let (way, epilogue) = (self.way(index), self.epilogue(index, layer));
+        let packed = match c.connection {
+            Connection::Depthwise => pack::depthwise(&weights.weight, x.channels, taps),
+            Connection::Dense if c.is_pointwise() => pack::panels(&weights.weight, y.channels, x.channels),
+            Connection::Dense => pack::dense(&weights.weight, y.channels, x.channels, taps),
         };
         let block = self.draft.weights(&layer.name, vec![packed, pack::vector(&weights.bias)])?;
         if c.is_pointwise() {
-            return self.pointwise_of_matrix(index, layer, block, false, epilogue, choice.tile);
+            return self.pointwise_of_matrix(index, layer, block, false, epilogue, way.tile);
         }
-        if layer.residual.is_some() {
-            let reason = "a sum can only follow a pointwise convolution of stride 1";
-            return Err(LowerError::Unsupported { node: layer.name.clone(), reason });
-        }
-        epilogue.residual = false;
-        if let Some(tile) = choice.expand {
-            return self.expand_depthwise(index, layer, depthwise_shape(c, x, y, choice), block, epilogue, tile);
-        }
-        let dispatch = match c.connection {
-            Connection::Depthwise => conv_depthwise::dispatch(depthwise_shape(c, x, y, choice), epilogue),
-            Connection::Dense => conv_dense::dispatch(dense_shape(c, x, y), epilogue, choice.tile),
+        without_sum(layer)?;
+        let (dispatch, slots) = match c.connection {
+            Connection::Depthwise => {
+                let shape = depthwise_shape(c, x, y, way);
+                if let Some(tile) = way.expand {
+                    return self.expand_depthwise(index, layer, shape, block, epilogue, tile);
+                }
+                (conv_depthwise::dispatch(shape, epilogue), shape.slots())
+            }
+            Connection::Dense => {
+                let shape = dense_shape(c, x, y);
+                (conv_dense::dispatch(shape, epilogue, way.tile), shape.slots(way.tile))
+            }
         };
         let input = Binding::Value(self.value_of(layer.input));
         self.launch_convolution(layer, dispatch, slots, epilogue, vec![("weights", block), ("input", input)])
@@ -237,10 +234,7 @@ impl Lowering<'_> {
         latent_groups: u32,
         mut memory: Vec<(&'static str, Binding)>,
     ) -> Result<Value, LowerError> {
-        if layer.residual.is_some() {
-            let reason = "a sum can only follow a pointwise convolution of stride 1";
-            return Err(LowerError::Unsupported { node: layer.name.clone(), reason });
-        }
+        without_sum(layer)?;
         let shape = linear::Shape {
             in_groups: groups(layer.input_map.channels) as u32,
             out_groups: groups(layer.output_map.channels) as u32,
@@ -269,6 +263,12 @@ impl Lowering<'_> {
             pooling: self.layers().pooling_wanted(index),
         }
     }
+}
+
+/// Refuses a layer with a residual sum, which its kernels cannot add.
+fn without_sum(layer: &Layer) -> Result<(), LowerError> {
+    let reason = "a sum can only follow a pointwise convolution of stride 1";
+    layer.residual.map_or(Ok(()), |_| Err(LowerError::Unsupported { node: layer.name.clone(), reason }))
 }
 
 fn vec4s(map: Map) -> u64 {
@@ -301,7 +301,7 @@ fn pointwise_shape(x: Map, y: Map) -> conv_pointwise::Shape {
     }
 }
 
-fn depthwise_shape(c: &Convolution, x: Map, y: Map, choice: Choice) -> conv_depthwise::Shape {
+fn depthwise_shape(c: &Convolution, x: Map, y: Map, way: Way) -> conv_depthwise::Shape {
     conv_depthwise::Shape {
         input: [x.height as u32, x.width as u32],
         output: [y.height as u32, y.width as u32],
@@ -309,8 +309,8 @@ fn depthwise_shape(c: &Convolution, x: Map, y: Map, choice: Choice) -> conv_dept
         kernel: c.kernel as u32,
         stride: c.stride as u32,
         padding: [c.padding.top as u32, c.padding.left as u32],
-        tile_rows: choice.rows,
-        rolling: choice.rolling,
+        tile_rows: way.rows,
+        rolling: way.rolling,
     }
 }
 

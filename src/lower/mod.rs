@@ -32,7 +32,7 @@ pub struct Options {
     /// How maps and weights are stored. Kernels compute with f32 in any case; pool sums, what controllers make and scores stay
     /// f32. [`Precision::F16`] halves the memory and rounds every map to eleven bits.
     pub precision: Precision,
-    /// How many of the most probable classes are found; capped at the number of classes.
+    /// How many of the most probable classes are found: from 1 to the number of classes, to which others are brought.
     pub top: u32,
     /// Whether what the dynamic layers make of a picture can be read after a run; it then shares no memory.
     pub insight: bool,

@@ -16,15 +16,15 @@ const PLAIN_ROWS: [u32; 3] = [1, 4, 14];
 
 /// One way. What a layer has no use for is the rule's and says nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Choice {
+pub(super) struct Way {
     /// Of a dynamic convolution.
     pub form: Form,
-    /// Of the same: whether its controller and all that is made of it are in the convolution's launch, on software, but where the next
-    /// layer computes this one too.
+    /// Of the same: whether one launch runs its controller and the convolution (software only). Ignored where the next layer's launch
+    /// computes this one too.
     pub one_launch: bool,
     /// Of a convolution over all channels.
     pub tile: Tile,
-    /// Of a branch's middle: subgroups, wide, or any other for the kernel of neither.
+    /// Of a branch: the variant of `latent`; any tile but `Subgroup` and `Wide` is the plain kernel's.
     pub latent: Tile,
     /// Of a depthwise convolution: whether each row is loaded once, and a tile's rows.
     pub rolling: bool,
@@ -47,14 +47,14 @@ impl Layers<'_> {
     }
 
     /// The way that follows from sizes and device alone.
-    pub fn rule(&self, index: usize) -> Choice {
+    pub fn rule(&self, index: usize) -> Way {
         let in_groups = |before: usize| groups(self.layer(before).input_map.channels) as u32;
         let expand = self.expansion(index).and_then(|before| expansion_tile(self.limits, in_groups(before)));
-        Choice { expand, ..self.rule_alone(index) }
+        Way { expand, ..self.rule_alone(index) }
     }
 
     /// The same, with nothing but the layer itself in a launch.
-    fn rule_alone(&self, index: usize) -> Choice {
+    fn rule_alone(&self, index: usize) -> Way {
         let (layer, limits) = (self.layer(index), self.limits);
         let (rolling, rows) = match &layer.op {
             LayerOp::Convolution(c, _) => {
@@ -80,7 +80,7 @@ impl Layers<'_> {
             LayerOp::DynamicConvolution(w) => self.one_launch(layer, w, form).is_some(),
             _ => false,
         };
-        Choice { form, one_launch, tile, latent, rolling, rows, expand: None }
+        Way { form, one_launch, tile, latent, rolling, rows, expand: None }
     }
 
     fn one_launch(&self, layer: &Layer, w: &DynamicWeights, form: Form) -> Option<OneLaunch> {
@@ -89,42 +89,42 @@ impl Layers<'_> {
     }
 
     /// All ways of a layer, the rule's among them. Those that compute its expansion too come last.
-    pub fn ways(&self, index: usize) -> Vec<Choice> {
+    pub fn ways(&self, index: usize) -> Vec<Way> {
         let layer = self.layer(index);
-        let own = Choice { one_launch: false, ..self.rule_alone(index) };
+        let own = Way { one_launch: false, ..self.rule_alone(index) };
         let subgroup = self.limits.subgroup.map(Tile::Subgroup);
         let tiles = || [Tile::Small, Tile::Wide].into_iter().chain(subgroup);
         let pointwise_tiles = || tiles().chain([Tile::Workgroup, Tile::Split]);
         let expansion_tiles = || [Tile::Small].into_iter().chain(subgroup).map(Some).collect();
-        let mut ways: Vec<Choice> = match &layer.op {
+        let mut ways: Vec<Way> = match &layer.op {
             LayerOp::Convolution(c, _) if c.connection == Connection::Depthwise => {
                 let most = layer.output_map.height as u32;
-                let rows = |rolling: bool, rows: &[u32]| -> Vec<Choice> {
-                    rows.iter().map(|rows| Choice { rolling, rows: (*rows).min(most), ..own }).collect()
+                let rows = |rolling: bool, rows: &[u32]| -> Vec<Way> {
+                    rows.iter().map(|rows| Way { rolling, rows: (*rows).min(most), ..own }).collect()
                 };
                 let rolling = if conv_depthwise::can_roll(c.kernel, c.stride) { &ROLLING_ROWS[..] } else { &[] };
                 let expanding = if self.expansion(index).is_some() { expansion_tiles() } else { Vec::new() };
-                let expanding = expanding.into_iter().map(|expand| Choice { expand, ..own }).collect();
+                let expanding = expanding.into_iter().map(|expand| Way { expand, ..own }).collect();
                 [rows(true, rolling), rows(false, &PLAIN_ROWS), expanding].concat()
             }
             LayerOp::Convolution(c, _) if c.is_pointwise() => {
-                pointwise_tiles().map(|tile| Choice { tile, ..own }).collect()
+                pointwise_tiles().map(|tile| Way { tile, ..own }).collect()
             }
-            LayerOp::Convolution(..) => tiles().map(|tile| Choice { tile, ..own }).collect(),
+            LayerOp::Convolution(..) => tiles().map(|tile| Way { tile, ..own }).collect(),
             LayerOp::DynamicConvolution(w) => {
-                let assembled = pointwise_tiles().map(|tile| Choice { form: Form::Assemble, tile, ..own });
+                let assembled = pointwise_tiles().map(|tile| Way { form: Form::Assemble, tile, ..own });
                 let suits = |tile: &Tile| latent_shape(layer, w).suits(*tile);
                 let latents = || tiles().filter(suits);
                 let branches = pointwise_tiles()
-                    .flat_map(|tile| latents().map(move |latent| Choice { form: Form::Branch, tile, latent, ..own }));
+                    .flat_map(|tile| latents().map(move |latent| Way { form: Form::Branch, tile, latent, ..own }));
                 let form = self.options.form;
                 let in_load = tries_in_load(form, self.limits) && forms_in_load(&w.sizes, w.inputs, self.limits);
-                let in_load = in_load.then_some(Choice { form: Form::InLoad, ..own });
+                let in_load = in_load.then_some(Way { form: Form::InLoad, ..own });
                 let one_launch = [Form::Assemble, Form::Branch]
                     .into_iter()
                     .filter(|form| self.one_launch(layer, w, *form).is_some())
-                    .map(|form| Choice { form, one_launch: true, ..own });
-                let wanted = |way: &Choice| form == FormChoice::Auto || form == FormChoice::Always(way.form);
+                    .map(|form| Way { form, one_launch: true, ..own });
+                let wanted = |way: &Way| form == FormChoice::Auto || form == FormChoice::Always(way.form);
                 assembled.chain(branches).chain(in_load).chain(one_launch).filter(wanted).collect()
             }
             _ => Vec::new(),
@@ -188,7 +188,7 @@ pub(super) fn is_pointwise(layer: &Layer) -> bool {
     }
 }
 
-impl Choice {
+impl Way {
     /// What tells it from the other ways of its layer.
     pub fn name(&self, layer: &Layer) -> String {
         let Self { form, one_launch, tile, latent, rolling, rows, expand } = self;
@@ -200,7 +200,7 @@ impl Choice {
             LayerOp::DynamicConvolution(_) if *one_launch && *form == Form::Assemble => "assemble-one-launch".into(),
             LayerOp::DynamicConvolution(_) if *one_launch => "branch-one-launch".into(),
             LayerOp::DynamicConvolution(_) if *form == Form::Assemble => format!("assemble-{}", tile.name()),
-            LayerOp::DynamicConvolution(_) if *form == Form::InLoad => "in_load".into(),
+            LayerOp::DynamicConvolution(_) if *form == Form::InLoad => "in-load".into(),
             LayerOp::DynamicConvolution(w) => {
                 let latent = match latent {
                     Tile::Subgroup(_) if latent_shape(layer, w).suits(*latent) => "latent_subgroup",

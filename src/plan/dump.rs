@@ -35,8 +35,7 @@ impl fmt::Display for Plan {
                 write!(f, " {name}={value}")?;
             }
             write!(f, " | {x}×{y} workgroups | ")?;
-            let bindings = spec.bindings_of(dispatch.entry).into_iter().flatten().zip(&pass.bindings);
-            for ((_, name, _), view) in bindings.filter(|((_, name, _), _)| !dispatch.ignores(name)) {
+            for (name, _, view) in pass.bound().filter(|(name, ..)| !dispatch.ignores(name)) {
                 write!(f, "{name} {view}, ")?;
             }
             let cost = dispatch.cost;

@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::kernels::{Dispatch, Precision};
+use crate::kernels::{Access, Dispatch, Precision};
 use crate::tensor::Map;
 
 /// Everything an executor needs to run a network on up to `batch` pictures.
@@ -69,6 +69,14 @@ pub struct Pass {
     pub dispatch: Dispatch,
     /// Its storage buffers, in the order of the entry point's bindings.
     pub bindings: Vec<View>,
+}
+
+impl Pass {
+    /// What it binds, in the order of the entry point's bindings: name, access and memory.
+    pub fn bound(&self) -> impl Iterator<Item = (&'static str, Access, View)> {
+        let bindings = self.dispatch.kernel.spec().bindings_of(self.dispatch.entry).into_iter().flatten();
+        bindings.zip(&self.bindings).map(|((_, name, access), view)| (name, access, *view))
+    }
 }
 
 /// The two kinds of memory.

@@ -156,9 +156,10 @@ impl Plan {
     }
 
     fn check_memory(&self, pass: &Pass, written: &mut Written) -> Result<(), String> {
-        let accesses = pass.dispatch.kernel.spec().bindings_of(pass.dispatch.entry).ok_or("no such entry point")?;
-        let bound: Vec<(&'static str, Access, &View)> =
-            accesses.zip(&pass.bindings).map(|((_, name, access), view)| (name, access, view)).collect();
+        if pass.dispatch.kernel.spec().bindings_of(pass.dispatch.entry).is_none() {
+            return Err("no such entry point".into());
+        }
+        let bound: Vec<_> = pass.bound().collect();
         for (name, access, view) in &bound {
             let size = match view.memory {
                 Memory::Weights => self.weights.len() as u64,

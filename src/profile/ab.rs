@@ -31,11 +31,11 @@ pub struct Candidate {
 /// How two candidates did.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Trial {
-    /// The time of the launch with each candidate; none where the device has no timestamps.
+    /// The time of the launches with each candidate; none where the device has no timestamps.
     pub times: Option<[Samples; 2]>,
     /// The change from the first to the second.
     pub change: Option<Change>,
-    /// Whole plain runs up to the launch, which tell where there are no timestamps.
+    /// Whole plain runs up to the last of them, which tell where there are no timestamps.
     pub runs: [Samples; 2],
     /// For each buffer that both launches write, how far the second's is from the first's.
     pub outputs: Vec<Difference>,
@@ -121,13 +121,8 @@ impl Subject {
         let Some(pass) = plan.passes.get(last) else {
             return Err(ProfileError::NoLaunch { launch: last, launches: plan.passes.len() });
         };
-        let dispatch = &pass.dispatch;
-        let writes = dispatch.kernel.spec().bindings_of(dispatch.entry).into_iter().flatten();
-        let writes = writes
-            .zip(&pass.bindings)
-            .filter(|((_, name, access), _)| *access == Access::Write && !dispatch.ignores(name))
-            .map(|((_, name, _), view)| (name, *view))
-            .collect();
+        let writes = pass.bound().filter(|(name, access, _)| *access == Access::Write && !pass.dispatch.ignores(name));
+        let writes = writes.map(|(name, _, view)| (name, view)).collect();
         plan.passes.truncate(last + 1);
         let executor = GpuExecutor::with_candidate(gpu, plan, last, text).await?;
         Ok(Self { executor, launches, writes })

@@ -71,11 +71,9 @@ impl Work {
     pub fn of(pass: &Pass, pictures: u32) -> Self {
         let launch = &pass.dispatch;
         // Weights are the same for all pictures, so they are read once.
-        let bindings = launch.kernel.spec().bindings_of(launch.entry).into_iter().flatten();
-        let weights = bindings
-            .zip(&pass.bindings)
-            .filter(|((_, _, access), view)| *access == Access::Read && view.memory == Memory::Weights);
-        let shared = weights.map(|(_, view)| view.bytes).sum::<u64>().min(launch.cost.bytes_read);
+        let weights =
+            pass.bound().filter(|(_, access, view)| *access == Access::Read && view.memory == Memory::Weights);
+        let shared = weights.map(|(_, _, view)| view.bytes).sum::<u64>().min(launch.cost.bytes_read);
         let count = u64::from(pictures);
         let [x, y] = launch.workgroups.map(u64::from);
         Self {

@@ -231,7 +231,7 @@ impl Part {
             Kernel::Latent | Kernel::LatentSubgroup | Kernel::LatentWide => Self::Latent,
             Kernel::ConvDynamic | Kernel::ConvDynamicSubgroup => Self::Dynamic,
             Kernel::Pool if in_dynamic_layer => Self::Pooling,
-            _ if entry.starts_with("branch") => Self::Branch,
+            _ if entry == "branch" => Self::Branch,
             _ => Self::Static,
         }
     }

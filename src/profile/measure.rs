@@ -190,9 +190,8 @@ fn dispatch(
 ) -> DispatchProfile {
     let launch = &pass.dispatch;
     let spec = launch.kernel.spec();
-    let buffers = spec.bindings_of(launch.entry).into_iter().flatten().zip(&pass.bindings);
-    let buffers = buffers.filter(|((_, name, _), _)| !launch.ignores(name));
-    let buffers = buffers.map(|((_, name, access), view)| BufferProfile::new(name, access, view.bytes)).collect();
+    let buffers = pass.bound().filter(|(name, ..)| !launch.ignores(name));
+    let buffers = buffers.map(|(name, access, view)| BufferProfile::new(name, access, view.bytes)).collect();
     let work = Work::of(pass, pictures);
     let Work { flops, bytes_read, bytes_written, .. } = work;
     let bytes = work.bytes();

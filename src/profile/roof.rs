@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Measured limits of a device.
+/// The limits of a device, measured or from its data sheet.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Roof {
     /// Operations per second of f32 multiply-adds, which count two.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::kernels::{Access, Kernel};
-use crate::plan::{Memory, Pass, Plan};
+use crate::plan::{Memory, Plan};
 
 /// The launches of each node, by their places in the plan.
 ///
@@ -14,20 +14,14 @@ pub(super) fn launches_by_node(plan: &Plan) -> HashMap<&str, Vec<usize>> {
     let mut writers: HashMap<Memory, &str> = HashMap::new();
     for (index, pass) in plan.passes.iter().enumerate() {
         let finishes = pass.dispatch.kernel == Kernel::Pool;
-        let sums = views(pass).find(|(name, access, _)| *name == "partials" && *access == Access::Read);
-        let producer = sums.and_then(|(_, _, memory)| writers.get(&memory).copied());
+        let sums = pass.bound().find(|(name, access, _)| *name == "partials" && *access == Access::Read);
+        let producer = sums.and_then(|(_, _, view)| writers.get(&view.memory).copied());
         let node = producer.filter(|_| finishes).unwrap_or(&pass.node);
         charged.entry(node).or_default().push(index);
-        writers
-            .extend(views(pass).filter(|(_, access, _)| *access == Access::Write).map(|(_, _, memory)| (memory, node)));
+        let written = pass.bound().filter(|(_, access, _)| *access == Access::Write);
+        writers.extend(written.map(|(_, _, view)| (view.memory, node)));
     }
     charged
-}
-
-/// What a launch binds: name, access and memory.
-fn views(pass: &Pass) -> impl Iterator<Item = (&'static str, Access, Memory)> {
-    let bindings = pass.dispatch.kernel.spec().bindings_of(pass.dispatch.entry).into_iter().flatten();
-    bindings.zip(&pass.bindings).map(|((_, name, access), view)| (name, access, view.memory))
 }
 
 #[cfg(test)]

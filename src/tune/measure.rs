@@ -18,7 +18,7 @@ const FEWEST_ROUNDS: u32 = 3;
 pub struct Tuner {
     /// Timed runs of each plan, unless the time is up.
     pub rounds: u32,
-    /// When the last of them begins; a few are always made.
+    /// No round begins later than this after the call, preparing and checking included; three are timed in any case.
     pub time: Duration,
 }
 

@@ -33,7 +33,7 @@ pub struct Shape {
     pub ways: Vec<Way>,
     /// The names of those that do not: nobody takes them.
     pub wrong: Vec<String>,
-    /// Whether the times of the layer after it, some of whose ways compute both, hold the fastest of these.
+    /// Whether the times of the next layer, some of whose ways compute this one too, already include this one's fastest.
     pub within: bool,
 }
 

@@ -272,3 +272,37 @@ async fn prepare(
     }
     Ok(Subject { executor: GpuExecutor::new(gpu, plan, None).await?, ways, launches })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exec::gpu::GpuChoice;
+    use crate::graph::networks::{Architecture, MobileNetV2};
+    use crate::graph::{Weights, fold};
+    use crate::tensor::Tensor;
+
+    #[test]
+    fn ways_that_compute_something_else_are_left_out() {
+        let gpu = pollster::block_on(Gpu::open(&GpuChoice::Best)).expect("a GPU test needs a GPU");
+        let base = MobileNetV2 { width: 0.1, classes: 4, input_size: 32, stem_stride: 2 };
+        let graph = Architecture::MobileNetV2(base).build().unwrap();
+        let weights: Weights = graph.parameters().into_iter().map(|p| (p.name, Tensor::filled(p.shape, 0.5))).collect();
+        let network = fold(&graph, &weights).unwrap();
+        let mut trials = pollster::block_on(Trials::new(&gpu, &network, Options::default())).unwrap();
+        let faulty = trials.shapes.iter().position(|shape| shape.alone > 2).expect("a layer of several ways");
+        let largest = trials.expected[faulty].iter().fold(0.0, |most: f32, value| most.max(value.abs()));
+        trials.expected[faulty][0] += 2.0 * largest.max(1.0);
+        let plans = trials.plans();
+        for (k, ways) in plans.iter().enumerate() {
+            pollster::block_on(trials.add(ways.clone())).unwrap();
+            pollster::block_on(trials.check(k)).unwrap();
+        }
+        let right = trials.shapes[faulty].rule_alone();
+        let others: BTreeSet<usize> = plans.iter().map(|ways| ways[faulty]).filter(|way| *way != right).collect();
+        assert!(others.len() > 1, "{others:?}");
+        for (index, shape) in trials.shapes.iter().enumerate() {
+            assert_eq!(shape.wrong, if index == faulty { others.clone() } else { BTreeSet::new() }, "{}", shape.shape);
+        }
+        assert!(trials.subjects.iter().all(|subject| subject.ways[faulty] == right));
+    }
+}

@@ -13,7 +13,6 @@ use crate::plan::Limits;
 const OPTIONAL_FEATURES: wgpu::Features = wgpu::Features::SUBGROUP
     .union(wgpu::Features::SUBGROUP_BARRIER)
     .union(wgpu::Features::TIMESTAMP_QUERY)
-    .union(wgpu::Features::TIMESTAMP_QUERY_INSIDE_ENCODERS)
     .union(wgpu::Features::TIMESTAMP_QUERY_INSIDE_PASSES)
     .union(wgpu::Features::SHADER_F16)
     .union(wgpu::Features::SHADER_INT64)
@@ -45,7 +44,7 @@ pub struct GpuInfo {
     pub driver: String,
     /// Whether the adapter computes on the CPU.
     pub software: bool,
-    /// Whether it has the features that later kernels may use: half floats, subgroups, timestamps.
+    /// Which of `f16`, `subgroups` and `timestamps` it has.
     pub features: Vec<&'static str>,
 }
 

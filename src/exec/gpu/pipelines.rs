@@ -170,9 +170,8 @@ impl Texts {
             let wanted = &self.wanted[*index];
             let pipeline = pipeline(gpu, &wanted.dispatch, &self.modules[&wanted.text()], &wanted.layout);
             let time = begin.elapsed();
-            if let Some(launch) =
-                launches.iter().find(|launch| launch.pipeline == *index).filter(|_| compiles_late(gpu))
-            {
+            let launch = launches.iter().find(|launch| launch.pipeline == *index);
+            if let Some(launch) = launch.filter(|_| compiles_late(gpu)) {
                 launch_first(gpu, &pipeline, launch);
             }
             ((pipeline, time), scopes.close())

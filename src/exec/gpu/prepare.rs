@@ -14,7 +14,7 @@ use crate::kernels::resize::Resize;
 use crate::picture::{Picture, Preprocess};
 use crate::plan::{Limits, Plan};
 
-/// Bytes of the params of one launch with the room to their aligned successor.
+/// Bytes of one picture's params with the room to their aligned successor.
 const PARAMS_STRIDE: u64 = 256;
 /// What one picture's memory starts with: a photo's crop region of half a million pixels.
 const FIRST_ROOM: Room = Room { source: 2 << 20, narrowed: 1 << 20 };
@@ -40,7 +40,7 @@ impl Room {
 
 /// The launches of one run's pictures.
 pub(super) struct Launches {
-    pub workgroups: Vec<[[u32; 2]; 2]>,
+    workgroups: Vec<[[u32; 2]; 2]>,
 }
 
 impl Launches {
@@ -54,8 +54,8 @@ impl Launches {
 pub(super) struct Preparation {
     preprocess: Preprocess,
     batch: u32,
-    pub horizontal: Resolved,
-    pub vertical: Resolved,
+    horizontal: Resolved,
+    vertical: Resolved,
     room: Room,
     memory: Memory,
     texture: FrameTexture,
@@ -69,7 +69,7 @@ struct Memory {
     /// Params of the batch, then its source pixels. A browser's frames go another way, so it has them once they are needed.
     uploads: Option<Uploads>,
     /// For each picture of the batch the two bind groups.
-    pub groups: Vec<[wgpu::BindGroup; 2]>,
+    groups: Vec<[wgpu::BindGroup; 2]>,
 }
 
 impl Preparation {
@@ -123,14 +123,10 @@ impl Preparation {
         encoder: &mut wgpu::CommandEncoder,
     ) -> Result<Launches, GpuError> {
         self.grow(gpu, plan, input, self.needed(pictures))?;
-        let first_source = 2 * PARAMS_STRIDE * u64::from(self.batch);
-        let resizes: Vec<_> = (0..)
+        let first_source = PARAMS_STRIDE * u64::from(self.batch);
+        let resizes: Vec<Resize> = (0..)
             .zip(pictures)
-            .map(|(slot, picture)| {
-                let resize = Resize::new(picture.width(), picture.height(), &self.preprocess, slot);
-                let dispatches = resize.dispatches();
-                (resize, dispatches)
-            })
+            .map(|(slot, picture)| Resize::new(picture.width(), picture.height(), &self.preprocess, slot))
             .collect();
         let Memory { params, source, uploads, .. } = &mut self.memory;
         let uploads = uploads.get_or_insert_with(|| Memory::uploads(gpu, plan, self.room));
@@ -139,24 +135,20 @@ impl Preparation {
             let mut write = |at: u64, bytes: &[u8]| {
                 view.slice(at as usize..at as usize + bytes.len()).copy_from_slice(bytes);
             };
-            for ((slot, picture), (resize, dispatches)) in (0u64..).zip(pictures).zip(&resizes) {
-                for (index, dispatch) in (0u64..).zip(dispatches) {
-                    write((2 * slot + index) * PARAMS_STRIDE, &dispatch.params);
-                }
+            for ((slot, picture), resize) in (0u64..).zip(pictures).zip(&resizes) {
+                write(slot * PARAMS_STRIDE, resize.params());
                 let pixels = picture.packed(&resize.window());
                 write(first_source + slot * self.room.source, bytemuck::cast_slice(&pixels));
             }
         };
         uploads.write(gpu, bytes, fill).await?;
         let upload = uploads.buffer(uploads.current());
-        for (slot, (resize, _)) in (0u64..).zip(&resizes) {
+        for (slot, resize) in (0u64..).zip(&resizes) {
             let at = slot * self.room.source;
             encoder.copy_buffer_to_buffer(upload, first_source + at, source, at, resize.source_bytes());
         }
-        encoder.copy_buffer_to_buffer(upload, 0, params, 0, 2 * PARAMS_STRIDE * pictures.len() as u64);
-        let workgroups =
-            resizes.iter().map(|(_, dispatches)| dispatches.each_ref().map(|dispatch| dispatch.workgroups));
-        Ok(Launches { workgroups: workgroups.collect() })
+        encoder.copy_buffer_to_buffer(upload, 0, params, 0, PARAMS_STRIDE * pictures.len() as u64);
+        Ok(Launches { workgroups: resizes.iter().map(Resize::workgroups).collect() })
     }
 
     /// Makes room for pictures that need so much each; where more is needed than there is, for a quarter more than that.
@@ -205,14 +197,9 @@ impl Preparation {
         }
         let resize = self.frame_resize(frame.width, frame.height);
         self.grow(gpu, plan, input, Room::of(&resize))?;
-        let dispatches = resize.dispatches();
-        let mut params = [0; 2 * PARAMS_STRIDE as usize];
-        for (params, dispatch) in params.chunks_exact_mut(PARAMS_STRIDE as usize).zip(&dispatches) {
-            params[..dispatch.params.len()].copy_from_slice(&dispatch.params);
-        }
         self.texture.send(gpu, frame, resize.window(), &self.memory.source, encoder)?;
-        gpu.queue.write_buffer(&self.memory.params, 0, &params);
-        Ok(Launches { workgroups: vec![dispatches.map(|dispatch| dispatch.workgroups)] })
+        gpu.queue.write_buffer(&self.memory.params, 0, resize.params());
+        Ok(Launches { workgroups: vec![resize.workgroups()] })
     }
 
     /// The launches that prepare the pictures sent last.
@@ -223,7 +210,7 @@ impl Preparation {
                 Launch {
                     pipeline: resolved.pipeline,
                     bind_group: &self.memory.groups[slot][step],
-                    params_offset: (2 * slot + step) as u32 * PARAMS_STRIDE as u32,
+                    params_offset: slot as u32 * PARAMS_STRIDE as u32,
                     workgroups: [x, y, 1],
                 }
             })
@@ -248,7 +235,7 @@ impl Memory {
     ) -> Self {
         use wgpu::BufferUsages as Usage;
         let batch = u64::from(plan.batch);
-        let params_bytes = 2 * PARAMS_STRIDE * batch;
+        let params_bytes = PARAMS_STRIDE * batch;
         let params = buffer(gpu, "picture params", params_bytes, Usage::UNIFORM | Usage::COPY_DST, false);
         let source = buffer(gpu, "pictures", batch * room.source, Usage::STORAGE | Usage::COPY_DST, false);
         let narrowed = buffer(gpu, "narrowed pictures", batch * room.narrowed, Usage::STORAGE, false);
@@ -273,7 +260,7 @@ impl Memory {
     }
 
     fn uploads(gpu: &Gpu, plan: &Plan, room: Room) -> Uploads {
-        let bytes = u64::from(plan.batch) * (2 * PARAMS_STRIDE + room.source);
+        let bytes = u64::from(plan.batch) * (PARAMS_STRIDE + room.source);
         Uploads::create(gpu, "picture upload", under_way(plan), bytes)
     }
 }
@@ -289,6 +276,6 @@ impl Drop for Memory {
 /// Bytes that the device can give to one picture of a batch.
 fn largest(limits: Limits, batch: u32) -> u64 {
     // The upload buffer also holds the params.
-    let buffer = limits.buffer_bytes.min(MOST_BATCH_BYTES) / u64::from(batch) - 2 * PARAMS_STRIDE;
+    let buffer = limits.buffer_bytes.min(MOST_BATCH_BYTES) / u64::from(batch) - PARAMS_STRIDE;
     buffer.min(limits.storage_binding_bytes) / PARAMS_STRIDE * PARAMS_STRIDE
 }

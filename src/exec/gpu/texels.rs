@@ -98,8 +98,7 @@ pub(super) fn format(precision: Precision) -> wgpu::TextureFormat {
 }
 
 fn weights_of(pass: &Pass) -> impl Iterator<Item = View> + '_ {
-    let bindings = pass.dispatch.kernel.spec().bindings_of(pass.dispatch.entry).into_iter().flatten();
-    bindings.zip(&pass.bindings).filter(|((_, name, _), _)| holds_weights(name)).map(|(_, view)| *view)
+    pass.bound().filter(|(name, ..)| holds_weights(name)).map(|(_, _, view)| view)
 }
 
 const fn row_bytes(view: &View) -> u64 {
