@@ -215,6 +215,26 @@ describe("the package", { timeout: 600_000 }, () => {
     assert.equal(found.again, 5);
   });
 
+  test("tells of the adapter that takes the place of a lost one", async () => {
+    const { before, after, answer } = await inPage(async () => {
+      // The first adapter looks like a graphics card.
+      const looks = { vendor: "card", architecture: "card", device: "card", description: "card", isFallbackAdapter: false };
+      const own = Object.keys(looks).map((name) => [name, Object.getOwnPropertyDescriptor(GPUAdapterInfo.prototype, name)]);
+      for (const [name, value] of Object.entries(looks)) Object.defineProperty(GPUAdapterInfo.prototype, name, { get: () => value, configurable: true });
+      const classifier = await Classifier.load(MODEL, { device: "gpu" });
+      const before = classifier.info;
+      for (const [name, property] of own) Object.defineProperty(GPUAdapterInfo.prototype, name, property);
+      classifier.loseDevice();
+      const answer = await classifier.classify(await bitmap("pictures/cat.jpg"));
+      return { before, after: classifier.info, answer };
+    });
+    assert.deepEqual([before.adapter, before.software, before.notice], ["card", false, null]);
+    assert.notEqual(after.adapter, "card");
+    assert.ok(after.software && /program that computes on the CPU/.test(after.notice));
+    assert.deepEqual([after.model, after.bytes, after.launches], [before.model, before.bytes, before.launches]);
+    assertSame(answer, native("assets/pictures/cat.jpg"));
+  });
+
   test("computes the same scores and insight on the CPU", async () => {
     const found = await inPage(async () => {
       const results = {};

@@ -156,6 +156,7 @@ export class Classifier {
   /** Downloads a model file (or takes its bytes), and compiles all that it needs. */
   static load(source: string | URL | ArrayBuffer | Uint8Array | Blob, options?: LoadOptions): Promise<Classifier>;
 
+  /** What it says of the device is renewed with a lost one. */
   readonly info: Info;
   readonly timing: Timing | null;
 
