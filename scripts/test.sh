@@ -5,14 +5,7 @@ cd "$(dirname "$0")/.."
 
 step() { printf '\n== %s\n' "$*"; }
 
-as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
-
-# The GPU tests run on whatever Vulkan driver there is; Mesa's software driver makes sure that there is one.
-if command -v apt-get >/dev/null && ! dpkg -s mesa-vulkan-drivers libvulkan1 >/dev/null 2>&1; then
-    step "Installing software Vulkan"
-    as_root apt-get update -qq
-    as_root apt-get install -y -qq mesa-vulkan-drivers libvulkan1 >/dev/null
-fi
+scripts/test-needs.sh
 
 step "Formatting"
 cargo fmt --check

@@ -44,24 +44,31 @@ def output_of(command: list[str | Path]) -> str:
     return ended.stdout
 
 
+def json_of(text: str) -> Turn:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise EngineError(f"expected its result as JSON, found {text[:80]!r}") from error
+
+
 def python_turn(engine: str, network: Path, options: argparse.Namespace) -> Turn:
     command = [sys.executable, HERE / "engine.py", engine, "--network", network, "--runs", options.runs]
     # ncnn says on its way what the device can do; the result is the last line.
-    return json.loads(output_of([*command, "--vulkan-device", options.vulkan_device]).splitlines()[-1])
+    return json_of(output_of([*command, "--vulkan-device", options.vulkan_device]).strip().rpartition("\n")[2])
 
 
 def burn_turn(engine: str, network: Path, options: argparse.Namespace) -> Turn:
     program = options.made / "burn/release/burn-bench"
     if not program.exists():
         raise EngineError(f"{program} is not built; run.sh builds it")
-    return json.loads(output_of([program, "--network", network, "--runs", options.runs]))
+    return json_of(output_of([program, "--network", network, "--runs", options.runs]))
 
 
 def dynaconv_turn(engine: str, network: Path, options: argparse.Namespace) -> Turn:
     device = ["--device", "cpu" if engine == "dynaconv-cpu" else options.device]
     model = ["--model", f"{network}.safetensors"]
     # First, so that a first turn finds the caches of files and pipelines as every engine's does.
-    found = json.loads(output_of([options.dynaconv, "bench", *model, *device, "--runs", options.runs, "--brief", "--json"]))
+    found = json_of(output_of([options.dynaconv, "bench", *model, *device, "--runs", options.runs, "--brief", "--json"]))
     with tempfile.TemporaryDirectory() as folder:
         scores = Path(folder) / "scores.npy"
         picture = network.parent / "input.npy"
@@ -198,7 +205,9 @@ def main() -> None:
     report = {**about, "load_after": os.getloadavg()[0], "results": results, "failures": failures}
     show(report)
     if options.json:
-        options.json.write_text(json.dumps(report, indent=1) + "\n")
+        new = options.json.with_name(options.json.name + ".new")
+        new.write_text(json.dumps(report, indent=1) + "\n")
+        new.replace(options.json)
     sys.exit(1 if failures else 0)
 
 

@@ -227,7 +227,10 @@ async function measure(chosen, server, bundles) {
   if (chosen.json === '-') console.log(JSON.stringify(report, null, 1));
   else {
     print(report);
-    if (chosen.json) fs.writeFileSync(chosen.json, `${JSON.stringify(report, null, 1)}\n`);
+    if (chosen.json) {
+      fs.writeFileSync(`${chosen.json}.new`, `${JSON.stringify(report, null, 1)}\n`);
+      fs.renameSync(`${chosen.json}.new`, chosen.json);
+    }
   }
   // Those who only read the exit code shall know that an engine is missing.
   process.exitCode = failures.length > 0 ? 1 : 0;

@@ -10,6 +10,7 @@ fully connected layers are put in the order that needs no transposition of activ
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -173,7 +174,9 @@ def convert_lite(weights: dict[str, np.ndarray], file: Path, picture: np.ndarray
     interpreter.set_tensor(interpreter.get_input_details()[0]["index"], picture)
     interpreter.invoke()
     check(file.name, interpreter.get_tensor(interpreter.get_output_details()[0]["index"]), expected)
-    file.write_bytes(lite)
+    new = file.with_name(file.name + ".new")
+    new.write_bytes(lite)
+    new.replace(file)
 
 
 def convert_js(weights: dict[str, np.ndarray], folder: Path, picture: np.ndarray, expected: np.ndarray) -> None:
@@ -181,7 +184,11 @@ def convert_js(weights: dict[str, np.ndarray], folder: Path, picture: np.ndarray
     check(folder.name, function(tf.constant(picture))["scores"].numpy(), expected)
     with tempfile.TemporaryDirectory() as saved:
         tf.saved_model.save(module, saved, signatures=function)
-        tensorflowjs.converters.convert_tf_saved_model(saved, str(folder))
+        new = folder.with_name(folder.name + ".new")
+        shutil.rmtree(new, ignore_errors=True)
+        tensorflowjs.converters.convert_tf_saved_model(saved, str(new))
+    shutil.rmtree(folder, ignore_errors=True)
+    new.rename(folder)
 
 
 def main() -> None:

@@ -16,13 +16,15 @@ fi
 
 benches/models.sh
 
-# Without the converted models LiteRT.js and TensorFlow.js fail by name, and the others go on.
-if [ ! -e "$made/models/mobilenet-v2-dcd.tfjs/model.json" ]; then
+# Without the converted models LiteRT.js and TensorFlow.js fail by name, and the others go on. The one that is looked for is made last.
+last=$made/models/mobilenet-v2-dcd.tfjs/model.json
+if [ ! -e "$last" ] || [ "$made/models/mobilenet-v2-dcd.weights.safetensors" -nt "$last" ]; then
     echo "== Converting for LiteRT.js and TensorFlow.js"
-    if [ ! -e "$made/tensorflow/ready" ]; then
+    ready=$made/tensorflow/ready
+    if [ ! -e "$ready" ] || [ benches/web/requirements.txt -nt "$ready" ]; then
         "${PYTHON:-python3}" -m venv "$made/tensorflow" &&
             "$made/tensorflow/bin/pip" install --quiet -r benches/web/requirements.txt &&
-            touch "$made/tensorflow/ready" ||
+            touch "$ready" ||
             echo "TensorFlow cannot be installed: LiteRT.js and TensorFlow.js are left out" >&2
     fi
     "$made/tensorflow/bin/python" benches/web/convert_tensorflow.py "$made/models" ||

@@ -55,11 +55,6 @@ export function alike(a, b) {
       && layer.lambda.length === b[index].lambda.length);
 }
 
-/** A copy that later runs cannot change. */
-export function copyOf(layers) {
-  return layers.map((layer) => ({ ...layer, phi: layer.phi.slice(), lambda: layer.lambda.slice() }));
-}
-
 /** A name for people: MobileNetV2's modules by what they do, any other by its own name. */
 export function title(name) {
   const block = /^features\.(\d+)\.conv\.(\d+)$/.exec(name);
@@ -69,7 +64,5 @@ export function title(name) {
 
 /** The same, short enough for a tile. */
 export function shortTitle(name) {
-  const block = /^features\.(\d+)\.conv\.(\d+)$/.exec(name);
-  if (block) return `${block[1]} ${block[2] === "0" ? "expand" : "project"}`;
-  return name.startsWith("classifier") ? "classifier" : name;
+  return title(name).replace(/^Block /, "");
 }

@@ -5,7 +5,6 @@ import { Camera } from "./camera.js";
 import { DynamicView } from "./dynamic-view.js";
 import { byId, make, write } from "./elements.js";
 import { takeFiles } from "./intake.js";
-import { copyOf } from "./layers.js";
 import { complain, say, settle } from "./messages.js";
 import { isModel, listNetworks, loadPackage, ownNetwork } from "./networks.js";
 import { drawSquare, frameOf, pictureFrom, sampleFrom } from "./pictures.js";
@@ -69,10 +68,12 @@ async function examine(seen) {
   const ready = seats.filter(({ classifier }) => classifier);
   if (ready.length === 0) return; // the first network to be ready looks
   const dynamic = watched();
+  // Another picture may be pinned meanwhile: this look keeps the reference that it began with.
+  const compared = reference;
   // The reference is looked at again when the network has changed.
-  if (dynamic && reference && !reference.layers) {
-    await classify(dynamic.classifier, reference.picture.source);
-    reference.layers = copyOf(await insight(dynamic.classifier, reference.picture.source));
+  if (dynamic && compared && !compared.layers) {
+    await classify(dynamic.classifier, compared.picture.source);
+    compared.layers = await insight(dynamic.classifier, compared.picture.source);
   }
   const answers = [];
   for (const seat of ready) {
@@ -87,7 +88,7 @@ async function examine(seen) {
     // Nobody looks at the maps: the frames come faster without.
   } else if (dynamic) {
     made = { picture: seen, layers: await insight(dynamic.classifier, seen.source) };
-    view.show(made.layers, seen, reference);
+    view.show(made.layers, seen, compared);
   } else {
     made = null;
     view.clear(`${ready[0].network.title} has no dynamic layers: its weights are the same for each picture. `
@@ -102,7 +103,7 @@ async function examine(seen) {
 /** Unless a picture is pinned, the still picture that was looked at last becomes the reference for the next one. */
 function refer() {
   if (!made || made.picture.live || reference?.pinned) return;
-  reference = { picture: made.picture, layers: copyOf(made.layers), pinned: false };
+  reference = { picture: made.picture, layers: made.layers, pinned: false };
 }
 
 /** Shows a still picture and looks at it. */

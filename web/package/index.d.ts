@@ -70,7 +70,7 @@ export interface Info {
   parameters: number;
   /** Launches of one run, the preparation of the picture left out. */
   launches: number;
-  /** How maps and weights are stored. */
+  /** How maps and weights are stored; on the CPU, how they are rounded. */
   precision: "f32" | "f16";
   /** From the call of `load` to its end. */
   loadMilliseconds: number;
@@ -85,7 +85,8 @@ export interface LoadOptions {
   topK?: number;
   /** `auto` takes the GPU, or the CPU where there is none or where it is the faster one. */
   device?: "auto" | "gpu" | "cpu";
-  /** How maps and weights are stored; computed is with f32 in any case. `f16` halves their memory. `f32` unless told. */
+  /** How maps and weights are stored; computed is with f32 in any case. `f16` halves their memory on a GPU; the CPU rounds
+   *  them alike, but keeps them as f32. `f32` unless told. */
   precision?: "f32" | "f16";
   /** Whether a downloaded file is kept in the browser's cache `dynaconv`; true unless told. */
   cache?: boolean;
@@ -156,6 +157,7 @@ export class Classifier {
   /** Downloads a model file (or takes its bytes), and compiles all that it needs. */
   static load(source: string | URL | ArrayBuffer | Uint8Array | Blob, options?: LoadOptions): Promise<Classifier>;
 
+  /** What it says of the device is renewed with a lost one. */
   readonly info: Info;
   readonly timing: Timing | null;
 
@@ -170,12 +172,14 @@ export class Classifier {
    *  softmax. */
   run(input: Float32Array): Promise<Float32Array>;
 
-  /** What the last picture made of each dynamic layer. */
+  /** What the last picture made of each dynamic layer. Before the first, and before the next one where a lost device was replaced,
+   *  an error of the kind `bad-input`. */
   insight(): Promise<DynamicLayer[]>;
 
   /** Where the time goes, launch by launch: the same data that `dynaconv profile --json` writes. Browsers may round times
    *  to 0.1 ms; what they then hide is left out. On a GPU the network is made ready a second time, and pictures are answered
-   *  meanwhile, though they then disturb the times. */
+   *  meanwhile, though they then disturb the times. What the GPU refuses of it is an error of the kind `device`, and the classifier
+   *  goes on. */
   profile(options?: ProfileOptions): Promise<Profile>;
 
   /** A profile as a page of its own, with timeline, roofline and all launches: for an `iframe`'s `srcdoc`, or a file. */

@@ -72,7 +72,7 @@ export class Classifier {
 
   constructor(engine, gpu, info) {
     [this.#engine, this.#gpu, this.#info] = [engine, gpu, info];
-    this.#drawn = new Set(gpu?.software ? VIDEO : []);
+    this.#drawn = new Set(drawnOn(gpu));
   }
 
   static async load(source, options) {
@@ -273,6 +273,9 @@ export class Classifier {
         gpu = await Gpu.open();
         await this.#engine.reopen(gpu.device);
         [this.#gpu, this.#seen] = [gpu, false];
+        // It may be of another adapter. What was found to need drawing still does.
+        this.#info = Object.freeze({ ...this.#info, ...factsOf(gpu) });
+        drawnOn(gpu).forEach((type) => this.#drawn.add(type));
       } catch (error) {
         gpu?.destroy();
         throw new DynaconvError("device-lost", `The GPU was lost, and there is no other: ${error.message}`, { cause: error });
@@ -287,6 +290,18 @@ export class Classifier {
 /** A value in a sentence: not everything becomes text. */
 function said(value) {
   return value === null || !["object", "function"].includes(typeof value) ? String(value) : `a value of type ${typeof value}`;
+}
+
+/** What `info` says of where a network runs, on a GPU or on the CPU. */
+function factsOf(gpu) {
+  if (!gpu) return { device: "cpu", adapter: "CPU", software: false, notice: null };
+  const { name: adapter, software } = gpu;
+  return { device: "gpu", adapter, software, notice: software ? `${adapter} is no GPU but a program that computes on the CPU.` : null };
+}
+
+/** What is drawn on a canvas from the first on. */
+function drawnOn(gpu) {
+  return gpu?.software ? VIDEO : [];
 }
 
 /** Values of a network's input. */
@@ -327,9 +342,8 @@ async function choose(bytes, options, device) {
     if (device === "gpu" || !["no-webgpu", "no-adapter"].includes(error.kind)) throw error;
     return withNotice(await loadOn(bytes, options, null), `${error.message} The CPU answers instead.`);
   }
-  if (!gpu.software) return loadOn(bytes, options, gpu);
-  const software = `${gpu.name} is no GPU but a program that computes on the CPU`;
-  if (device === "gpu") return withNotice(await loadOn(bytes, options, gpu), `${software}.`);
+  if (!gpu.software || device === "gpu") return loadOn(bytes, options, gpu);
+  const { notice } = factsOf(gpu);
   let worthwhile;
   try {
     worthwhile = (await probe(gpu.device.share())) <= (await probe());
@@ -338,10 +352,10 @@ async function choose(bytes, options, device) {
     throw typed(error);
   }
   if (worthwhile) {
-    return withNotice(await loadOn(bytes, options, gpu), `${software}. It was measured to be the faster way here all the same.`);
+    return withNotice(await loadOn(bytes, options, gpu), `${notice} It was measured to be the faster way here all the same.`);
   }
   gpu.destroy();
-  return withNotice(await loadOn(bytes, options, null), `${software}. The CPU was measured to be faster without it, and answers instead.`);
+  return withNotice(await loadOn(bytes, options, null), `${notice} The CPU was measured to be faster without it, and answers instead.`);
 }
 
 /** Loads a model and runs it once, so that all is compiled before the first picture. */
@@ -349,13 +363,7 @@ async function loadOn(bytes, { topK, half }, gpu) {
   let engine;
   try {
     engine = await Engine.load(bytes, topK, half, gpu?.device);
-    const info = {
-      ...JSON.parse(engine.description),
-      device: gpu ? "gpu" : "cpu",
-      adapter: gpu?.name ?? "CPU",
-      software: gpu?.software ?? false,
-      notice: null,
-    };
+    const info = { ...JSON.parse(engine.description), ...factsOf(gpu) };
     if (gpu) await engine.run(new Float32Array(valuesOf(info)));
     return { engine, gpu, info };
   } catch (error) {

@@ -217,6 +217,26 @@ describe("a visitor's own model, on the GPU", { timeout: 6 * PATIENCE }, () => {
     assert.equal(await page.evaluate(() => document.getElementById("video").srcObject), null);
   });
 
+  test("a frame may be pinned in the middle of a look, and the webcam goes on", async () => {
+    await afterLook(page, () => page.getByRole("button", { name: "Start webcam" }).click(), 2);
+    await afterLook(page, () => page.evaluate(() => {
+      const { classifier } = globalThis.dynaconvDemo.seats[0];
+      const pin = document.getElementById("pin");
+      classifier.insight = async () => {
+        delete classifier.insight; // once
+        const layers = await classifier.insight();
+        pin.click();
+        while (!pin.classList.contains("on")) await new Promise((later) => setTimeout(later, 10));
+        return layers;
+      };
+    }), 4);
+    assert.match(await page.locator("#dynamic-summary").textContent(), /for the webcam.*Against the pinned frame/);
+    await afterLook(page, () => page.getByRole("button", { name: "Unpin the pinned frame" }).click(), 2);
+    assert.equal(await page.locator(".message.error").count(), 0);
+    await page.getByRole("button", { name: "Stop webcam" }).click();
+    await page.locator("#caption").filter({ hasText: "the last frame" }).waitFor();
+  });
+
   test("nothing is cut off on narrow windows", async () => {
     for (const [width, height] of [[320, 640], [360, 740], [768, 900], [1000, 700]]) {
       await page.setViewportSize({ width, height });
