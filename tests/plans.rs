@@ -7,10 +7,11 @@ use std::collections::BTreeSet;
 use common::generator;
 use common::small::{ones, small, software};
 use dynaconv::graph::networks::{Architecture, MobileNetV2};
-use dynaconv::graph::{FoldedNetwork, Graph, fold};
+use dynaconv::graph::{Activation, FoldedNetwork, Graph, GraphBuilder, Op, fold};
 use dynaconv::kernels::{Kernel, Precision};
-use dynaconv::lower::{Form, FormChoice, Options, lower, multiply_adds};
+use dynaconv::lower::{Form, FormChoice, LowerError, Options, lower, multiply_adds};
 use dynaconv::plan::{Limits, Plan};
+use dynaconv::tensor::Map;
 use proptest::prelude::*;
 
 const ASSEMBLE: FormChoice = FormChoice::Always(Form::Assemble);
@@ -179,6 +180,29 @@ fn a_network_too_large_for_the_device_is_refused_by_name() {
     let limits = Limits { storage_binding_bytes: 1 << 16, ..Limits::default() };
     let error = lower("small", &network, Options { batch: 64, ..Options::default() }, limits).unwrap_err().to_string();
     assert!(error.contains("node `") && error.contains("smaller batch or input"), "{error}");
+}
+
+/// Its memory is the host's: 64 pictures of a network whose widest map takes 4.8 MB each.
+#[test]
+fn the_cpu_takes_larger_batches_than_every_gpu() {
+    let graph = small(1.0, 10, 224, 2).build().unwrap();
+    let network = fold(&graph, &ones(&graph)).unwrap();
+    let plan = |limits| lower("large", &network, Options { batch: 64, ..Options::default() }, limits);
+    assert_eq!(plan(Limits::cpu()).map(|plan| plan.validate()), Ok(Ok(())));
+    assert!(matches!(plan(Limits::default()), Err(LowerError::TooLarge { .. })));
+}
+
+/// The result would not be what the last layer computes.
+#[test]
+fn a_network_with_a_node_that_nothing_reads_is_refused() {
+    let mut builder = GraphBuilder::new(Map::vector(4)).unwrap();
+    let input = builder.input();
+    let first = builder.add("first", Op::Linear { outputs: 3 }, &[input]).unwrap();
+    builder.add("unread", Op::Linear { outputs: 3 }, &[input]).unwrap();
+    builder.add("result", Op::Activation(Activation::Relu), &[first]).unwrap();
+    let graph = builder.finish();
+    let error = fold(&graph, &ones(&graph)).unwrap_err().to_string();
+    assert!(error.starts_with("node `result`") && error.ends_with("read by nothing"), "{error}");
 }
 
 /// Where the device allows anything, 32-bit addresses do not.
