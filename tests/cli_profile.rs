@@ -46,6 +46,18 @@ fn a_profile_is_shown_and_written_in_every_form() {
     let printed = place.run(&["profile", "--read", "p.json", "--json"]).succeeded().json();
     assert_eq!(printed[0], profile);
 
+    // No result takes the place of another, nor of the profile.
+    for (results, part) in [
+        (&["--html", "p.json"][..], "p.json: --html would replace the profile that is read"),
+        (&["--trace", "./p.json"], "./p.json: --trace would replace the profile that is read"),
+        (&["--json", "new", "--html", "./new"], "./new: expected another place for --html than for --json"),
+        (&["--json", "--trace", "/dev/stdout"], "/dev/stdout: expected another place for --trace than for --json"),
+    ] {
+        let error = place.run(&[&["profile", "--read", "p.json"], results].concat()).error();
+        assert!(error.starts_with(part), "expected {part:?} in {error:?}");
+    }
+    assert!(json_of(&place, "p.json") == profile && !place.path("new").exists());
+
     let cpu =
         place.run(&[&QUICK[..], &["--device", "cpu", "--batch", "2", "--form", "branch"]].concat()).succeeded().out;
     assert!(cpu.contains("the host's clock around each twin") && cpu.contains("2 picture(s)"), "{cpu}");
