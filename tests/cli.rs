@@ -5,6 +5,7 @@ mod common;
 #[path = "common/program.rs"]
 mod program;
 
+use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 
 use common::generator;
@@ -211,6 +212,18 @@ fn benches_time_as_many_runs_as_asked_for() {
         );
         assert!(table.err.contains("device  "), "{table:?}");
     }
+    // What was measured before a batch fails is shown: here the model is gone when the second batch wants it.
+    let two = ["bench", "-m", "tiny.safetensors", "-d", "cpu", "--batch", "1,2", "--runs", "4", "--brief"];
+    let mut bench = place.command(&two).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut said = BufReader::new(bench.stderr.take().unwrap()).lines().map(Result::unwrap);
+    assert!(said.any(|line| line.starts_with("device  ")));
+    std::fs::remove_file(place.path("tiny.safetensors")).unwrap();
+    assert!(said.any(|line| line.starts_with("error: ") && line.contains("tiny.safetensors")));
+    let output = bench.wait_with_output().unwrap();
+    let table = String::from_utf8(output.stdout).unwrap();
+    let rows = table.lines().filter(|line| line.starts_with("    1  ")).count();
+    assert!(output.status.code() == Some(2) && rows == 3, "{table}");
+    place.import_tiny("tiny_zip.pth.tar", &[]).succeeded();
     for wrong in [["--batch", "0"], ["--batch", "1,x"], ["--runs", "0"], ["--seconds", "0"]] {
         place.run(&["bench", "-m", "tiny.safetensors", wrong[0], wrong[1]]).with_code(2);
     }
