@@ -330,8 +330,10 @@ fn a_broken_picture_does_not_keep_the_others_from_being_classified() {
         assert!(json[1]["error"].as_str().unwrap().contains("2.png: expected") && json[1].get("guesses").is_none());
         assert!(json[0]["guesses"].is_array() && json[2]["guesses"].is_array());
     }
-    // A name that is wrong is another matter: nothing is done.
-    assert!(place.run(&[&classify[..], &["none.jpg"]].concat()).error().starts_with("none.jpg: "));
+    // So is one that is missing among others; of one alone there is nothing to be done.
+    let json = place.run(&[&classify[..], &["none.jpg", "--json"]].concat()).with_code(1).json();
+    assert!(json.len() == 4 && json[3]["error"].as_str().unwrap().starts_with("none.jpg: "), "{json:?}");
+    assert!(place.run(&["classify", "-m", "tiny.safetensors", "none.jpg"]).error().starts_with("none.jpg: "));
     place.write("empty/notes.txt", "");
     assert!(
         place.run(&["classify", "-m", "tiny.safetensors", "empty"]).error().contains("no pictures are in this folder")
