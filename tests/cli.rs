@@ -367,13 +367,13 @@ fn what_is_imported_is_as_the_options_say() {
     let place = Place::new();
     let labels: Vec<String> = (0..10).map(|class| format!("label {class}")).collect();
     place.write("labels.txt", labels.join("\r\n"));
-    let options = "--half --name small --labels labels.txt --resize 40 --filter bicubic --mean -0.5,0.25,0 --std 1,1,2";
+    let options = "--half --name small --labels labels.txt --resize 40 --filter bicubic --mean 0.5,0.25,0 --std 1,1,2";
     let options: Vec<&str> = options.split(' ').chain(["--notes", "made up"]).collect();
     place.import_tiny("tiny_zip.pth.tar", &options).succeeded();
     let model = Model::load(place.path("tiny.safetensors")).unwrap();
     let base = MobileNetV2 { width: 0.1, classes: 10, input_size: 32, stem_stride: 2 };
     let preprocess =
-        Preprocess { resize: 40, crop: 32, filter: Filter::Bicubic, mean: [-0.5, 0.25, 0.0], std: [1.0, 1.0, 2.0] };
+        Preprocess { resize: 40, crop: 32, filter: Filter::Bicubic, mean: [0.5, 0.25, 0.0], std: [1.0, 1.0, 2.0] };
     let architecture = Architecture::MobileNetV2Dcd { base, fc_squeeze: 16 };
     let expected =
         Description { labels, notes: Some("made up".into()), ..Description::new("small", architecture, preprocess) };
@@ -384,15 +384,24 @@ fn what_is_imported_is_as_the_options_say() {
 
     place.write("labels.txt", "one\ntwo\n");
     for (options, part) in [
-        (&["--labels", "labels.txt"][..], "field `labels`: expected none or 10, one for each class, found 2"),
+        (&["--labels", "labels.txt"][..], "--labels labels.txt: expected none or 10, one for each class, found 2"),
         (&["--labels", "none.txt"], "none.txt: "),
-        (&["--resize", "31"], "field `preprocess.resize`"),
+        (&["--resize", "31"], "--resize 31: expected 32 (the crop) to 16384 pixels, found 31"),
         (&["--width", "0.5"], "no known network has these tensors"),
     ] {
         let error = place.import_tiny("tiny_zip.pth.tar", options).error();
         assert!(error.contains(part), "expected {part:?} in {error:?}");
     }
-    place.import_tiny("tiny_zip.pth.tar", &["--mean", "1,2"]).with_code(2);
+    for (option, values, part) in [
+        ("--mean", "1,2", "expected three numbers such as 0.5,0.5,0.5, found `1,2`"),
+        ("--mean", "123.675,116.28,103.53", "expected means between 0 and 1, found `123.675,116.28,103.53`; divide"),
+        ("--mean", "-0.5,0,0", "expected means between 0 and 1, found `-0.5,0,0`"),
+        ("--std", "1,0,1", "expected deviations above 0, found `1,0,1`"),
+        ("--std", "1,nan,1", "expected deviations above 0"),
+    ] {
+        let error = place.import_tiny("tiny_zip.pth.tar", &[option, values]).with_code(2).err;
+        assert!(error.contains(part) && error.contains(option), "expected {part:?} in {error:?}");
+    }
     assert!(place.run(&["import", "none.pth", "-o", "x.safetensors"]).error().starts_with("none.pth: "));
     let itself = ["import", "tiny.safetensors", "--output", "./tiny.safetensors"];
     assert!(place.run(&itself).error().contains("would replace its own source"));
