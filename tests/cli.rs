@@ -13,6 +13,7 @@ use common::golden::{assert_close, read};
 use dynaconv::graph::networks::{Architecture, MobileNetV2};
 use dynaconv::model::{Description, Model, Precision};
 use dynaconv::picture::{Filter, Preprocess};
+use dynaconv::tensor::Tensor;
 use program::{Place, end, golden, npy, npy_of, read_npy, repository};
 use serde_json::Value;
 
@@ -338,6 +339,41 @@ fn a_broken_picture_does_not_keep_the_others_from_being_classified() {
     assert!(
         place.run(&["classify", "-m", "tiny.safetensors", "empty"]).error().contains("no pictures are in this folder")
     );
+}
+
+/// Of a black picture this network's scores are zero, and of any other larger than numbers can be.
+#[test]
+fn a_picture_without_finite_scores_is_broken_and_the_others_are_not() {
+    let place = Place::new();
+    let base = MobileNetV2 { width: 0.1, classes: 10, input_size: 32, stem_stride: 2 };
+    let architecture = Architecture::MobileNetV2(base);
+    let mut weights = generator::weights(&architecture.build().unwrap());
+    for (name, tensor) in &mut weights {
+        let shape = tensor.shape().to_vec();
+        if name == "classifier.1.weight" {
+            *tensor = Tensor::filled(shape, f32::MAX);
+        } else if name.ends_with("bias") || name.ends_with("running_mean") {
+            *tensor = Tensor::filled(shape, 0.0);
+        }
+    }
+    let preprocess = Preprocess { mean: [0.0; 3], ..Preprocess::imagenet(32) };
+    let labels = (0..10).map(|class| format!("class {class}")).collect();
+    let description = Description { labels, ..Description::new("steep", architecture, preprocess) };
+    Model::new(description, weights).unwrap().save(place.path("steep.safetensors"), Precision::F32).unwrap();
+    place.picture("assets/pictures/cat.jpg", "data/class 0/1.jpg");
+    std::fs::create_dir(place.path("data/class 1")).unwrap();
+    image::RgbImage::new(40, 40).save(place.path("data/class 1/2.png")).unwrap();
+    for device in DEVICES {
+        let of_both = ["-m", "steep.safetensors", "--device", device, "--json"];
+        let ended = place.run(&[&["classify", "data"][..], &of_both].concat()).with_code(1);
+        let [steep, black] = &ended.json()[..] else { panic!("{ended:#?}") };
+        let error = steep["error"].as_str().unwrap();
+        assert!(error.contains("1.jpg: the scores are not finite numbers; steep does not suit"), "{ended:#?}");
+        assert!(black["guesses"].is_array() && black.get("error").is_none(), "{ended:#?}");
+        let ended = place.run(&[&["eval", "--data", "data"][..], &of_both].concat()).with_code(1);
+        let report = &ended.json()[0];
+        assert_eq!((&report["pictures"], &report["broken"]), (&1.into(), &1.into()), "{ended:#?}");
+    }
 }
 
 #[test]

@@ -122,7 +122,7 @@ pub fn run(arguments: &Arguments) -> Result<Outcome> {
         match guesses {
             Err(error) => {
                 broken += 1;
-                progress.suspend(|| failure::report(&error));
+                progress.suspend(|| failure::report(error.as_ref()));
             }
             Ok(guesses) => {
                 tallies[class].count(&guesses, class);
