@@ -500,6 +500,22 @@ fn accuracy_is_measured_on_folders() {
     assert_eq!((&report["classes"][1]["class"], &report["classes"][1]["top_1"]), (&2.into(), &1.into()));
     assert!(ended.err.contains("broken.png: expected"), "{ended:#?}");
 
+    // Standard output has one result.
+    let eval_to = |to: &str, more: &[&str]| {
+        let eval = ["eval", "-m", "tiny.safetensors", "-d", "cpu", "--data", "data", "--predictions", to];
+        place.run(&[&eval[..], more].concat())
+    };
+    let ended = eval_to("-", &[]).with_code(1);
+    assert!(ended.out.replace('\\', "/") == predictions && ended.err.contains("top-1  66.67 %"), "{ended:#?}");
+    assert!(eval_to("-", &["--json"]).error().starts_with("--json and --predictions -: expected one result"));
+    // What cannot be written is refused before anything is computed; what can be is left alone.
+    for (to, part) in [("none/p.tsv", "none/p.tsv: cannot be written: none: "), ("data", "it is a folder")] {
+        let ended = eval_to(to, &[]);
+        assert!(!ended.err.contains("model   "), "{ended:#?}");
+        assert!(ended.error().contains(part));
+    }
+    assert_eq!(std::fs::read_to_string(place.path("predictions.tsv")).unwrap().replace('\\', "/"), predictions);
+
     // Folders of other names must be as many as the classes, and are taken in order.
     std::fs::rename(place.path("data/one"), place.path("data/b")).unwrap();
     std::fs::rename(place.path("data/two"), place.path("data/c")).unwrap();

@@ -5,14 +5,14 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use clap::Args;
 use dynaconv::classifier::{Classifier, Guess};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
 use super::labelled_folder::LabelledFolder;
-use super::output::{is_stdout, print_json, stdout, unless_closed, write_whole};
+use super::output::{ensure_writable, is_stdout, print_json, stdout, unless_closed, write_whole};
 use super::settings::{DeviceArguments, ModelArguments, introduce};
 use super::show::{percent, printable, thousands};
 use super::table::{Side, Table};
@@ -98,6 +98,13 @@ impl Tally {
 
 /// Evaluates a model on a folder.
 pub fn run(arguments: &Arguments) -> Result<Outcome> {
+    let predictions_file = arguments.predictions.as_deref();
+    let prints_predictions = predictions_file.is_some_and(is_stdout);
+    ensure!(
+        !(arguments.json && prints_predictions),
+        "--json and --predictions -: expected one result for standard output, found two"
+    );
+    predictions_file.map_or(Ok(()), ensure_writable)?;
     let model = arguments.model.load()?;
     let labels = &model.description().labels;
     let class_count = model.graph().output().channels;
@@ -137,14 +144,15 @@ pub fn run(arguments: &Arguments) -> Result<Outcome> {
     })?;
     progress.finish_and_clear();
     let report = report(&classifier, &tallies, broken, start.elapsed().as_secs_f64());
-    let printed = match &arguments.predictions {
+    let few = classifier.plan().top;
+    let printed = match arguments.json {
+        true => print_json(&report),
         // One result is enough for standard output.
-        Some(path) if is_stdout(path) => Ok(()),
-        _ if arguments.json => print_json(&report),
-        _ => print(&report, classifier.plan().top, &mut stdout()),
+        false if prints_predictions => print(&report, few, &mut anstream::stderr()),
+        false => print(&report, few, &mut stdout()),
     };
     // Neither of the two is lost where the other fails.
-    let written = arguments.predictions.as_deref().map_or(Ok(()), |path| write_whole(path, predictions.as_bytes()));
+    let written = predictions_file.map_or(Ok(()), |path| write_whole(path, predictions.as_bytes()));
     unless_closed(printed)?;
     written?;
     Ok(if broken == 0 { Outcome::Success } else { Outcome::Negative })
