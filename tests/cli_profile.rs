@@ -118,10 +118,10 @@ fn two_profiles_are_compared_and_judged() {
     };
     few("one.json");
     few("other.json");
-    let judged = place.run(&["compare", "one.json", "other.json", "--fail-above", "0%"]).succeeded();
-    assert!(judged.err.contains("do not tell which is slower"), "{judged:#?}");
+    let few = place.run(&["compare", "one.json", "other.json", "--fail-above", "0%", "--json"]).succeeded();
+    assert!(few.err.contains("do not tell which is slower") && few.json()[0]["judged"] == false, "{few:#?}");
     let json = place.run(&["compare", "a.json", "b.json", "--by", "block", "--json"]).succeeded().json();
-    assert_eq!(json[0]["rows"][0]["name"], "features.2");
+    assert_eq!((&json[0]["rows"][0]["name"], &json[0]["judged"]), (&"features.2".into(), &true.into()));
 
     value["dispatches"][0]["layer"] = "new".into();
     value["network"] = "another\x1b[2J".into();
