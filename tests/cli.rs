@@ -472,7 +472,8 @@ fn the_costs_of_the_papers_network_are_those_worked_out_by_hand() {
 
     let plan = place.run(&["inspect", "--model", "paper.safetensors", "--plan", "--form", "branch"]).succeeded().out;
     let launches = plan.lines().filter(|line| line.contains(" workgroups | ")).count();
-    assert_eq!(report["dispatches"], launches + 2);
+    assert_eq!((&report["dispatches"], &report["preparation_dispatches"]), (&launches.into(), &2.into()));
+    assert!(shown.contains(", and 2 to prepare the picture, in 1 submit"), "{shown}");
 }
 
 #[test]
