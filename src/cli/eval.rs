@@ -41,7 +41,7 @@ pub struct Arguments {
     /// Print the result as one JSON object
     #[arg(long)]
     json: bool,
-    /// File for the most probable class of every picture
+    /// File for the most probable class of every picture; with - the table goes to standard error
     #[arg(long, value_name = "FILE")]
     predictions: Option<PathBuf>,
 }
@@ -184,9 +184,9 @@ fn report<'a>(classifier: &'a Classifier, tallies: &[Tally], broken: usize, seco
 }
 
 fn print(report: &Report<'_>, few: u32, out: &mut impl Write) -> Result<()> {
-    let of_few = format!("top-{few}");
+    let of_few = &format!("top-{few}")[..];
     let mut table =
-        Table::new([("class", Side::Left), ("pictures", Side::Right), ("top-1", Side::Right), (&of_few, Side::Right)]);
+        Table::new([("class", Side::Left), ("pictures", Side::Right), ("top-1", Side::Right), (of_few, Side::Right)]);
     for ClassReport { class, label, tally: Tally { pictures, top_1, top_5 } } in &report.classes {
         let name = label.map_or_else(|| format!("class {class}"), printable);
         table.push([name, thousands(*pictures as u64), percent(*top_1, *pictures), percent(*top_5, *pictures)]);
@@ -194,20 +194,10 @@ fn print(report: &Report<'_>, few: u32, out: &mut impl Write) -> Result<()> {
     table.write(out)?;
     let Tally { pictures, top_1, top_5 } = report.all;
     writeln!(out)?;
-    writeln!(
-        out,
-        "top-1  {}  ({} of {})",
-        percent(top_1, pictures),
-        thousands(top_1 as u64),
-        thousands(pictures as u64)
-    )?;
-    writeln!(
-        out,
-        "{of_few}  {}  ({} of {})",
-        percent(top_5, pictures),
-        thousands(top_5 as u64),
-        thousands(pictures as u64)
-    )?;
+    for (name, right) in [("top-1", top_1), (of_few, top_5)] {
+        let [count, all] = [right, pictures].map(|number| thousands(number as u64));
+        writeln!(out, "{name}  {}  ({count} of {all})", percent(right, pictures))?;
+    }
     if report.broken > 0 {
         writeln!(out, "broken pictures, not counted: {}", report.broken)?;
     }
