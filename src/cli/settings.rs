@@ -51,7 +51,7 @@ pub struct PlanArguments {
 pub enum PrecisionName {
     /// 32 bits each
     F32,
-    /// 16 bits each: half the memory
+    /// 16 bits each: half the memory on a GPU; the CPU rounds to them, and keeps 32
     F16,
 }
 
@@ -121,10 +121,10 @@ impl DeviceArguments {
     /// pictures a run and the `top` best classes of each.
     pub fn load_and_prepare<M: Borrow<Model> + Send>(
         &self,
-        load: impl FnOnce() -> Result<Model> + Send,
+        load: impl FnOnce() -> Result<M> + Send,
         batch: u32,
         top: u32,
-    ) -> Result<(Model, Classifier)> {
+    ) -> Result<(M, Classifier)> {
         let load = || {
             let model = load()?;
             let folded = FoldedModel::new(model.borrow())?;
