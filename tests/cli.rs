@@ -5,6 +5,7 @@ mod common;
 #[path = "common/program.rs"]
 mod program;
 
+use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 
 use common::generator;
@@ -12,6 +13,7 @@ use common::golden::{assert_close, read};
 use dynaconv::graph::networks::{Architecture, MobileNetV2};
 use dynaconv::model::{Description, Model, Precision};
 use dynaconv::picture::{Filter, Preprocess};
+use dynaconv::tensor::Tensor;
 use program::{Place, end, golden, npy, npy_of, read_npy, repository};
 use serde_json::Value;
 
@@ -211,6 +213,18 @@ fn benches_time_as_many_runs_as_asked_for() {
         );
         assert!(table.err.contains("device  "), "{table:?}");
     }
+    // What was measured before a batch fails is shown: here the model is gone when the second batch wants it.
+    let two = ["bench", "-m", "tiny.safetensors", "-d", "cpu", "--batch", "1,2", "--runs", "4", "--brief"];
+    let mut bench = place.command(&two).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut said = BufReader::new(bench.stderr.take().unwrap()).lines().map(Result::unwrap);
+    assert!(said.any(|line| line.starts_with("device  ")));
+    std::fs::remove_file(place.path("tiny.safetensors")).unwrap();
+    assert!(said.any(|line| line.starts_with("error: ") && line.contains("tiny.safetensors")));
+    let output = bench.wait_with_output().unwrap();
+    let table = String::from_utf8(output.stdout).unwrap();
+    let rows = table.lines().filter(|line| line.starts_with("    1  ")).count();
+    assert!(output.status.code() == Some(2) && rows == 3, "{table}");
+    place.import_tiny("tiny_zip.pth.tar", &[]).succeeded();
     for wrong in [["--batch", "0"], ["--batch", "1,x"], ["--runs", "0"], ["--seconds", "0"]] {
         place.run(&["bench", "-m", "tiny.safetensors", wrong[0], wrong[1]]).with_code(2);
     }
@@ -317,12 +331,49 @@ fn a_broken_picture_does_not_keep_the_others_from_being_classified() {
         assert!(json[1]["error"].as_str().unwrap().contains("2.png: expected") && json[1].get("guesses").is_none());
         assert!(json[0]["guesses"].is_array() && json[2]["guesses"].is_array());
     }
-    // A name that is wrong is another matter: nothing is done.
-    assert!(place.run(&[&classify[..], &["none.jpg"]].concat()).error().starts_with("none.jpg: "));
+    // So is one that is missing among others; of one alone there is nothing to be done.
+    let json = place.run(&[&classify[..], &["none.jpg", "--json"]].concat()).with_code(1).json();
+    assert!(json.len() == 4 && json[3]["error"].as_str().unwrap().starts_with("none.jpg: "), "{json:?}");
+    assert!(place.run(&["classify", "-m", "tiny.safetensors", "none.jpg"]).error().starts_with("none.jpg: "));
     place.write("empty/notes.txt", "");
     assert!(
         place.run(&["classify", "-m", "tiny.safetensors", "empty"]).error().contains("no pictures are in this folder")
     );
+}
+
+/// Of a black picture this network's scores are zero, and of any other larger than numbers can be.
+#[test]
+fn a_picture_without_finite_scores_is_broken_and_the_others_are_not() {
+    let place = Place::new();
+    let base = MobileNetV2 { width: 0.1, classes: 10, input_size: 32, stem_stride: 2 };
+    let architecture = Architecture::MobileNetV2(base);
+    let mut weights = generator::weights(&architecture.build().unwrap());
+    for (name, tensor) in &mut weights {
+        let shape = tensor.shape().to_vec();
+        if name == "classifier.1.weight" {
+            *tensor = Tensor::filled(shape, f32::MAX);
+        } else if name.ends_with("bias") || name.ends_with("running_mean") {
+            *tensor = Tensor::filled(shape, 0.0);
+        }
+    }
+    let preprocess = Preprocess { mean: [0.0; 3], ..Preprocess::imagenet(32) };
+    let labels = (0..10).map(|class| format!("class {class}")).collect();
+    let description = Description { labels, ..Description::new("steep", architecture, preprocess) };
+    Model::new(description, weights).unwrap().save(place.path("steep.safetensors"), Precision::F32).unwrap();
+    place.picture("assets/pictures/cat.jpg", "data/class 0/1.jpg");
+    std::fs::create_dir(place.path("data/class 1")).unwrap();
+    image::RgbImage::new(40, 40).save(place.path("data/class 1/2.png")).unwrap();
+    for device in DEVICES {
+        let of_both = ["-m", "steep.safetensors", "--device", device, "--json"];
+        let ended = place.run(&[&["classify", "data"][..], &of_both].concat()).with_code(1);
+        let [steep, black] = &ended.json()[..] else { panic!("{ended:#?}") };
+        let error = steep["error"].as_str().unwrap();
+        assert!(error.contains("1.jpg: the scores are not finite numbers; steep does not suit"), "{ended:#?}");
+        assert!(black["guesses"].is_array() && black.get("error").is_none(), "{ended:#?}");
+        let ended = place.run(&[&["eval", "--data", "data"][..], &of_both].concat()).with_code(1);
+        let report = &ended.json()[0];
+        assert_eq!((&report["pictures"], &report["broken"]), (&1.into(), &1.into()), "{ended:#?}");
+    }
 }
 
 #[test]
@@ -352,13 +403,13 @@ fn what_is_imported_is_as_the_options_say() {
     let place = Place::new();
     let labels: Vec<String> = (0..10).map(|class| format!("label {class}")).collect();
     place.write("labels.txt", labels.join("\r\n"));
-    let options = "--half --name small --labels labels.txt --resize 40 --filter bicubic --mean -0.5,0.25,0 --std 1,1,2";
+    let options = "--half --name small --labels labels.txt --resize 40 --filter bicubic --mean 0.5,0.25,0 --std 1,1,2";
     let options: Vec<&str> = options.split(' ').chain(["--notes", "made up"]).collect();
     place.import_tiny("tiny_zip.pth.tar", &options).succeeded();
     let model = Model::load(place.path("tiny.safetensors")).unwrap();
     let base = MobileNetV2 { width: 0.1, classes: 10, input_size: 32, stem_stride: 2 };
     let preprocess =
-        Preprocess { resize: 40, crop: 32, filter: Filter::Bicubic, mean: [-0.5, 0.25, 0.0], std: [1.0, 1.0, 2.0] };
+        Preprocess { resize: 40, crop: 32, filter: Filter::Bicubic, mean: [0.5, 0.25, 0.0], std: [1.0, 1.0, 2.0] };
     let architecture = Architecture::MobileNetV2Dcd { base, fc_squeeze: 16 };
     let expected =
         Description { labels, notes: Some("made up".into()), ..Description::new("small", architecture, preprocess) };
@@ -369,15 +420,24 @@ fn what_is_imported_is_as_the_options_say() {
 
     place.write("labels.txt", "one\ntwo\n");
     for (options, part) in [
-        (&["--labels", "labels.txt"][..], "field `labels`: expected none or 10, one for each class, found 2"),
+        (&["--labels", "labels.txt"][..], "--labels labels.txt: expected none or 10, one for each class, found 2"),
         (&["--labels", "none.txt"], "none.txt: "),
-        (&["--resize", "31"], "field `preprocess.resize`"),
+        (&["--resize", "31"], "--resize 31: expected 32 (the crop) to 16384 pixels, found 31"),
         (&["--width", "0.5"], "no known network has these tensors"),
     ] {
         let error = place.import_tiny("tiny_zip.pth.tar", options).error();
         assert!(error.contains(part), "expected {part:?} in {error:?}");
     }
-    place.import_tiny("tiny_zip.pth.tar", &["--mean", "1,2"]).with_code(2);
+    for (option, values, part) in [
+        ("--mean", "1,2", "expected three numbers such as 0.5,0.5,0.5, found `1,2`"),
+        ("--mean", "123.675,116.28,103.53", "expected means between 0 and 1, found `123.675,116.28,103.53`; divide"),
+        ("--mean", "-0.5,0,0", "expected means between 0 and 1, found `-0.5,0,0`"),
+        ("--std", "1,0,1", "expected deviations above 0, found `1,0,1`"),
+        ("--std", "1,nan,1", "expected deviations above 0"),
+    ] {
+        let error = place.import_tiny("tiny_zip.pth.tar", &[option, values]).with_code(2).err;
+        assert!(error.contains(part) && error.contains(option), "expected {part:?} in {error:?}");
+    }
     assert!(place.run(&["import", "none.pth", "-o", "x.safetensors"]).error().starts_with("none.pth: "));
     let itself = ["import", "tiny.safetensors", "--output", "./tiny.safetensors"];
     assert!(place.run(&itself).error().contains("would replace its own source"));
@@ -412,7 +472,8 @@ fn the_costs_of_the_papers_network_are_those_worked_out_by_hand() {
 
     let plan = place.run(&["inspect", "--model", "paper.safetensors", "--plan", "--form", "branch"]).succeeded().out;
     let launches = plan.lines().filter(|line| line.contains(" workgroups | ")).count();
-    assert_eq!(report["dispatches"], launches + 2);
+    assert_eq!((&report["dispatches"], &report["preparation_dispatches"]), (&launches.into(), &2.into()));
+    assert!(shown.contains(", and 2 to prepare the picture, in 1 submit"), "{shown}");
 }
 
 #[test]
@@ -439,6 +500,22 @@ fn accuracy_is_measured_on_folders() {
     assert_eq!(report["classes"][0]["label"], "one");
     assert_eq!((&report["classes"][1]["class"], &report["classes"][1]["top_1"]), (&2.into(), &1.into()));
     assert!(ended.err.contains("broken.png: expected"), "{ended:#?}");
+
+    // Standard output has one result.
+    let eval_to = |to: &str, more: &[&str]| {
+        let eval = ["eval", "-m", "tiny.safetensors", "-d", "cpu", "--data", "data", "--predictions", to];
+        place.run(&[&eval[..], more].concat())
+    };
+    let ended = eval_to("-", &[]).with_code(1);
+    assert!(ended.out.replace('\\', "/") == predictions && ended.err.contains("top-1  66.67 %"), "{ended:#?}");
+    assert!(eval_to("-", &["--json"]).error().starts_with("--json and --predictions -: expected one result"));
+    // What cannot be written is refused before anything is computed; what can be is left alone.
+    for (to, part) in [("none/p.tsv", "none/p.tsv: cannot be written: none: "), ("data", "it is a folder")] {
+        let ended = eval_to(to, &[]);
+        assert!(!ended.err.contains("model   "), "{ended:#?}");
+        assert!(ended.error().contains(part));
+    }
+    assert_eq!(std::fs::read_to_string(place.path("predictions.tsv")).unwrap().replace('\\', "/"), predictions);
 
     // Folders of other names must be as many as the classes, and are taken in order.
     std::fs::rename(place.path("data/one"), place.path("data/b")).unwrap();

@@ -31,7 +31,8 @@ fn a_profile_is_shown_and_written_in_every_form() {
     let profile = json_of(&place, "p.json");
     let dispatches = profile["dispatches"].as_array().unwrap();
     assert_eq!(profile["schema"], 1);
-    assert!(dispatches.len() > 50 && dispatches.iter().all(|dispatch| dispatch["time"]["n"] == 6), "{profile}");
+    let runs = 6 - profile["method"]["dropped"].as_u64().unwrap();
+    assert!(dispatches.len() > 50 && dispatches.iter().all(|dispatch| dispatch["time"]["n"] == runs), "{profile}");
     let slices = json_of(&place, "t.json");
     let on_device = |event: &&Value| event["ph"] == "X" && event["tid"] == 2;
     assert_eq!(slices["traceEvents"].as_array().unwrap().iter().filter(on_device).count(), dispatches.len());
@@ -45,6 +46,18 @@ fn a_profile_is_shown_and_written_in_every_form() {
     }
     let printed = place.run(&["profile", "--read", "p.json", "--json"]).succeeded().json();
     assert_eq!(printed[0], profile);
+
+    // No result takes the place of another, nor of the profile.
+    for (results, part) in [
+        (&["--html", "p.json"][..], "p.json: --html would replace the profile that is read"),
+        (&["--trace", "./p.json"], "./p.json: --trace would replace the profile that is read"),
+        (&["--json", "new", "--html", "./new"], "./new: expected another place for --html than for --json"),
+        (&["--json", "--trace", "/dev/stdout"], "/dev/stdout: expected another place for --trace than for --json"),
+    ] {
+        let error = place.run(&[&["profile", "--read", "p.json"], results].concat()).error();
+        assert!(error.starts_with(part), "expected {part:?} in {error:?}");
+    }
+    assert!(json_of(&place, "p.json") == profile && !place.path("new").exists());
 
     let cpu =
         place.run(&[&QUICK[..], &["--device", "cpu", "--batch", "2", "--form", "branch"]].concat()).succeeded().out;
@@ -105,10 +118,10 @@ fn two_profiles_are_compared_and_judged() {
     };
     few("one.json");
     few("other.json");
-    let judged = place.run(&["compare", "one.json", "other.json", "--fail-above", "0%"]).succeeded();
-    assert!(judged.err.contains("do not tell which is slower"), "{judged:#?}");
+    let few = place.run(&["compare", "one.json", "other.json", "--fail-above", "0%", "--json"]).succeeded();
+    assert!(few.err.contains("do not tell which is slower") && few.json()[0]["judged"] == false, "{few:#?}");
     let json = place.run(&["compare", "a.json", "b.json", "--by", "block", "--json"]).succeeded().json();
-    assert_eq!(json[0]["rows"][0]["name"], "features.2");
+    assert_eq!((&json[0]["rows"][0]["name"], &json[0]["judged"]), (&"features.2".into(), &true.into()));
 
     value["dispatches"][0]["layer"] = "new".into();
     value["network"] = "another\x1b[2J".into();

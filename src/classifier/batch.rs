@@ -28,18 +28,25 @@ impl PendingBatch {
     /// # Errors
     /// When the network's result is not finite, or the device fails.
     pub async fn guesses(self) -> Result<Vec<Vec<Guess>>, ClassifierError> {
+        let model = self.model.clone();
+        let found = self.guesses_of_each().await?.into_iter().enumerate();
+        let not_finite = |picture| ClassifierError::NotFinite { model: model.clone(), picture };
+        found.map(|(picture, guesses)| guesses.ok_or_else(|| not_finite(picture))).collect()
+    }
+
+    /// Waits for each picture's classes, best first; there are none of a picture for which the network's result is not finite.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub async fn guesses_of_each(self) -> Result<Vec<Option<Vec<Guess>>>, ClassifierError> {
         #[cfg_attr(not(feature = "gpu"), expect(unused_mut, reason = "only a GPU adds to it"))]
         let mut best = self.best;
         #[cfg(feature = "gpu")]
         for pending in self.coming {
             best.extend(pending.results().await?.best);
         }
-        let pictures = best.chunks_exact(self.values).take(self.pictures).enumerate();
-        let guesses = |(picture, pairs)| {
-            let not_finite = || ClassifierError::NotFinite { model: self.model.clone(), picture };
-            guesses(pairs, self.classes).ok_or_else(not_finite)
-        };
-        pictures.map(guesses).collect()
+        let pictures = best.chunks_exact(self.values).take(self.pictures);
+        Ok(pictures.map(|pairs| guesses(pairs, self.classes)).collect())
     }
 }
 
@@ -93,4 +100,27 @@ async fn start(
     let mut input = vec![0.0; pictures.len() * executor.plan().input.map.padded_values()];
     prepare_on_cpu(preprocess, pictures, &mut input);
     Ok(executor.start_values(pictures.len() as u32, &input, false).await?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::block_on;
+    use super::*;
+
+    #[test]
+    fn a_picture_without_finite_scores_does_not_take_the_others_answers() {
+        let pending = || PendingBatch {
+            model: "steep".into(),
+            classes: 4,
+            pictures: 2,
+            values: 2,
+            best: vec![2.0, 0.7, 1.0, f32::NAN],
+            #[cfg(feature = "gpu")]
+            coming: Vec::new(),
+        };
+        let each = block_on(pending().guesses_of_each()).unwrap();
+        assert_eq!(each, [Some(vec![Guess { class: 2, probability: 0.7 }]), None]);
+        let whole = block_on(pending().guesses());
+        assert!(matches!(whole, Err(ClassifierError::NotFinite { picture: 1, .. })), "{whole:?}");
+    }
 }

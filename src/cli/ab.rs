@@ -29,11 +29,11 @@ use super::table::{Side, Table};
 /// The network is run up to the layer each time, so that it meets the caches as it does in the network.
 ///
 /// A variant is the size of a launch's workgroups, such as 16x4, or a way to compute the layer: small, wide or subgroup for the
-/// tiles of a convolution over all channels; rolling-4 or plain-4 for a depthwise one with tiles of four rows, expand-small or
-/// expand-subgroup for one that computes the layer before it too; assemble or branch for a dynamic one, with tiles as above, and
-/// latent, latent_wide or latent_subgroup for its branch's middle, or one-launch for all of it at once on software of few cores. A
-/// part of a way's name will do: the rest is as it ships, where that has it. A shader of your own may stand in for a kernel's, if
-/// it binds the same.
+/// tiles of a convolution over all channels, of a 1×1 one also workgroup or split; rolling-4 or plain-4 for a depthwise one with tiles
+/// of four rows, expand-small or expand-subgroup for one that computes the layer before it too; assemble or branch for a dynamic one,
+/// with tiles as above, and latent, latent_wide or latent_subgroup for its branch's middle, one-launch for all of it at once on
+/// software of few cores, or in-load for weights that are formed where they are loaded, on hardware. A part of a way's name will do:
+/// the rest is as it ships, where that has it. A shader of your own may stand in for a kernel's, if it binds the same.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
@@ -239,7 +239,6 @@ impl Subject<'_> {
 
     /// Of the ways whose names have all parts of `name` the one most like that which ships.
     fn way(&self, name: &str, sizes: &[Variant]) -> Result<&str> {
-        let parts = |name: &str| name.split('-').map(str::to_string).collect::<Vec<_>>();
         let has = |way: &str, part: &String| parts(way).contains(part);
         let found = self.ways.as_ref().and_then(|ways| {
             // Where all of it is one launch, launches of their own would be in subgroups.
@@ -259,6 +258,11 @@ impl Subject<'_> {
         let ways = self.ways.iter().flat_map(|ways| ways.names.iter());
         ways.chain(sizes.iter().map(|size| &size.name)).cloned().collect()
     }
+}
+
+/// The parts of a way's name. `in-load` is two of them, also where it is written as one.
+fn parts(name: &str) -> Vec<String> {
+    name.replace("in_load", "in-load").split('-').map(str::to_string).collect()
 }
 
 /// A text with a change, where it is wanted and leaves the text valid; otherwise the text, and a note.
@@ -314,4 +318,15 @@ fn print(report: &Report<'_>, out: &mut impl Write) -> Result<()> {
         writeln!(out, "{}", if *differing == 0 { same } else { differ })?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ways_are_known_by_their_parts() {
+        assert_eq!(parts("branch-wide-latent_wide"), ["branch", "wide", "latent_wide"]);
+        assert_eq!(parts("in_load"), parts("in-load"));
+    }
 }

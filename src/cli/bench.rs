@@ -63,47 +63,54 @@ const TIMED_RUNS: u32 = 10;
 /// How long runs follow one another, two of them under way, and how many at least.
 const IN_A_ROW_FOR: Duration = Duration::from_millis(500);
 const FEWEST_IN_A_ROW: usize = 4;
-/// Bytes of their input, at most.
+/// Bytes of input beyond which there are no more runs than the fewest.
 const MOST_INPUT_BYTES: usize = 256 << 20;
 
 /// Measures the model.
 pub fn run(arguments: &Arguments) -> Result<Outcome> {
     let mut reports = Vec::new();
     let mut roof = None;
-    for (index, &batch) in arguments.batch.iter().enumerate() {
-        let start = Instant::now();
-        let mut read = Duration::ZERO;
-        let load = || {
-            let start = Instant::now();
-            let model = arguments.model.load();
-            read = start.elapsed();
-            model
-        };
-        let (_, mut classifier) = arguments.device.load_and_prepare(load, batch, 1)?;
-        let prepare = start.elapsed();
-        if index == 0 && !arguments.json {
-            introduce(&classifier);
-        }
-        let input = input(classifier.plan(), batch as usize)?;
-        let first = time_run(&mut classifier, &input)?;
-        let first_answer = FirstAnswer::new([read, prepare, first], classifier.loading());
-        let (times, host) = measure(arguments, &mut classifier, &input)?;
-        let (rate, launches) = if arguments.brief {
-            (None, None)
-        } else {
-            (two_under_way(&mut classifier, times.median())?, Some(launches(&mut classifier, &mut roof)?))
-        };
-        let report = Report::new(&classifier, first_answer, &times, host, rate, launches);
+    let measured = arguments.batch.iter().try_for_each(|&batch| {
+        let is_first = reports.is_empty();
+        let report = report(arguments, batch, is_first, &mut roof)?;
         if arguments.json {
-            print_json(&report)?;
-        } else {
-            reports.push(report);
+            return print_json(&report);
         }
-    }
-    if !arguments.json {
-        write_tables(&reports, &mut stdout())?;
-    }
+        reports.push(report);
+        Ok(())
+    });
+    // What was measured is not lost where a later batch fails.
+    let printed = if reports.is_empty() { Ok(()) } else { write_tables(&reports, &mut stdout()) };
+    measured?;
+    printed?;
     Ok(Outcome::Success)
+}
+
+/// Loads the model and measures it with one size of the batch; the first says for people what is measured.
+fn report(arguments: &Arguments, batch: u32, is_first: bool, roof: &mut Option<Roof>) -> Result<Report> {
+    let start = Instant::now();
+    let mut read = Duration::ZERO;
+    let load = || {
+        let start = Instant::now();
+        let model = arguments.model.load();
+        read = start.elapsed();
+        model
+    };
+    let (_, mut classifier) = arguments.device.load_and_prepare(load, batch, 1)?;
+    let prepare = start.elapsed();
+    if is_first && !arguments.json {
+        introduce(&classifier);
+    }
+    let input = input(classifier.plan(), batch as usize)?;
+    let first = time_run(&mut classifier, &input)?;
+    let first_answer = FirstAnswer::new([read, prepare, first], classifier.loading());
+    let (times, host) = measure(arguments, &mut classifier, &input)?;
+    let (rate, launches) = if arguments.brief {
+        (None, None)
+    } else {
+        (two_under_way(&mut classifier, times.median())?, Some(launches(&mut classifier, roof)?))
+    };
+    Ok(Report::new(&classifier, first_answer, &times, host, rate, launches))
 }
 
 /// Profiles the launches of a run; with the roof, which is measured once.

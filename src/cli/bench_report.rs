@@ -246,13 +246,18 @@ pub fn write_tables(reports: &[Report], out: &mut impl Write) -> io::Result<()> 
             percent(|launches| launches.roof_share),
         ]);
         let FirstAnswer { read_ms, open_ms, fold_ms, lower_ms, pipelines_ms, memory_ms, run_ms, total_ms, .. } = *first;
-        let steps = [total_ms, read_ms, open_ms, fold_ms, lower_ms, pipelines_ms, memory_ms, run_ms];
-        let mut steps = steps.into_iter().map(|time| format!("{time:.0}"));
-        ways.push(std::array::from_fn(
-            |column| {
-                if column == 0 { batch.clone() } else { steps.next().unwrap_or_default() }
-            },
-        ));
+        let whole = |time: f64| format!("{time:.0}");
+        ways.push([
+            batch,
+            whole(total_ms),
+            whole(read_ms),
+            whole(open_ms),
+            whole(fold_ms),
+            whole(lower_ms),
+            whole(pipelines_ms),
+            whole(memory_ms),
+            whole(run_ms),
+        ]);
     }
     runs.write(out)?;
     writeln!(out)?;

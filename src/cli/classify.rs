@@ -91,7 +91,7 @@ fn print_line(classifier: &Classifier, file: &Path, guesses: Found) -> Result<()
         model: classifier.name(),
         device: classifier.device(),
         software: classifier.is_software(),
-        error: guesses.as_ref().err().map(|error| failure::report(error)),
+        error: guesses.as_ref().err().map(|error| failure::report(error.as_ref())),
         guesses: guesses.ok().map(|guesses| guesses.into_iter().map(named).collect()),
     };
     print_json(&line)
@@ -102,7 +102,7 @@ fn print_guesses(classifier: &Classifier, file: &Path, guesses: Found) -> Result
     let guesses = match guesses {
         Ok(guesses) => guesses,
         Err(error) => {
-            failure::report(&error);
+            failure::report(error.as_ref());
             return Ok(());
         }
     };

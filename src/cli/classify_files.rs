@@ -2,14 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use dynaconv::classifier::{Classifier, Guess, PendingBatch, block_on};
 use dynaconv::picture::PictureError;
 
 use super::decode_ahead::{self, Decoded};
 
-/// A file's classes, best first, or why it is no picture.
-pub type Found = Result<Vec<Guess>, PictureError>;
+/// A file's classes, best first, or why it has none.
+pub type Found = Result<Vec<Guess>>;
 
 /// A batch with what the device makes of those of its files that are pictures.
 struct Started<'a> {
@@ -44,9 +44,17 @@ fn finish(
     Started { files, guesses }: Started<'_>,
     each: &mut impl FnMut(&Classifier, &Path, Found) -> Result<()>,
 ) -> Result<()> {
-    let guesses = guesses.map_or(Ok(Vec::new()), |pending| block_on(pending.guesses()))?;
+    let guesses = guesses.map_or(Ok(Vec::new()), |pending| block_on(pending.guesses_of_each()))?;
     let mut guesses = guesses.into_iter();
-    files
-        .into_iter()
-        .try_for_each(|(file, picture)| each(classifier, file, picture.map(|()| guesses.next().unwrap_or_default())))
+    files.into_iter().try_for_each(|(file, picture)| {
+        let not_finite = || {
+            let (file, model) = (file.display(), classifier.name());
+            format!("{file}: the scores are not finite numbers; {model} does not suit this picture")
+        };
+        let found = match picture {
+            Ok(()) => guesses.next().flatten().with_context(not_finite),
+            Err(error) => Err(error.into()),
+        };
+        each(classifier, file, found)
+    })
 }

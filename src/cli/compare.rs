@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::Args;
 use dynaconv::profile::{Comparison, Row, View};
+use serde::Serialize;
 
 use super::output::{print_json, stdout, unless_closed};
 use super::profile::{ViewName, load};
@@ -34,7 +35,8 @@ pub struct Arguments {
     /// What the rows are
     #[arg(long, value_enum, value_name = "VIEW", default_value = "layer")]
     by: ViewName,
-    /// End with exit code 1 where a plain run or all launches together are slower by more than this, for certain
+    /// End with exit code 1 where a plain run or all launches together are slower by more than this, for certain; with 0 and a note
+    /// where fewer than six runs of either tell nothing
     #[arg(long, value_name = "PERCENT", value_parser = percentage)]
     fail_above: Option<f64>,
     /// Hold each row to --fail-above as well
@@ -43,6 +45,15 @@ pub struct Arguments {
     /// Print one JSON object
     #[arg(long)]
     json: bool,
+}
+
+/// What is printed as JSON.
+#[derive(Serialize)]
+struct Report<'a> {
+    #[serde(flatten)]
+    comparison: &'a Comparison,
+    /// Whether there are enough runs to tell which is slower.
+    judged: bool,
 }
 
 /// A share from text such as `5%` or `5`.
@@ -56,8 +67,9 @@ fn percentage(text: &str) -> Result<f64, String> {
 pub fn run(arguments: &Arguments) -> Result<Outcome> {
     let (before, after) = (load(&arguments.before)?, load(&arguments.after)?);
     let comparison = Comparison::new(&before, &after, View::from(arguments.by));
+    let judged = comparison.run.change.is_some();
     let printed = if arguments.json {
-        print_json(&comparison)
+        print_json(&Report { comparison: &comparison, judged })
     } else {
         for difference in &comparison.differences {
             failure::note(difference);
@@ -66,7 +78,7 @@ pub fn run(arguments: &Arguments) -> Result<Outcome> {
     };
     unless_closed(printed)?;
     let Some(threshold) = arguments.fail_above else { return Ok(Outcome::Success) };
-    if comparison.run.change.is_none() {
+    if !judged {
         failure::note(
             "these profiles do not tell which is slower: that takes six runs of each at least, longer than the clock's tick",
         );

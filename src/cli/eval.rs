@@ -5,14 +5,14 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use clap::Args;
 use dynaconv::classifier::{Classifier, Guess};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
 use super::labelled_folder::LabelledFolder;
-use super::output::{is_stdout, print_json, stdout, unless_closed, write_whole};
+use super::output::{ensure_writable, is_stdout, print_json, stdout, unless_closed, write_whole};
 use super::settings::{DeviceArguments, ModelArguments, introduce};
 use super::show::{percent, printable, thousands};
 use super::table::{Side, Table};
@@ -41,7 +41,7 @@ pub struct Arguments {
     /// Print the result as one JSON object
     #[arg(long)]
     json: bool,
-    /// File for the most probable class of every picture
+    /// File for the most probable class of every picture; with - the table goes to standard error
     #[arg(long, value_name = "FILE")]
     predictions: Option<PathBuf>,
 }
@@ -98,6 +98,13 @@ impl Tally {
 
 /// Evaluates a model on a folder.
 pub fn run(arguments: &Arguments) -> Result<Outcome> {
+    let predictions_file = arguments.predictions.as_deref();
+    let prints_predictions = predictions_file.is_some_and(is_stdout);
+    ensure!(
+        !(arguments.json && prints_predictions),
+        "--json and --predictions -: expected one result for standard output, found two"
+    );
+    predictions_file.map_or(Ok(()), ensure_writable)?;
     let model = arguments.model.load()?;
     let labels = &model.description().labels;
     let class_count = model.graph().output().channels;
@@ -122,7 +129,7 @@ pub fn run(arguments: &Arguments) -> Result<Outcome> {
         match guesses {
             Err(error) => {
                 broken += 1;
-                progress.suspend(|| failure::report(&error));
+                progress.suspend(|| failure::report(error.as_ref()));
             }
             Ok(guesses) => {
                 tallies[class].count(&guesses, class);
@@ -137,14 +144,15 @@ pub fn run(arguments: &Arguments) -> Result<Outcome> {
     })?;
     progress.finish_and_clear();
     let report = report(&classifier, &tallies, broken, start.elapsed().as_secs_f64());
-    let printed = match &arguments.predictions {
+    let few = classifier.plan().top;
+    let printed = match arguments.json {
+        true => print_json(&report),
         // One result is enough for standard output.
-        Some(path) if is_stdout(path) => Ok(()),
-        _ if arguments.json => print_json(&report),
-        _ => print(&report, classifier.plan().top, &mut stdout()),
+        false if prints_predictions => print(&report, few, &mut anstream::stderr()),
+        false => print(&report, few, &mut stdout()),
     };
     // Neither of the two is lost where the other fails.
-    let written = arguments.predictions.as_deref().map_or(Ok(()), |path| write_whole(path, predictions.as_bytes()));
+    let written = predictions_file.map_or(Ok(()), |path| write_whole(path, predictions.as_bytes()));
     unless_closed(printed)?;
     written?;
     Ok(if broken == 0 { Outcome::Success } else { Outcome::Negative })
@@ -176,9 +184,9 @@ fn report<'a>(classifier: &'a Classifier, tallies: &[Tally], broken: usize, seco
 }
 
 fn print(report: &Report<'_>, few: u32, out: &mut impl Write) -> Result<()> {
-    let of_few = format!("top-{few}");
+    let of_few = &format!("top-{few}")[..];
     let mut table =
-        Table::new([("class", Side::Left), ("pictures", Side::Right), ("top-1", Side::Right), (&of_few, Side::Right)]);
+        Table::new([("class", Side::Left), ("pictures", Side::Right), ("top-1", Side::Right), (of_few, Side::Right)]);
     for ClassReport { class, label, tally: Tally { pictures, top_1, top_5 } } in &report.classes {
         let name = label.map_or_else(|| format!("class {class}"), printable);
         table.push([name, thousands(*pictures as u64), percent(*top_1, *pictures), percent(*top_5, *pictures)]);
@@ -186,20 +194,10 @@ fn print(report: &Report<'_>, few: u32, out: &mut impl Write) -> Result<()> {
     table.write(out)?;
     let Tally { pictures, top_1, top_5 } = report.all;
     writeln!(out)?;
-    writeln!(
-        out,
-        "top-1  {}  ({} of {})",
-        percent(top_1, pictures),
-        thousands(top_1 as u64),
-        thousands(pictures as u64)
-    )?;
-    writeln!(
-        out,
-        "{of_few}  {}  ({} of {})",
-        percent(top_5, pictures),
-        thousands(top_5 as u64),
-        thousands(pictures as u64)
-    )?;
+    for (name, right) in [("top-1", top_1), (of_few, top_5)] {
+        let [count, all] = [right, pictures].map(|number| thousands(number as u64));
+        writeln!(out, "{name}  {}  ({count} of {all})", percent(right, pictures))?;
+    }
     if report.broken > 0 {
         writeln!(out, "broken pictures, not counted: {}", report.broken)?;
     }

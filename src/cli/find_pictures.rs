@@ -7,11 +7,16 @@ use anyhow::{Context, Result, bail};
 /// The extensions of pictures, in any case.
 const EXTENSIONS: [&str; 4] = ["jpg", "jpeg", "png", "webp"];
 
-/// The named files as they are, and in place of folders the pictures in them.
+/// The named files as they are, and in place of folders the pictures in them. Of several names one may be wrong: it is a picture that
+/// cannot be read, among others that can.
 pub fn find(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
     let mut pictures = Vec::new();
     for path in paths {
-        if path.metadata().with_context(|| path.display().to_string())?.is_dir() {
+        let is_folder = match path.metadata() {
+            Err(_) if paths.len() > 1 => false,
+            found => found.with_context(|| path.display().to_string())?.is_dir(),
+        };
+        if is_folder {
             let found = in_folder(path)?;
             if found.is_empty() {
                 bail!("{}: no pictures are in this folder ({})", path.display(), EXTENSIONS.join(", "));

@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use clap::{Args, ValueEnum};
-use dynaconv::model::{Description, ImportOptions, Model, Precision, import};
+use dynaconv::graph::networks::Architecture;
+use dynaconv::model::{Description, Fault, ImportOptions, Model, ModelError, Precision, import};
 use dynaconv::picture::{Filter, Preprocess};
 
 use super::describe::network;
@@ -38,9 +39,9 @@ pub struct Arguments {
     /// Side of the square input in pixels; the checkpoint does not tell it
     #[arg(long, value_name = "N", default_value_t = 224)]
     input_size: usize,
-    /// Stride of MobileNetV2's first convolution; the checkpoint does not tell it
-    #[arg(long, value_name = "N", default_value_t = 2)]
-    stem_stride: usize,
+    /// Stride of MobileNetV2's first convolution; the checkpoint does not tell it [default: 2]
+    #[arg(long, value_name = "N")]
+    stem_stride: Option<usize>,
     /// MobileNetV2's channel multiplier [default: the usual one that fits]
     #[arg(long, value_name = "W")]
     width: Option<f64>,
@@ -57,10 +58,10 @@ pub struct Arguments {
     #[arg(long, value_enum)]
     filter: Option<FilterName>,
     /// Means of red, green and blue between 0 and 1 [default: the network's usual ones]
-    #[arg(long, value_name = "R,G,B", value_parser = triple, allow_hyphen_values = true)]
+    #[arg(long, value_name = "R,G,B", value_parser = means, allow_hyphen_values = true)]
     mean: Option<[f32; 3]>,
-    /// Deviations of red, green and blue [default: the network's usual ones]
-    #[arg(long, value_name = "R,G,B", value_parser = triple, allow_hyphen_values = true)]
+    /// Deviations of red, green and blue, where 1 is the full range [default: the network's usual ones]
+    #[arg(long, value_name = "R,G,B", value_parser = deviations, allow_hyphen_values = true)]
     std: Option<[f32; 3]>,
     /// Where the weights come from, and under which licence
     #[arg(long, value_name = "TEXT")]
@@ -77,21 +78,26 @@ enum FilterName {
 pub fn run(arguments: &Arguments) -> Result<Outcome> {
     let Arguments { source, output, .. } = arguments;
     ensure_another(output, source, "the model would replace its own source")?;
+    let labels = arguments.labels.as_deref().map_or(Ok(Vec::new()), read_labels)?;
+    let usual = ImportOptions::default();
     let options = ImportOptions {
         name: arguments.name.clone(),
         input_size: arguments.input_size,
-        stem_stride: arguments.stem_stride,
+        stem_stride: arguments.stem_stride.unwrap_or(usual.stem_stride),
         width: arguments.width,
         fc_squeeze: arguments.fc_squeeze,
-        labels: arguments.labels.as_deref().map_or(Ok(Vec::new()), read_labels)?,
-        preprocess: None,
         notes: arguments.notes.clone(),
+        ..usual
     };
     let model = import(source, &options)?;
     // How a network usually wants its pictures is known only now that it is recognised.
     let (mut description, _, weights) = model.into_parts();
+    for option in arguments.unused(&description.architecture) {
+        failure::note(&format!("{option} changes nothing: this is {}", network(&description.architecture)));
+    }
+    description.labels = labels;
     arguments.adjust(&mut description.preprocess);
-    let model = Model::new(description, weights)?;
+    let model = Model::new(description, weights).map_err(|error| arguments.blame(error))?;
     let precision = if arguments.half { Precision::F16 } else { Precision::F32 };
     let bytes = model.to_bytes(precision)?;
     write_whole(output, &bytes)?;
@@ -100,6 +106,29 @@ pub fn run(arguments: &Arguments) -> Result<Outcome> {
 }
 
 impl Arguments {
+    /// What was given that says nothing of such a network.
+    fn unused(&self, architecture: &Architecture) -> impl Iterator<Item = &'static str> {
+        let has_stem = !matches!(architecture, Architecture::EfficientNetLite0 { .. });
+        let is_dynamic = matches!(architecture, Architecture::MobileNetV2Dcd { .. });
+        let options = [
+            ("--stem-stride", self.stem_stride.is_some(), has_stem),
+            ("--width", self.width.is_some(), has_stem),
+            ("--fc-squeeze", self.fc_squeeze.is_some(), is_dynamic),
+        ];
+        options.into_iter().filter(|(_, given, used)| *given && !used).map(|(option, ..)| option)
+    }
+
+    /// Names the option that a field of the description has its value from.
+    fn blame(&self, error: ModelError) -> anyhow::Error {
+        let Fault::Field { field, expected, found } = error.fault() else { return error.into() };
+        let option = match (*field, &self.labels, self.resize) {
+            ("labels", Some(file), _) => format!("--labels {}", file.display()),
+            ("preprocess.resize", _, Some(side)) => format!("--resize {side}"),
+            _ => return error.into(),
+        };
+        anyhow!("{option}: expected {expected}, found {found}")
+    }
+
     fn adjust(&self, preprocess: &mut Preprocess) {
         preprocess.resize = self.resize.unwrap_or(preprocess.resize);
         preprocess.mean = self.mean.unwrap_or(preprocess.mean);
@@ -140,9 +169,51 @@ fn read_labels(path: &Path) -> Result<Vec<String>> {
     Ok(text.lines().map(|line| line.trim().to_string()).collect())
 }
 
+fn means(text: &str) -> Result<[f32; 3], String> {
+    let means = triple(text)?;
+    let is_share = means.iter().all(|mean| (0.0..=1.0).contains(mean));
+    let expected = || format!("expected means between 0 and 1, found `{text}`; divide those of 0 to 255 by 255");
+    is_share.then_some(means).ok_or_else(expected)
+}
+
+fn deviations(text: &str) -> Result<[f32; 3], String> {
+    let deviations = triple(text)?;
+    let divides = deviations.iter().all(|deviation| *deviation > 0.0 && deviation.is_finite());
+    divides.then_some(deviations).ok_or_else(|| format!("expected deviations above 0, found `{text}`"))
+}
+
 /// Three numbers with commas between them.
 fn triple(text: &str) -> Result<[f32; 3], String> {
     let numbers: Result<Vec<f32>, _> = text.split(',').map(|number| number.trim().parse()).collect();
     let expected = || format!("expected three numbers such as 0.5,0.5,0.5, found `{text}`");
     numbers.ok().and_then(|numbers| numbers.try_into().ok()).ok_or_else(expected)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+    use dynaconv::graph::networks::MobileNetV2;
+
+    use super::*;
+
+    #[test]
+    fn options_that_say_nothing_of_a_network_are_known() {
+        #[derive(Parser)]
+        struct Import {
+            #[command(flatten)]
+            arguments: Arguments,
+        }
+        let base = MobileNetV2::imagenet(1.0);
+        let lite = Architecture::EfficientNetLite0 { classes: 10, input_size: 32 };
+        let fixed = Architecture::MobileNetV2(base.clone());
+        let dynamic = Architecture::MobileNetV2Dcd { base, fc_squeeze: 16 };
+        let unused = |more: &str, architecture: &Architecture| {
+            let text = format!("import a.pth -o b.safetensors{more}");
+            Import::parse_from(text.split(' ')).arguments.unused(architecture).collect::<Vec<_>>()
+        };
+        let all = " --stem-stride 1 --width 0.5 --fc-squeeze 8";
+        assert_eq!(unused(all, &lite), ["--stem-stride", "--width", "--fc-squeeze"]);
+        assert_eq!(unused(all, &fixed), ["--fc-squeeze"]);
+        assert!(unused(all, &dynamic).is_empty() && unused("", &lite).is_empty());
+    }
 }

@@ -53,8 +53,9 @@ struct Report {
     parameters: u64,
     /// Of the whole network; without its dynamic parts, and with all of them in a form.
     multiply_adds: Totals,
-    /// For one picture.
+    /// Of the network, for one picture; and those that prepare the picture.
     dispatches: usize,
+    preparation_dispatches: usize,
     submits: usize,
     /// How maps and weights are stored.
     precision: Precision,
@@ -131,7 +132,8 @@ fn report(model: &Model, plan: &Plan, target: &Target) -> Result<Report> {
         network: describe::network(&description.architecture),
         parameters: graph.parameter_count() as u64,
         multiply_adds,
-        dispatches: PREPARATION + plan.passes.len(),
+        dispatches: plan.passes.len(),
+        preparation_dispatches: PREPARATION,
         submits: SUBMITS,
         precision: plan.precision,
         weight_bytes: plan.weights.len() as u64,
@@ -241,7 +243,7 @@ fn print(report: &Report, out: &mut impl Write) -> Result<()> {
         writeln!(out, "tuned          {} layers, as `dynaconv tune` found on this device", report.tuned)?;
     }
     let Report { dispatches, submits, weight_bytes, activation_bytes, .. } = report;
-    writeln!(out, "launches       {dispatches} in {submits} submit, {PREPARATION} of them to prepare the picture")?;
+    writeln!(out, "launches       {dispatches}, and {PREPARATION} to prepare the picture, in {submits} submit")?;
     writeln!(out, "memory         weights {}, activations {}", bytes(*weight_bytes), bytes(*activation_bytes))?;
     Ok(())
 }

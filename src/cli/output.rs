@@ -2,9 +2,9 @@
 
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use dynaconv::model;
 use serde::Serialize;
 
@@ -73,6 +73,44 @@ pub fn ensure_another(to: &Path, from: &Path, otherwise: &str) -> Result<()> {
     let same = matches!((from.canonicalize(), to.canonicalize()), (Ok(from), Ok(to)) if from == to);
     ensure!(!same, "{}: {otherwise}", to.display());
     Ok(())
+}
+
+/// Refuses two results of one place: the later would replace the earlier, and standard output would mix them.
+pub fn ensure_apart(results: &[(&str, &Path)]) -> Result<()> {
+    for (index, (option, path)) in results.iter().enumerate() {
+        let is_same = |other: &Path| (is_stdout(path) && is_stdout(other)) || place(path) == place(other);
+        if let Some((before, _)) = results[..index].iter().find(|(_, other)| is_same(other)) {
+            bail!("{}: expected another place for {option} than for {before}, found the same", path.display());
+        }
+    }
+    Ok(())
+}
+
+/// Where a file is or would be.
+fn place(path: &Path) -> PathBuf {
+    let in_folder = || {
+        let path = std::path::absolute(path).ok()?;
+        Some(path.parent()?.canonicalize().ok()?.join(path.file_name()?))
+    };
+    path.canonicalize().ok().or_else(in_folder).unwrap_or_else(|| path.into())
+}
+
+/// Refuses a file that could not be written, before anything is computed for it. Nothing is left there.
+pub fn ensure_writable(path: &Path) -> Result<()> {
+    let refused = |why: String| anyhow!("{}: cannot be written: {why}", path.display());
+    match path.metadata() {
+        _ if is_stdout(path) => return Ok(()),
+        Ok(found) if found.is_dir() => return Err(refused("it is a folder".into())),
+        // Pipes and devices show it when they are written to.
+        Ok(found) if !found.is_file() => return Ok(()),
+        _ => {}
+    }
+    let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    tempfile::tempfile_in(folder).map(drop).map_err(|error| {
+        // Nobody knows the temporary file's name.
+        let cause = error.to_string().split(" at path ").next().unwrap_or_default().to_string();
+        refused(format!("{}: {cause}", folder.display()))
+    })
 }
 
 /// Writes a file whole or not at all; `-` is standard output.

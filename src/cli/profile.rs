@@ -8,7 +8,9 @@ use dynaconv::classifier::block_on;
 use dynaconv::profile::{Profile, Profiler, View};
 
 use super::network::NetworkArguments;
-use super::output::{is_stdout, print_json, read_text, stdout, unless_closed, write_whole};
+use super::output::{
+    ensure_another, ensure_apart, is_stdout, print_json, read_text, stdout, unless_closed, write_whole,
+};
 use super::settings::{DeviceArguments, introduce};
 use super::show::printable;
 use super::{Outcome, failure, profile_table};
@@ -89,6 +91,14 @@ impl From<ViewName> for View {
 /// Takes the profile and shows it.
 pub fn run(arguments: &Arguments) -> Result<Outcome> {
     let Arguments { by, json, trace, html, read, .. } = arguments;
+    let results = [("--json", json), ("--trace", trace), ("--html", html)];
+    let results: Vec<_> = results.iter().filter_map(|(option, file)| Some((*option, file.as_deref()?))).collect();
+    ensure_apart(&results)?;
+    for (option, file) in &results {
+        if let Some(read) = read {
+            ensure_another(file, read, &format!("{option} would replace the profile that is read"))?;
+        }
+    }
     let profile = match read {
         Some(file) => load(file)?,
         None => take(arguments)?,
@@ -103,7 +113,7 @@ pub fn run(arguments: &Arguments) -> Result<Outcome> {
         let trace = profile.to_trace().context("there is no trace: the launches of this profile were not timed")?;
         written(file, &serde_json::to_vec(&trace)?, "trace")
     });
-    let taken = [&arguments.json, &arguments.html, &arguments.trace].into_iter().flatten().any(|file| is_stdout(file));
+    let taken = results.iter().any(|(_, file)| is_stdout(file));
     let table = (!taken).then(|| profile_table::print(&profile, by.map(View::from), &mut stdout()));
     // Who has closed the pipe knows; of files that were not written nobody does.
     [json, html, trace, table].into_iter().flatten().try_for_each(unless_closed)?;

@@ -1,5 +1,6 @@
 //! What the commands that run a network share: which model, on which device, in which form.
 
+use std::borrow::Borrow;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -50,7 +51,7 @@ pub struct PlanArguments {
 pub enum PrecisionName {
     /// 32 bits each
     F32,
-    /// 16 bits each: half the memory
+    /// 16 bits each: half the memory on a GPU; the CPU rounds to them, and keeps 32
     F16,
 }
 
@@ -118,15 +119,15 @@ pub struct TunedArguments {
 impl DeviceArguments {
     /// Opens the device while `load` reads the model and the network is folded, then prepares the one for the other, for `batch`
     /// pictures a run and the `top` best classes of each.
-    pub fn load_and_prepare(
+    pub fn load_and_prepare<M: Borrow<Model> + Send>(
         &self,
-        load: impl FnOnce() -> Result<Model> + Send,
+        load: impl FnOnce() -> Result<M> + Send,
         batch: u32,
         top: u32,
-    ) -> Result<(Model, Classifier)> {
+    ) -> Result<(M, Classifier)> {
         let load = || {
             let model = load()?;
-            let folded = FoldedModel::new(&model)?;
+            let folded = FoldedModel::new(model.borrow())?;
             Ok((model, folded))
         };
         #[cfg(feature = "gpu")]
@@ -136,21 +137,16 @@ impl DeviceArguments {
         let (model, folded) = loaded?;
         #[cfg(feature = "gpu")]
         if let Some(gpu) = gpu? {
-            let classifier = self.prepare_on(&model, &folded, gpu, batch, top)?;
+            let classifier = self.prepare_on(model.borrow(), &folded, gpu, batch, top)?;
             return Ok((model, classifier));
         }
-        let classifier = self.prepare_without_gpu(&model, &folded, batch, top)?;
+        let classifier = self.prepare_without_gpu(model.borrow(), &folded, batch, top)?;
         Ok((model, classifier))
     }
 
-    /// Prepares the model on its device, for `batch` pictures a run and the `top` best classes of each.
+    /// The same with a model that is there.
     pub fn prepare(&self, model: &Model, batch: u32, top: u32) -> Result<Classifier> {
-        let folded = FoldedModel::new(model)?;
-        #[cfg(feature = "gpu")]
-        if let Some(gpu) = open_gpu(self.device.as_deref())? {
-            return self.prepare_on(model, &folded, gpu, batch, top);
-        }
-        self.prepare_without_gpu(model, &folded, batch, top)
+        Ok(self.load_and_prepare(|| Ok(model), batch, top)?.1)
     }
 
     #[cfg(feature = "gpu")]

@@ -151,26 +151,12 @@ fn print(model: &str, device: &str, found: &Found) -> Result<()> {
         ]);
     }
     table.write(&mut out)?;
-    let [rule, best] = found.totals();
-    let above = |rule: f64, best: f64| 100.0 * (rule / best - 1.0);
     writeln!(out)?;
-    let times = [rule, best].map(duration);
-    writeln!(
-        out,
-        "these layers  {} by the rule, {} tuned: the rule takes {:.1} % more",
-        times[0],
-        times[1],
-        above(rule, best)
-    )?;
-    let [rule, best] = found.runs;
-    let times = [rule, best].map(duration);
-    writeln!(
-        out,
-        "whole runs    {} by the rule, {} tuned: the rule takes {:.1} % more",
-        times[0],
-        times[1],
-        above(rule, best)
-    )?;
+    for (name, times) in [("these layers", found.totals()), ("whole runs", found.runs)] {
+        let more = 100.0 * (times[0] / times[1] - 1.0);
+        let [rule, best] = times.map(duration);
+        writeln!(out, "{name:12}  {rule} by the rule, {best} tuned: the rule takes {more:.1} % more")?;
+    }
     writeln!(out, "{} timed runs of each way at least; the shortest times are shown", found.rounds)?;
     Ok(())
 }
