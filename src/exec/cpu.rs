@@ -65,7 +65,7 @@ impl CpuExecutor {
         }
     }
 
-    /// The prepared pictures, to be written before a run: [batch][height][width][4·⌈channels/4⌉], whose padding lanes are zero.
+    /// The prepared pictures, to be written before a run: `[batch][height][width][4·⌈channels/4⌉]`, whose padding lanes are zero.
     pub fn input_mut(&mut self) -> &mut [f32] {
         let view = self.plan.input.view;
         match view.memory {

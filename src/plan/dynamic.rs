@@ -14,7 +14,7 @@ pub struct DynamicLayer {
     pub outputs: usize,
     /// Rows and columns of Φ.
     pub latent: usize,
-    /// What its controller makes for each picture of the batch, vec4 of f32: M [4·⌈L/4⌉][⌈L/4⌉], then λ [⌈outputs/4⌉].
+    /// What its controller makes for each picture of the batch, vec4 of f32: `M[4·⌈L/4⌉][⌈L/4⌉]`, then `λ[⌈outputs/4⌉]`.
     pub heads: View,
 }
 

@@ -15,7 +15,7 @@ use crate::plan::View;
 
 impl GpuExecutor {
     /// Runs the plan on `pictures` prepared pictures, at most the plan's batch: `input` is
-    /// [pictures][height][width][4·⌈channels/4⌉], whose padding lanes are zero.
+    /// `[pictures][height][width][4·⌈channels/4⌉]`, whose padding lanes are zero.
     ///
     /// # Errors
     /// When there are no pictures or more than the plan's batch, the input has another size, the results of two runs have not been
