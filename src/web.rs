@@ -239,11 +239,14 @@ fn failure(kind: &str, message: &str) -> JsValue {
 
 fn thrown(error: &ClassifierError) -> JsValue {
     let kind = match error {
-        ClassifierError::Lower { error: LowerError::TooLarge { .. } | LowerError::Invalid(_), .. }
+        ClassifierError::Lower {
+            error: LowerError::TooLarge { .. } | LowerError::WeightsTooLarge { .. } | LowerError::Invalid(_),
+            ..
+        }
         | ClassifierError::Plan(_) => "limits",
         ClassifierError::Graph(_)
         | ClassifierError::Fold { .. }
-        | ClassifierError::Lower { .. }
+        | ClassifierError::Lower { error: LowerError::Unsupported { .. }, .. }
         | ClassifierError::NotFinite { .. } => "bad-model",
         ClassifierError::Batch { .. }
         | ClassifierError::Pixels

@@ -430,10 +430,11 @@ fn what_is_imported_is_as_the_options_say() {
     }
     for (option, values, part) in [
         ("--mean", "1,2", "expected three numbers such as 0.5,0.5,0.5, found `1,2`"),
-        ("--mean", "123.675,116.28,103.53", "expected means between 0 and 1, found `123.675,116.28,103.53`; divide"),
-        ("--mean", "-0.5,0,0", "expected means between 0 and 1, found `-0.5,0,0`"),
-        ("--std", "1,0,1", "expected deviations above 0, found `1,0,1`"),
+        ("--mean", "123.675,116.28,103.53", "(of levels from 0 to 255 a 255th), found `123.675,116.28,103.53`"),
+        ("--mean", "-0.5,0,0", "expected means between 0 and 1"),
+        ("--std", "1,0,1", "expected deviations above 0 and at most 10"),
         ("--std", "1,nan,1", "expected deviations above 0"),
+        ("--std", "58,57,57", "of levels from 0 to 255 a 255th"),
     ] {
         let error = place.import_tiny("tiny_zip.pth.tar", &[option, values]).with_code(2).err;
         assert!(error.contains(part) && error.contains(option), "expected {part:?} in {error:?}");

@@ -202,7 +202,7 @@ fn a_network_with_a_node_that_nothing_reads_is_refused() {
     builder.add("result", Op::Activation(Activation::Relu), &[first]).unwrap();
     let graph = builder.finish();
     let error = fold(&graph, &ones(&graph)).unwrap_err().to_string();
-    assert!(error.starts_with("node `result`") && error.ends_with("read by nothing"), "{error}");
+    assert!(error.starts_with("node `unread`") && error.ends_with("nothing reads it"), "{error}");
 }
 
 /// Where the device allows anything, 32-bit addresses do not.

@@ -36,7 +36,7 @@ pub struct Arguments {
     #[arg(long, value_enum, value_name = "VIEW", default_value = "layer")]
     by: ViewName,
     /// End with exit code 1 where a plain run or all launches together are slower by more than this, for certain; with 0 and a note
-    /// where fewer than six runs of either tell nothing
+    /// where neither can be told: fewer than six runs, or too short for the clock
     #[arg(long, value_name = "PERCENT", value_parser = percentage)]
     fail_above: Option<f64>,
     /// Hold each row to --fail-above as well
@@ -52,7 +52,7 @@ pub struct Arguments {
 struct Report<'a> {
     #[serde(flatten)]
     comparison: &'a Comparison,
-    /// Whether there are enough runs to tell which is slower.
+    /// Whether plain runs or all launches together tell which is slower.
     judged: bool,
 }
 
@@ -67,7 +67,8 @@ fn percentage(text: &str) -> Result<f64, String> {
 pub fn run(arguments: &Arguments) -> Result<Outcome> {
     let (before, after) = (load(&arguments.before)?, load(&arguments.after)?);
     let comparison = Comparison::new(&before, &after, View::from(arguments.by));
-    let judged = comparison.run.change.is_some();
+    let totals = [Some(&comparison.run), comparison.launches.as_ref()];
+    let judged = totals.into_iter().flatten().any(|row| row.change.is_some());
     let printed = if arguments.json {
         print_json(&Report { comparison: &comparison, judged })
     } else {

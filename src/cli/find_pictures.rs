@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 /// The extensions of pictures, in any case.
 const EXTENSIONS: [&str; 4] = ["jpg", "jpeg", "png", "webp"];
 
-/// The named files as they are, and in place of folders the pictures in them. Of several names one may be wrong: it is a picture that
+/// The named files as they are, and in place of folders the pictures in them. Of several names one may be missing: it is a picture that
 /// cannot be read, among others that can.
 pub fn find(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
     let mut pictures = Vec::new();

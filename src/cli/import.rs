@@ -172,14 +172,17 @@ fn read_labels(path: &Path) -> Result<Vec<String>> {
 fn means(text: &str) -> Result<[f32; 3], String> {
     let means = triple(text)?;
     let is_share = means.iter().all(|mean| (0.0..=1.0).contains(mean));
-    let expected = || format!("expected means between 0 and 1, found `{text}`; divide those of 0 to 255 by 255");
+    let expected = || format!("expected means between 0 and 1 (of levels from 0 to 255 a 255th), found `{text}`");
     is_share.then_some(means).ok_or_else(expected)
 }
 
 fn deviations(text: &str) -> Result<[f32; 3], String> {
     let deviations = triple(text)?;
-    let divides = deviations.iter().all(|deviation| *deviation > 0.0 && deviation.is_finite());
-    divides.then_some(deviations).ok_or_else(|| format!("expected deviations above 0, found `{text}`"))
+    // Levels between 0 and 1 deviate by no more than a half, but some networks are given other ranges.
+    let divides = deviations.iter().all(|deviation| *deviation > 0.0 && *deviation <= 10.0);
+    let expected =
+        || format!("expected deviations above 0 and at most 10 (of levels from 0 to 255 a 255th), found `{text}`");
+    divides.then_some(deviations).ok_or_else(expected)
 }
 
 /// Three numbers with commas between them.

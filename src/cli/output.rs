@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, anyhow, bail, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use dynaconv::model;
 use serde::Serialize;
 
@@ -95,22 +95,12 @@ fn place(path: &Path) -> PathBuf {
     path.canonicalize().ok().or_else(in_folder).unwrap_or_else(|| path.into())
 }
 
-/// Refuses a file that could not be written, before anything is computed for it. Nothing is left there.
+/// Refuses a file that could not be written, before anything is computed for it.
 pub fn ensure_writable(path: &Path) -> Result<()> {
-    let refused = |why: String| anyhow!("{}: cannot be written: {why}", path.display());
-    match path.metadata() {
-        _ if is_stdout(path) => return Ok(()),
-        Ok(found) if found.is_dir() => return Err(refused("it is a folder".into())),
-        // Pipes and devices show it when they are written to.
-        Ok(found) if !found.is_file() => return Ok(()),
-        _ => {}
+    if is_stdout(path) {
+        return Ok(());
     }
-    let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    tempfile::tempfile_in(folder).map(drop).map_err(|error| {
-        // Nobody knows the temporary file's name.
-        let cause = error.to_string().split(" at path ").next().unwrap_or_default().to_string();
-        refused(format!("{}: {cause}", folder.display()))
-    })
+    model::can_write(path).with_context(|| format!("{}: cannot be written", path.display()))
 }
 
 /// Writes a file whole or not at all; `-` is standard output.

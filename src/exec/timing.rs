@@ -96,9 +96,9 @@ pub struct Compilation {
 /// Where the time of preparing a plan on a GPU went. Natively memory is made while the pipelines' texts are read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Preparing {
-    /// Until all pipelines were compiled.
+    /// From the start until all pipelines were compiled.
     pub pipelines: Duration,
-    /// Until memory was made, the weights were written to it, and it was bound.
+    /// From the start until memory was made, the weights were written to it, and it was bound.
     pub memory: Duration,
 }
 

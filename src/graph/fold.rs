@@ -59,14 +59,19 @@ pub enum FoldError {
 /// Turns a network and its weights into the smaller network that is computed.
 ///
 /// # Errors
-/// When a tensor is missing or misshapen, a folded value is not finite, or a norm, activation or sum does not directly
-/// follow a convolution whose result nothing else reads.
+/// When a tensor is missing or misshapen, a folded value is not finite, a norm, activation or sum does not directly follow a convolution
+/// whose result nothing else reads, or a node but the last is read by nothing.
 pub fn fold(graph: &Graph, weights: &Weights) -> Result<FoldedNetwork, FoldError> {
+    // The last layer is the network's result only where all others are read.
+    let is_read = |id: NodeId| graph.nodes().iter().any(|node| node.inputs.contains(&id));
+    let unread = (0..graph.nodes().len() - 1).map(NodeId).find(|id| !is_read(*id));
+    if let Some(id) = unread {
+        return Err(unsupported(graph.node(id), "nothing reads it"));
+    }
     let mut folding = Folding { graph, weights, sources: HashMap::new(), layers: Vec::new() };
     for index in 0..graph.nodes().len() {
         folding.visit(NodeId(index))?;
     }
-    folding.check_result()?;
     // Layers do not depend on each other's values, which are all the work.
     let layers = folding.layers.par_iter().map(|(node, chain)| folding.layer(node, chain));
     let layers: Vec<_> = layers.collect();
@@ -93,19 +98,6 @@ struct Chain {
 }
 
 impl Folding<'_> {
-    /// The last layer found computes the network's result: a chain that begins later would stand behind it, read by nothing.
-    fn check_result(&self) -> Result<(), FoldError> {
-        let last = NodeId(self.graph.nodes().len() - 1);
-        let result = self.sources.get(&last).copied().flatten();
-        match self.layers.len().checked_sub(1) {
-            Some(layer) if result != Some(Source::Layer(layer)) => Err(unsupported(
-                self.graph.node(last),
-                "the network's result is not what its last layer computes: a node before it is read by nothing",
-            )),
-            _ => Ok(()),
-        }
-    }
-
     fn visit(&mut self, id: NodeId) -> Result<(), FoldError> {
         if self.sources.contains_key(&id) {
             return Ok(());

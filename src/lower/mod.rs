@@ -32,7 +32,7 @@ pub struct Options {
     /// How maps and weights are stored. Kernels compute with f32 in any case; pool sums, what controllers make and scores stay
     /// f32. [`Precision::F16`] halves the memory and rounds every map to eleven bits.
     pub precision: Precision,
-    /// How many of the most probable classes are found: from 1 to the number of classes, to which others are brought.
+    /// How many of the most probable classes are found: clamped to 1..=the number of classes.
     pub top: u32,
     /// Whether what the dynamic layers make of a picture can be read after a run; it then shares no memory.
     pub insight: bool,
@@ -90,7 +90,7 @@ pub enum LowerError {
         limit: u64,
     },
     /// The weights up to a node's are larger than the device allows.
-    #[error("the weights of node `{node}` need {bytes} bytes in one buffer, the device allows {limit}")]
+    #[error("the weights up to those of node `{node}` need {bytes} bytes, the device allows {limit}")]
     WeightsTooLarge {
         /// The node.
         node: String,

@@ -58,7 +58,7 @@ pub use error::{Fault, ModelError};
 #[cfg(not(target_arch = "wasm32"))]
 pub use import::{ImportOptions, import};
 #[cfg(not(target_arch = "wasm32"))]
-pub use write_whole::write_whole;
+pub use write_whole::{can_write, write_whole};
 
 use crate::graph::{Graph, Weights};
 

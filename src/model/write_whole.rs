@@ -17,6 +17,19 @@ pub fn write_whole(path: impl AsRef<Path>, bytes: &[u8]) -> io::Result<()> {
     replace(&behind_links(path)?, bytes)
 }
 
+/// Whether [`write_whole`] could write there, as far as can be told before. Nothing is left there.
+///
+/// # Errors
+/// When it is a folder, or its folder takes no file.
+pub fn can_write(path: impl AsRef<Path>) -> io::Result<()> {
+    let path = path.as_ref();
+    match path.metadata() {
+        Ok(found) if found.is_dir() => Err(io::Error::other("it is a folder")),
+        Ok(found) if stands_for_open(path) || !found.is_file() => Ok(()),
+        _ => temporary(&behind_links(path)?).map(drop),
+    }
+}
+
 fn stands_for_open(path: &Path) -> bool {
     ["/dev/stdout", "/dev/stderr", "/dev/fd", "/proc"].iter().any(|name| path.starts_with(name))
 }
@@ -38,6 +51,19 @@ fn behind_links(path: &Path) -> io::Result<PathBuf> {
 const MOST_LINKS: usize = 40;
 
 fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = temporary(path)?;
+    // Who may read the file that goes may read the one that comes.
+    if let Ok(before) = path.metadata() {
+        file.as_file().set_permissions(before.permissions())?;
+    }
+    file.write_all(bytes)?;
+    file.as_file().sync_all()?;
+    file.persist(path).map_err(|error| error.error)?;
+    Ok(())
+}
+
+/// A temporary file beside a path.
+fn temporary(path: &Path) -> io::Result<tempfile::NamedTempFile> {
     // The parent of a bare file name is the empty path.
     let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut builder = tempfile::Builder::new();
@@ -47,15 +73,7 @@ fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     // Nobody knows the temporary file's name.
     let cause = |error: &io::Error| error.to_string().split(" at path ").next().unwrap_or_default().to_string();
     let in_folder = |error: io::Error| io::Error::new(error.kind(), format!("{}: {}", folder.display(), cause(&error)));
-    let mut file = builder.prefix(".dynaconv-").tempfile_in(folder).map_err(in_folder)?;
-    // Who may read the file that goes may read the one that comes.
-    if let Ok(before) = path.metadata() {
-        file.as_file().set_permissions(before.permissions())?;
-    }
-    file.write_all(bytes)?;
-    file.as_file().sync_all()?;
-    file.persist(path).map_err(|error| error.error)?;
-    Ok(())
+    builder.prefix(".dynaconv-").tempfile_in(folder).map_err(in_folder)
 }
 
 #[cfg(all(test, unix))]
@@ -122,6 +140,23 @@ mod tests {
         }
         assert_eq!(std::fs::read(folder.path().join("file"))?, b"second");
         assert_eq!(folder.path().read_dir()?.count(), 1);
+        Ok(())
+    }
+
+    #[test]
+    fn what_can_be_written_is_told_before_and_nothing_is_left() -> io::Result<()> {
+        let folder = tempfile::tempdir()?;
+        let place = |name: &str| folder.path().join(name);
+        std::fs::create_dir(place("inner"))?;
+        std::os::unix::fs::symlink("inner/file", place("link"))?;
+        std::os::unix::fs::symlink("none/file", place("astray"))?;
+        for path in [place("file"), place("link"), "/dev/null".into(), "/dev/fd/1".into()] {
+            can_write(&path)?;
+        }
+        for path in [place("inner"), place("none/file"), place("astray")] {
+            assert!(can_write(&path).is_err(), "{}", path.display());
+        }
+        assert_eq!((folder.path().read_dir()?.count(), place("inner").read_dir()?.count()), (3, 0));
         Ok(())
     }
 }

@@ -31,8 +31,12 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// What the CPU executor allows: its memory is the host's, and it launches no workgroups.
+    /// What the CPU executor allows: its memory is the host's, of which a page has little, and it launches no workgroups. What one
+    /// workgroup may have decides on forms and stays, so that layers take the same as on a GPU.
     pub fn cpu() -> Self {
+        if cfg!(target_arch = "wasm32") {
+            return Self::default();
+        }
         Self { storage_binding_bytes: u64::MAX, buffer_bytes: u64::MAX, workgroups: u32::MAX, ..Self::default() }
     }
 }

@@ -14,7 +14,8 @@ pub(super) const fn tolerance(precision: Precision) -> f32 {
     }
 }
 
-/// What a layer computes: the network is run up to it, on from where the last call for a layer before it ended.
+/// What a layer computes: the network is run up to it, on from where the last call for a layer before it ended. All calls for an executor
+/// give the same input, and nothing else runs on it between them.
 pub(super) async fn output_of(executor: &mut GpuExecutor, node: &str, input: &[f32]) -> Result<Vec<f32>, GpuError> {
     let Some((last, view)) = output_place(executor.plan(), node) else { return Ok(Vec::new()) };
     match executor.launched() {

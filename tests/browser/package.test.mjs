@@ -219,9 +219,9 @@ describe("the package", { timeout: 600_000 }, () => {
       const looks = { vendor: "card", architecture: "card", device: "card", description: "card", isFallbackAdapter: false };
       const own = Object.keys(looks).map((name) => [name, Object.getOwnPropertyDescriptor(GPUAdapterInfo.prototype, name)]);
       for (const [name, value] of Object.entries(looks)) Object.defineProperty(GPUAdapterInfo.prototype, name, { get: () => value, configurable: true });
-      const classifier = await Classifier.load(MODEL, { device: "gpu" });
+      const restore = () => own.forEach(([name, property]) => Object.defineProperty(GPUAdapterInfo.prototype, name, property));
+      const classifier = await Classifier.load(MODEL, { device: "gpu" }).finally(restore);
       const before = classifier.info;
-      for (const [name, property] of own) Object.defineProperty(GPUAdapterInfo.prototype, name, property);
       classifier.loseDevice();
       const answer = await classifier.classify(await bitmap("pictures/cat.jpg"));
       return { before, after: classifier.info, answer };

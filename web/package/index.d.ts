@@ -157,7 +157,7 @@ export class Classifier {
   /** Downloads a model file (or takes its bytes), and compiles all that it needs. */
   static load(source: string | URL | ArrayBuffer | Uint8Array | Blob, options?: LoadOptions): Promise<Classifier>;
 
-  /** What it says of the device is renewed with a lost one. */
+  /** When a lost device is replaced, what it says of the device changes. */
   readonly info: Info;
   readonly timing: Timing | null;
 

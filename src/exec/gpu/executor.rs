@@ -117,8 +117,8 @@ impl GpuExecutor {
         let (buffers, steps, preparation) = sound(made, &doing).await?;
         let texts = sound(texts, &doing).await?;
         let no_pictures = Launches::of_none();
-        let preparing = preparation.iter().flat_map(|preparation| preparation.steps(&no_pictures));
-        let launches: Vec<_> = steps.iter().map(|step| step.launch(0)).chain(preparing).collect();
+        let of_pictures = preparation.iter().flat_map(|preparation| preparation.steps(&no_pictures));
+        let launches: Vec<_> = steps.iter().map(|step| step.launch(0)).chain(of_pictures).collect();
         let compiled = texts.compile(gpu, &launches);
         let preparing = Preparing { pipelines: begin.elapsed(), memory: filling };
         let (pipelines, compilations) = sound(compiled, &doing).await?.into_iter().unzip();

@@ -32,14 +32,16 @@ impl GpuExecutor {
         self.send_values(pictures, input, false, launches, None).await?.results().await.map(drop)
     }
 
-    /// Goes on with the run that was started last, up to the first `launches` launches. It leaves no results.
+    /// Goes on with the run that was started last, up to the first `launches` launches. It leaves no results, and does nothing where
+    /// no run was started or it has come so far.
     pub fn run_on(&mut self, launches: usize) {
-        let Some(Course { pictures, launches: launched, .. }) = self.last else { return };
+        let launches = launches.min(self.steps.len());
+        let Some(last) = self.last.filter(|last| last.launches < launches) else { return };
         let mut encoder = self.encoder();
-        let steps = self.steps.iter().take(launches).skip(launched).map(|step| step.launch(pictures));
+        let steps = self.steps[last.launches..launches].iter().map(|step| step.launch(last.pictures));
         self.encode(&mut encoder, steps, None);
         self.gpu.queue.submit([encoder.finish()]);
-        self.last = self.last.map(|last| Course { launches: launched.max(launches), ..last });
+        self.last = Some(Course { launches, ..last });
     }
 
     /// As [`GpuExecutor::run`], and says when each launch ran. `timer` must have been made for as many launches as the
