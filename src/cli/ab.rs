@@ -319,13 +319,3 @@ fn print(report: &Report<'_>, out: &mut impl Write) -> Result<()> {
     }
     Ok(())
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ways_are_known_by_their_parts() {
-        assert_eq!(parts("branch-wide-latent_wide"), ["branch", "wide", "latent_wide"]);
-    }
-}

@@ -44,7 +44,7 @@ pub enum FoldError {
         /// Which values.
         what: &'static str,
     },
-    /// The operator stands where no convolution can take it in.
+    /// The operator stands where no convolution can take it in, or nothing reads it.
     #[error("node `{node}` ({op}): {reason}")]
     Unsupported {
         /// The node.

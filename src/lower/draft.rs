@@ -18,7 +18,7 @@ pub(super) fn most_bytes(limits: &Limits) -> u64 {
 }
 
 /// Bytes of the largest element that a binding may have.
-const VEC4_BYTES: u32 = 16;
+pub(super) const VEC4_BYTES: u32 = 16;
 
 /// A map, vector or table that launches read and write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -1,6 +1,6 @@
 //! Decides whether software computes a dynamic convolution in one launch, controller and all.
 
-use super::draft::{ADDRESSABLE_BYTES, most_bytes};
+use super::draft::{ADDRESSABLE_BYTES, VEC4_BYTES, most_bytes};
 use super::form::{Form, controller_shape};
 use super::pack;
 use crate::graph::{DynamicWeights, Layer};
@@ -37,8 +37,9 @@ impl OneLaunch {
         // What no buffer holds is refused elsewhere, before its sizes are computed with.
         let vec4s =
             layer.input_map.pixels() as u64 * u64::from(shape.in_groups + shape.latent_groups + shape.out_groups);
-        let fits = vec4s <= ADDRESSABLE_BYTES / 16
-            && one.scratch_vec4s(shape).saturating_mul(16 * batch) <= most_bytes(limits)
+        let bytes = u64::from(VEC4_BYTES);
+        let fits = vec4s <= ADDRESSABLE_BYTES / bytes
+            && one.scratch_vec4s(shape).saturating_mul(bytes * batch) <= most_bytes(limits)
             && one.dispatch(shape, Epilogue::default()).workgroup_bytes() <= limits.workgroup_bytes;
         fits.then_some(one)
     }

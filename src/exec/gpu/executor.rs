@@ -89,7 +89,7 @@ impl GpuExecutor {
         let begin = Instant::now();
         #[cfg(target_arch = "wasm32")]
         let _warm = compiler.warm_up(gpu).await;
-        let (texts, made) = both(
+        let (texts, (made, filling)) = both(
             || compiler.read(gpu),
             || {
                 let scopes = Scopes::open(gpu);
@@ -112,7 +112,6 @@ impl GpuExecutor {
             },
         );
         let doing = format!("preparing the plan of {}", plan.name);
-        let (made, filling) = made;
         sound(layouts, &doing).await?;
         let (buffers, steps, preparation) = sound(made, &doing).await?;
         let texts = sound(texts, &doing).await?;
