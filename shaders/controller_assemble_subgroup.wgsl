@@ -2,6 +2,8 @@
 // subgroup each, as in `controller_subgroup`.
 
 #import controller_assemble
+#import workgroup_vectors
+#import workgroup_heads
 #import subgroup_assembly
 
 const TILE_GROUPS: u32 = 8u;

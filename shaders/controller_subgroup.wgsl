@@ -4,5 +4,6 @@
 // lives across it in memory.
 
 #import head_share
+#import workgroup_vectors
 
 fn wait_for_all() { subgroupBarrier(); }

@@ -15,6 +15,8 @@
 #import panels
 #import activation
 #import pool_sums
+#import workgroup_vectors
+#import workgroup_heads
 #import controller
 #import low_rank
 #import multiply_p
@@ -59,11 +61,8 @@ const OWN_GROUPS: u32 = 8u;
 var<workgroup> inputs: array<array<vec4<f32>, 16>, 16>;
 var<workgroup> tile_weights: array<array<vec4<f32>, 32>, 4>;
 
-// At least the vec4 of M, and of λ and b of OWN_GROUPS outputs.
+// At least the vec4 of M, then of λ of OWN_GROUPS outputs, then of b of them.
 override HEAD_GROUPS: u32 = 160u;
-
-// M, then λ of the workgroup's outputs, then b of them.
-var<workgroup> own_heads: array<Words, HEAD_GROUPS>;
 
 // The first of the workgroup's pixels and output groups.
 var<private> first_pixel: u32;
@@ -88,7 +87,7 @@ fn head_at(part: u32, index: u32) -> u32 { return index + select(outputs_of(part
 
 // Those of the first pixels store them; what all of them make, the first one.
 fn keep_head(part: u32, picture: u32, index: u32, value: vec4<f32>) {
-    own_heads[index] = to_words(value);
+    keep_own_head(index, value);
     if first_pixel == 0u && (part == 0u || index >= matrix_groups()) {
         heads[picture * head_groups() + head_at(part, index)] = value;
     }
@@ -110,7 +109,7 @@ fn form_weights(first: u32) {
         let is_lower = row % 4u != 0u;
         let place = w_place(k, n);
         let w = w_at() + place.x + select(0u, 2u * place.y, is_lower);
-        let lambda = from_words(own_heads[lambda_at(n)]);
+        let lambda = own_head(lambda_at(n));
         var upper = lambda * weight(w);
         var lower = lambda * weight(w + place.y);
         let product = product_place(n - first_group);
@@ -120,8 +119,8 @@ fn form_weights(first: u32) {
         for (var l = 0u; l < latent_width(); l++) {
             let q = weight(q_at);
             let of_rows = select(q.xy, q.zw, is_lower);
-            upper += from_words(vectors[p_at]) * of_rows.x;
-            lower += from_words(vectors[p_at]) * of_rows.y;
+            upper += vector(p_at) * of_rows.x;
+            lower += vector(p_at) * of_rows.y;
             p_at += product.y;
             q_at += q_step;
         }
@@ -177,11 +176,11 @@ fn in_load(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocatio
     multiply_offsets(lane);
     multiply_p(lane, outputs);
     workgroupBarrier();
-    if lane < outputs.y { own_heads[own_bias_at(first_group + lane)] = to_words(own_bias(first_group + lane)); }
+    if lane < outputs.y { keep_own_head(own_bias_at(first_group + lane), own_bias(first_group + lane)); }
     accumulate_input();
 
 #repeat g = 0..TILE_GROUPS
-    let bias_$g = from_words(own_heads[own_bias_at(group_at($gu))]);
+    let bias_$g = own_head(own_bias_at(group_at($gu)));
 #repeat p = 0..TILE_PIXELS
     sums_$p[$g] = activate(sums_$p[$g] + bias_$g);
 #end

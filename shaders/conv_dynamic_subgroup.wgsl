@@ -19,6 +19,8 @@
 #import panels
 #import activation
 #import pool_sums
+#import workgroup_vectors
+#import workgroup_heads
 #import controller
 #import low_rank
 #import weight_factors
@@ -61,11 +63,8 @@ const TILE_GROUPS: u32 = 8u;
 // Latent groups that an invocation makes at a time: the layers of MobileNetV2 that are branches have five or ten.
 const TILE_LATENT: u32 = 5u;
 
-// At least the vec4 of M and of λ of the workgroup's outputs.
+// At least the vec4 of M and then of λ of the workgroup's outputs.
 override HEAD_GROUPS: u32 = 224u;
-
-// M, then λ of the workgroup's outputs.
-var<workgroup> own_heads: array<Words, HEAD_GROUPS>;
 
 struct Invocation {
     @builtin(local_invocation_id) local: vec3<u32>,
@@ -91,7 +90,7 @@ fn lambda_at(part: u32, n: u32) -> u32 { return matrix_groups() + n - own_output
 
 // The first workgroup stores what all of them make.
 fn keep_head(part: u32, picture: u32, index: u32, value: vec4<f32>) {
-    own_heads[index] = to_words(value);
+    keep_own_head(index, value);
     let head = head_at(part, index);
     if select(part == 0u, head >= matrix_groups() + first_stored, index >= matrix_groups()) {
         heads[picture * head_groups() + head] = value;
@@ -102,12 +101,11 @@ fn keep_head(part: u32, picture: u32, index: u32, value: vec4<f32>) {
 fn assembled_at(picture: u32) -> u32 { return own_set - 4u * params.in_groups * own_outputs.x; }
 fn own_bias_at(n: u32) -> u32 { return own_set + 4u * params.in_groups * params.own_groups + n - own_outputs.x; }
 
-// `vectors` begins with M·q_offset + latent_offset; then comes M·Q, or P·M of the workgroup's outputs.
+// The vectors begin with M·q_offset + latent_offset; then comes M·Q, or P·M of the workgroup's outputs.
 fn product_place(group: u32) -> vec2<u32> {
     return vec2<u32>(params.latent_groups + group, select(params.own_groups, params.in_groups, params.in_groups < params.out_groups));
 }
 
-fn matrix(at: u32) -> vec4<f32> { return from_words(own_heads[at]); }
 fn latent_value(at: u32) -> vec4<f32> { return from_words(latent[own_set + at]); }
 
 // Stores a group of a pixel's latent vector, or, `behind` all of the tile's, of what M meets.
@@ -163,7 +161,7 @@ fn make_latent() {
 #end
         for (var j = 0u; j < groups; j++) {
             let row = 4u * group * groups + j;
-            let m = mat4x4<f32>(matrix(row), matrix(row + groups), matrix(row + 2u * groups), matrix(row + 3u * groups));
+            let m = mat4x4<f32>(own_head(row), own_head(row + groups), own_head(row + 2u * groups), own_head(row + 3u * groups));
 #repeat p = 0..TILE_PIXELS
             // The rows of M lie in the columns of m.
             t_$p += latent_value(behind + latent_$p + j) * m;
@@ -293,7 +291,7 @@ fn branch(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(num_workgroups) 
             clear();
             accumulate_input(w_at(), params.in_groups);
 #repeat g = 0..TILE_GROUPS
-            let lambda_$g = from_words(own_heads[lambda_at(part, group_at($gu))]);
+            let lambda_$g = own_head(lambda_at(part, group_at($gu)));
 #repeat p = 0..TILE_PIXELS
             sums_$p[$g] *= lambda_$g;
 #end

@@ -1,6 +1,5 @@
-// Average pooling to 1×1 or 2×2 bins, in two steps.
-//
-// `sum` adds up a map where no convolution's epilogue did; `finish` turns partial sums into means.
+// Average pooling to 1×1 or 2×2 bins, in two steps: `sum` adds up a map where no convolution's epilogue did; `finish` turns partial sums
+// into means. `mean` does both to 1×1, for software: it has few invocations.
 //
 // map      [picture][row][column][groups]     vec4 of channels
 // partials [picture][slot][bin][groups]       sums; `sum` makes one slot for each row
@@ -55,4 +54,16 @@ fn finish(@builtin(global_invocation_id) id: vec3<u32>) {
     let rows = (params.height + POOL_BINS - 1u) / POOL_BINS;
     let columns = (params.width + POOL_BINS - 1u) / POOL_BINS;
     means[id.z * bins * params.groups + id.x] = to_stored(total / f32(rows * columns));
+}
+
+// One invocation makes the mean of one channel group.
+@compute @workgroup_size(WORKGROUP_X)
+fn mean(@builtin(global_invocation_id) id: vec3<u32>) {
+    if id.x >= params.groups { return; }
+    let pixels = params.height * params.width;
+    var total = vec4<f32>(0.0);
+    for (var pixel = 0u; pixel < pixels; pixel++) {
+        total += from_stored(map[(id.z * pixels + pixel) * params.groups + id.x]);
+    }
+    means[id.z * params.groups + id.x] = to_stored(total / f32(pixels));
 }

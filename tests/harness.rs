@@ -182,8 +182,8 @@ mod shader_faults {
                 (
                     "wrong gate constant",
                     "controller",
-                    "from_words(vectors[hidden_at() + index]) * relu6(total + 3.0)",
-                    "from_words(vectors[hidden_at() + index]) * relu6(total + 2.0)",
+                    "vector(hidden_at() + index) * relu6(total + 3.0)",
+                    "vector(hidden_at() + index) * relu6(total + 2.0)",
                 ),
                 ("mean over the wrong pixels", "controller", "f32(params.bin_pixels)", "f32(params.bin_pixels + 1u)"),
                 (
@@ -223,23 +223,48 @@ mod shader_faults {
             dynamic::controller_assemble,
             &[
                 ("M transposed", "columns", "var m = first * groups;", "var m = first;"),
-                ("offset forgotten", "rows", "vectors[group] = to_words(total);", ""),
+                ("offset forgotten", "rows", "keep_vector(group, total);", ""),
                 ("bias forgotten", "columns", "var total = weight(bias_at() + n);", "var total = vec4<f32>(0.0);"),
-                ("λ of another output", "columns", "own_heads[lambda_at(part, n)]", "own_heads[matrix_groups()]"),
+                ("λ of another output", "columns", "own_head(lambda_at(part, n))", "own_head(matrix_groups())"),
                 ("heads of the first part alone", "columns", "part == 0u ||", "part == 0u &&"),
                 ("one input group too few", "columns", "item < inputs.y * tiles;", "item + 1u < inputs.y * tiles;"),
-                (
-                    "product of the first chunk",
-                    "rows",
-                    "var p_at = p_place(outputs.x + group).x;",
-                    "var p_at = p_place(group).x;",
-                ),
                 (
                     "inputs of the first part",
                     "rows",
                     "select(part * params.groups_per_workgroup, 0u, by_columns())",
                     "0u",
                 ),
+            ],
+        );
+    }
+
+    #[test]
+    fn controller_scratch() {
+        must_be_caught(
+            Kernel::ControllerScratch,
+            dynamic::controller_scratch,
+            &[
+                ("sums over the vectors", "controller", "keep_vector(VECTORS + lane, x)", "keep_vector(lane, x)"),
+                (
+                    "the other result's sums",
+                    "controller",
+                    "return vector(VECTORS + WORKGROUP_X + share);",
+                    "return vector(VECTORS + share);",
+                ),
+                ("a set past the last", "controller", "number * set_vec4s()", "(number + 1u) * set_vec4s()"),
+            ],
+        );
+    }
+
+    #[test]
+    fn controller_assemble_scratch() {
+        must_be_caught(
+            Kernel::ControllerAssembleScratch,
+            dynamic::controller_assemble_scratch,
+            &[
+                ("heads over the sums", "rows", "return VECTORS + 2u * WORKGROUP_X;", "return VECTORS;"),
+                ("M of another row", "columns", "own_head(m + groups)", "own_head(m)"),
+                ("a set past the last", "rows", "number * set_vec4s()", "(number + 1u) * set_vec4s()"),
             ],
         );
     }
@@ -256,8 +281,8 @@ mod shader_faults {
             (
                 "λ of the first output",
                 "columns",
-                "own_heads[lambda_at(part, n)]",
-                "own_heads[lambda_at(part, outputs.x)]",
+                "own_head(lambda_at(part, n))",
+                "own_head(lambda_at(part, outputs.x))",
             ),
             (
                 "latent channel forgotten",
@@ -351,8 +376,8 @@ mod shader_faults {
                 (
                     "λ of the first output",
                     "in_load",
-                    "let lambda = from_words(own_heads[lambda_at(n)]);",
-                    "let lambda = from_words(own_heads[lambda_at(first_group)]);",
+                    "let lambda = own_head(lambda_at(n));",
+                    "let lambda = own_head(lambda_at(first_group));",
                 ),
                 ("rows of Q swapped", "in_load", "select(q.xy, q.zw, is_lower)", "select(q.zw, q.xy, is_lower)"),
                 ("upper rows twice", "in_load", "let is_lower = row % 4u != 0u;", "let is_lower = false;"),
@@ -415,8 +440,8 @@ mod shader_faults {
             (
                 "M of another row",
                 "branch",
-                "return from_words(own_heads[at]);",
-                "return from_words(own_heads[at + 1u]);",
+                "own_head(row), own_head(row + groups),",
+                "own_head(row + 1u), own_head(row + groups),",
             ),
         ];
         must_be_caught(Kernel::ConvDynamicSubgroup, conv_dynamic::conv_dynamic_subgroup, &faults);
@@ -627,6 +652,8 @@ mod shader_faults {
                 ("first column forgotten", "sum", "var column = 0u;", "var column = 1u;"),
                 ("bins overlap too little", "sum", "column < (width + 1u) / 2u", "column < width / 2u"),
                 ("last slot forgotten", "finish", "slot < params.slots;", "slot + 1u < params.slots;"),
+                ("last pixel forgotten", "mean", "pixel < pixels;", "pixel + 1u < pixels;"),
+                ("map of the first picture", "mean", "(id.z * pixels + pixel)", "pixel"),
                 ("divisor of the whole map", "finish", "f32(rows * columns)", "f32(params.height * params.width)"),
             ],
         );

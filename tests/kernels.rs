@@ -110,6 +110,16 @@ fn controller_assemble() {
 }
 
 #[test]
+fn controller_scratch() {
+    check(Kernel::ControllerScratch);
+}
+
+#[test]
+fn controller_assemble_scratch() {
+    check(Kernel::ControllerAssembleScratch);
+}
+
+#[test]
 fn controller_subgroup() {
     check(Kernel::ControllerSubgroup);
 }

@@ -35,10 +35,11 @@ const HALF_TOLERANCE: f32 = 1e-2;
 /// The same where Φ and λ, which follow from rounded maps, multiply what comes after.
 const HALF_TOLERANCE_DYNAMIC: f32 = 8e-2;
 
-/// What every device allows, and software of two cores, which computes a dynamic convolution in one launch.
-fn limits() -> [Limits; 2] {
+/// What every device allows, software without subgroups, and software of two cores, which computes a dynamic convolution in one launch.
+fn limits() -> [Limits; 3] {
     let anywhere = Limits::default();
-    [anywhere, Limits { subgroup: Some(8), software: true, whole_subgroups: true, cores: 2, ..anywhere }]
+    let software = Limits { software: true, ..anywhere };
+    [anywhere, software, Limits { subgroup: Some(8), whole_subgroups: true, cores: 2, ..software }]
 }
 
 fn cpu_scores_agree(name: &str, forms: &[FormChoice]) {
@@ -58,7 +59,7 @@ fn cpu_scores_agree_within(tolerance: f32, precision: Precision, name: &str, for
         executor.input_mut().copy_from_slice(&input);
         executor.run(golden.batch as u32);
         let found = nchw_from_channels_last(scores.map, executor.view(scores.view));
-        let what = format!("{name} {form:?} {} cores", limits.cores);
+        let what = format!("{name} {form:?} software {} {} cores", limits.software, limits.cores);
         assert_close(&what, &found, golden.expected("logits").data(), tolerance);
     }
 }
@@ -119,13 +120,13 @@ fn gpu_scores_agree_within(tolerance: f32, precision: Precision, name: &str, for
     }
 }
 
-/// The plans and texts that hardware gets, run by whatever adapter there is.
+/// The plans and texts that hardware and software without subgroups get, run by whatever adapter there is.
 #[cfg(feature = "gpu")]
 #[test]
-fn gpu_as_hardware() {
+fn gpu_as_others() {
     let gpu = pollster::block_on(Gpu::open(&GpuChoice::Best)).expect("a GPU test needs a GPU, if only a software one");
     let plain = Limits { software: false, subgroup: None, whole_subgroups: false, cores: 0, ..gpu.limits() };
-    let limits = [plain, Limits { subgroup: gpu.limits().subgroup, ..plain }];
+    let limits = [plain, Limits { subgroup: gpu.limits().subgroup, ..plain }, Limits { software: true, ..plain }];
     for (name, forms) in
         [("mobilenet_v2_050_75", &FORMS[..1]), ("dcd_050_32_stem1", &FORMS), ("dcd_035_96", &FORMS[..1])]
     {
@@ -139,7 +140,7 @@ fn gpu_as_hardware() {
             let mut executor = pollster::block_on(executor).unwrap();
             let results = pollster::block_on(executor.run(golden.batch as u32, &input, true)).unwrap();
             let found = nchw_from_channels_last(executor.plan().scores.map, &results.scores.unwrap());
-            let what = format!("{name} {form:?} as hardware, subgroups {:?}", limits.subgroup);
+            let what = format!("{name} {form:?} software {}, subgroups {:?}", limits.software, limits.subgroup);
             assert_close(&what, &found, golden.expected("logits").data(), TOLERANCE);
         }
     }

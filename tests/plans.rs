@@ -8,7 +8,7 @@ use common::generator;
 use common::small::{ones, small, software};
 use dynaconv::graph::networks::{Architecture, MobileNetV2};
 use dynaconv::graph::{Activation, FoldedNetwork, Graph, GraphBuilder, Op, fold};
-use dynaconv::kernels::{Kernel, Precision};
+use dynaconv::kernels::{Access, Kernel, Precision};
 use dynaconv::lower::{Form, FormChoice, LowerError, Options, lower, multiply_adds};
 use dynaconv::plan::{Limits, Plan};
 use dynaconv::tensor::Map;
@@ -140,6 +140,41 @@ fn plans_are_those_in_git() {
         names.dedup();
         assert_eq!(names.len(), 2, "{names:?}");
     }
+}
+
+/// Software without subgroups, as browsers have it, takes long to compile memory of workgroups and every pipeline.
+#[test]
+fn software_without_subgroups_shares_memory_in_a_buffer() {
+    let software = Limits { software: true, ..Limits::default() };
+    let plan = lower("n", &folded(&dynamic_network()), Options { batch: 3, ..Options::default() }, software).unwrap();
+    let mut names = BTreeSet::new();
+    for pass in &plan.passes {
+        assert!(pass.dispatch.workgroup_bytes() <= 1024, "{}", pass.node);
+        if let Some((_, _, shared)) = pass.bound().find(|(_, access, _)| *access == Access::Scratch) {
+            names.insert(pass.dispatch.pipeline_name());
+            let [vectors, lanes, heads] = ["VECTORS", "WORKGROUP_X", "HEAD_GROUPS"]
+                .map(|name| u64::from(pass.dispatch.override_value(name).unwrap_or(0)));
+            let workgroups = 3 * u64::from(pass.dispatch.workgroups[0]);
+            assert_eq!(shared.bytes, 16 * workgroups * (vectors + 2 * lanes + heads), "{}", pass.node);
+        }
+    }
+    assert_eq!(names.len(), 3, "{names:?}");
+}
+
+/// What pools would be a pipeline of its own there, for one launch.
+#[test]
+fn software_averages_the_map_of_a_static_network_at_once() {
+    let network = folded(&static_network());
+    let entries = |limits| -> Vec<&str> {
+        let plan = lower("n", &network, Options::default(), limits).unwrap();
+        plan.passes.iter().map(|pass| pass.dispatch.entry).collect()
+    };
+    for limits in [software(), Limits { software: true, ..Limits::default() }] {
+        let entries = entries(limits);
+        assert!(entries.contains(&"mean") && !entries.iter().any(|entry| entry.ends_with("pooled")), "{entries:?}");
+    }
+    let hardware = entries(Limits::default());
+    assert!(hardware.contains(&"plain_pooled") && !hardware.contains(&"mean"), "{hardware:?}");
 }
 
 #[test]

@@ -191,7 +191,7 @@ fn params_lie_alike_on_both_sides() {
             member.name.as_deref().expect("members have names")
         });
         // Variants of a kernel share its module.
-        let module_of = ["_split", "_subgroup", "_wide", "_workgroup"]
+        let module_of = ["_scratch", "_split", "_subgroup", "_wide", "_workgroup"]
             .iter()
             .fold(spec.stem, |stem, end| stem.trim_end_matches(end));
         for (name, length) in rust_params(module_of) {

@@ -8,19 +8,15 @@
 // heads    [picture] M [4·latent_groups][latent_groups] (row-major), then λ [out_groups]
 //
 // Every workgroup makes y for its picture and then the heads that it needs. Each kernel brings its bindings and `Params`,
-// `pool_sum`, which loads a sum, `wait_for_all`, the barrier of its workgroups, `heads_of`, how many heads those are, `head_at`, which they are, and `keep_head`.
+// `pool_sum`, which loads a sum, `wait_for_all`, the barrier of its workgroups, `heads_of`, how many heads those are, `head_at`, which
+// they are, `keep_head`, and what its invocations share: `vector` and `keep_vector`, p and then the gated y, from `hidden_at` on y before
+// its gate; `share_sums`, `shared_x` and `shared_y`, both results of each invocation.
 // Compilers write a function out wherever it is called, so the pool and the three products are turns of one loop; and no size is a
 // constant, so that one pipeline serves all layers.
 
 override WORKGROUP_X: u32 = 128u;
 // At least max(pooled_groups, squeeze_groups) + squeeze_groups.
 override VECTORS: u32 = 384u;
-
-// p and then the gated y; from `hidden_at` on, y before its gate.
-var<workgroup> vectors: array<Words, VECTORS>;
-// Both results of each invocation.
-var<workgroup> sums_x: array<Words, WORKGROUP_X>;
-var<workgroup> sums_y: array<Words, WORKGROUP_X>;
 
 const POOL: u32 = 0u;
 const SQUEEZE: u32 = 1u;
@@ -101,7 +97,7 @@ fn control(part: u32, picture: u32, lane: u32) {
                 }
             } else {
                 for (var k = own_share; k < terms; k += shares) {
-                    let value = from_words(vectors[source + k]);
+                    let value = vector(source + k);
                     total_x += weight_rows(place.x + 4u * k * step.x, step.x) * value;
                     total_y += weight_rows(place.y + 4u * k * step.y, step.y) * value;
                 }
@@ -109,14 +105,13 @@ fn control(part: u32, picture: u32, lane: u32) {
             if shares > 1u {
                 // Those of the results before have been read.
                 wait_for_all();
-                sums_x[lane] = to_words(total_x);
-                sums_y[lane] = to_words(total_y);
+                share_sums(lane, total_x, total_y);
                 wait_for_all();
                 total_x = vec4<f32>(0.0);
                 total_y = vec4<f32>(0.0);
                 for (var share = lane - own_share * width; share < shares * width; share += width) {
-                    total_x += from_words(sums_x[share]);
-                    total_y += from_words(sums_y[share]);
+                    total_x += shared_x(share);
+                    total_y += shared_y(share);
                 }
             }
             // The last result may stand for one past it.
@@ -125,9 +120,9 @@ fn control(part: u32, picture: u32, lane: u32) {
                     let index = indices[i];
                     let total = select(total_x, total_y, i == 1u);
                     switch turn {
-                        case POOL: { vectors[index] = to_words(total / f32(params.bin_pixels)); }
-                        case SQUEEZE: { vectors[hidden_at() + index] = to_words(total); }
-                        case GATE: { vectors[index] = to_words(from_words(vectors[hidden_at() + index]) * relu6(total + 3.0)); }
+                        case POOL: { keep_vector(index, total / f32(params.bin_pixels)); }
+                        case SQUEEZE: { keep_vector(hidden_at() + index, total); }
+                        case GATE: { keep_vector(index, vector(hidden_at() + index) * relu6(total + 3.0)); }
                         default: { keep_head(part, picture, index, finish_head(column[i], total)); }
                     }
                 }

@@ -37,17 +37,19 @@ struct Params {
 @group(0) @binding(1) var<storage, read> partials: array<Words>;
 @group(0) @binding(4) var<storage, read_write> heads: array<vec4<f32>>;
 
-// At least the vec4 of M and of the workgroup's λ.
+// At least the vec4 of M and then of λ of the workgroup's outputs.
 override HEAD_GROUPS: u32 = 224u;
-
-// M, then λ of the workgroup's outputs.
-var<workgroup> own_heads: array<Words, HEAD_GROUPS>;
 
 fn pool_sum(at: u32) -> vec4<f32> { return from_words(partials[at]); }
 
 fn assembled_at(picture: u32) -> u32 { return picture * (4u * params.in_groups + 1u) * params.out_groups; }
 
 fn by_columns() -> bool { return params.in_groups < params.out_groups; }
+
+// Workgroups of a picture.
+fn parts() -> u32 {
+    return (max(params.in_groups, params.out_groups) + params.groups_per_workgroup - 1u) / params.groups_per_workgroup;
+}
 
 // The workgroup's inputs and outputs, in groups: the first and how many.
 fn inputs_of(part: u32) -> vec2<u32> {
@@ -70,22 +72,17 @@ fn head_at(part: u32, index: u32) -> u32 {
 
 // What all workgroups make, the first one stores.
 fn keep_head(part: u32, picture: u32, index: u32, value: vec4<f32>) {
-    own_heads[index] = to_words(value);
+    keep_own_head(index, value);
     if part == 0u || (by_columns() && index >= matrix_groups()) {
         heads[picture * head_groups() + head_at(part, index)] = value;
     }
 }
 
-// `vectors` begins with M·q_offset + latent_offset, vec4 of latent channels; then comes the product of `chunk` groups: of the whole
-// narrower side where there is memory for it, or else of whole tiles.
-fn chunk() -> u32 {
-    let narrow = min(params.in_groups, params.out_groups);
-    let most = (VECTORS - params.latent_groups) / latent_width();
-    return select(select(most, most / 8u * 8u, most >= 8u), narrow, narrow <= most);
+// The vectors begin with M·q_offset + latent_offset, vec4 of latent channels; then comes the product of the narrower side: where it has
+// the first latent channel of a group, and how far the channels are apart.
+fn product_place(group: u32) -> vec2<u32> {
+    return vec2<u32>(params.latent_groups + group, min(params.in_groups, params.out_groups));
 }
-
-// Where the product has the first latent channel of a group, counted from the chunk's first, and how far the channels are apart.
-fn product_place(group: u32) -> vec2<u32> { return vec2<u32>(params.latent_groups + group, chunk()); }
 
 fn make_bias(part: u32, picture: u32, lane: u32) {
     let outputs = outputs_of(part);
@@ -103,6 +100,7 @@ fn lambda_at(part: u32, n: u32) -> u32 { return matrix_groups() + n - outputs_of
 fn columns(@builtin(workgroup_id) workgroup: vec3<u32>, invocation: Invocation) {
     let part = workgroup.x;
     let picture = workgroup.z;
+    take_set(picture * parts() + part);
     control(part, picture, invocation.local.x);
     multiply_offsets(invocation.local.x);
     assemble_columns(part, picture, invocation, outputs_of(part));
@@ -114,6 +112,7 @@ fn columns(@builtin(workgroup_id) workgroup: vec3<u32>, invocation: Invocation) 
 fn rows(@builtin(workgroup_id) workgroup: vec3<u32>, invocation: Invocation) {
     let part = workgroup.x;
     let picture = workgroup.z;
+    take_set(picture * parts() + part);
     control(part, picture, invocation.local.x);
     multiply_offsets(invocation.local.x);
     assemble_rows(part, picture, invocation, inputs_of(part));

@@ -22,6 +22,9 @@ struct Params {
 
 fn pool_sum(at: u32) -> vec4<f32> { return from_words(partials[at]); }
 
+// Workgroups of a picture.
+fn parts() -> u32 { return (head_groups() + params.heads_per_workgroup - 1u) / params.heads_per_workgroup; }
+
 fn heads_of(part: u32) -> u32 {
     return min(params.heads_per_workgroup, head_groups() - part * params.heads_per_workgroup);
 }
@@ -36,5 +39,6 @@ fn keep_head(part: u32, picture: u32, index: u32, value: vec4<f32>) {
 
 @compute @workgroup_size(WORKGROUP_X)
 fn controller(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    take_set(workgroup.z * parts() + workgroup.x);
     control(workgroup.x, workgroup.z, lane);
 }

@@ -1,5 +1,5 @@
 // Where the values of W(x) = λ ⊙ W₀ + P·M·Q and b(x) = bias + P·(M·q_offset + latent_offset) lie, behind those of the controller in
-// `weights`, and what all workgroups of a picture make of them. Each kernel brings `own_heads`, which begins with M.
+// `weights`, and what all workgroups of a picture make of them. Each kernel brings `own_head`, whose first are M's.
 
 fn latent_width() -> u32 { return 4u * params.latent_groups; }
 fn w_at() -> u32 { return controller_weights(); }
@@ -17,7 +17,7 @@ fn w_place(k: u32, n: u32) -> vec2<u32> {
     return vec2<u32>(panel_place(4u * params.in_groups, n) + 4u * k * step, step);
 }
 
-// M·q_offset + latent_offset, with which `vectors` then begins: vec4 of latent channels.
+// M·q_offset + latent_offset, with which the vectors then begin: vec4 of latent channels.
 fn multiply_offsets(lane: u32) {
     for (var group = lane; group < params.latent_groups; group += WORKGROUP_X) {
         var total = weight(q_offset_at() + params.latent_groups + group);
@@ -25,22 +25,22 @@ fn multiply_offsets(lane: u32) {
             let offset = weight(q_offset_at() + j);
             let m = 4u * group * params.latent_groups + j;
             total += vec4<f32>(
-                dot(from_words(own_heads[m]), offset),
-                dot(from_words(own_heads[m + params.latent_groups]), offset),
-                dot(from_words(own_heads[m + 2u * params.latent_groups]), offset),
-                dot(from_words(own_heads[m + 3u * params.latent_groups]), offset),
+                dot(own_head(m), offset),
+                dot(own_head(m + params.latent_groups), offset),
+                dot(own_head(m + 2u * params.latent_groups), offset),
+                dot(own_head(m + 3u * params.latent_groups), offset),
             );
         }
-        vectors[group] = to_words(total);
+        keep_vector(group, total);
     }
 }
 
-// b of output group n, once `vectors` begins so.
+// b of output group n, once the vectors begin so.
 fn own_bias(n: u32) -> vec4<f32> {
     var total = weight(bias_at() + n);
     let p = p_place(n);
     for (var group = 0u; group < params.latent_groups; group++) {
-        total += weight_rows(p.x + 4u * group * p.y, p.y) * from_words(vectors[group]);
+        total += weight_rows(p.x + 4u * group * p.y, p.y) * vector(group);
     }
     return total;
 }

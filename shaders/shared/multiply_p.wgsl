@@ -12,7 +12,7 @@ fn multiply_p(lane: u32, outputs: vec2<u32>) {
         var sums = mat4x4<f32>();
         for (var l = 0u; l < latent; l++) {
             let p = weight(p_at);
-            let m = from_words(own_heads[m_at]);
+            let m = own_head(m_at);
             sums[0] += p * m.x;
             sums[1] += p * m.y;
             sums[2] += p * m.z;
@@ -21,7 +21,7 @@ fn multiply_p(lane: u32, outputs: vec2<u32>) {
             m_at += groups;
         }
         for (var c = 0u; c < 4u; c++) {
-            vectors[out] = to_words(sums[c]);
+            keep_vector(out, sums[c]);
             out += product.y;
         }
     }

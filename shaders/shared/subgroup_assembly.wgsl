@@ -4,7 +4,7 @@
 // side by side, as it lies in memory. The first eight invocations of a subgroup load one input group's factor each and hand it
 // round. Results are stored by loops, so that loads and stores are one piece of code for all of them: compilers take long over
 // each. The product that is made first is made at once.
-// Each kernel brings its `Invocation`, TILE_GROUPS, `lambda_at`, where λ lies in `own_heads`, and `assembled_at`, where W begins.
+// Each kernel brings its `Invocation`, TILE_GROUPS, `lambda_at`, where λ lies among its own heads, and `assembled_at`, where W begins.
 
 // M·Q, vec4 of inputs. Each of eight invocations loads a row of M.
 fn multiply_q(invocation: Invocation) {
@@ -23,7 +23,7 @@ fn multiply_q(invocation: Invocation) {
             for (var j = 0u; j < groups; j++) {
                 let q = weight_rows(q_at, step);
                 q_at += 4u * step;
-                let own = from_words(own_heads[row + j]);
+                let own = own_head(row + j);
 #repeat l = 0..8
                 sum_$l += q * subgroupBroadcast(own, $lu);
 #end
@@ -35,7 +35,7 @@ fn multiply_q(invocation: Invocation) {
 #repeat l = 1..8
                     sum = select(sum, sum_$l, offset == $lu);
 #end
-                    vectors[product.x + (first + offset) * product.y] = to_words(sum);
+                    keep_vector(product.x + (first + offset) * product.y, sum);
                 }
             }
         }
@@ -60,7 +60,7 @@ fn multiply_p(invocation: Invocation, outputs: vec2<u32>) {
             for (var l = 0u; l < latent; l++) {
                 let p = weight(p_at);
                 p_at += step;
-                let own = from_words(own_heads[m_at]);
+                let own = own_head(m_at);
                 m_at += groups;
 #repeat j = 0..4
                 let m_$j = subgroupBroadcast(own, $ju);
@@ -75,10 +75,10 @@ fn multiply_p(invocation: Invocation, outputs: vec2<u32>) {
                     if offset == $ju { sums = sums_$j; }
 #end
                     let at = product.x + 4u * (first + offset) * product.y;
-                    vectors[at] = to_words(sums[0]);
-                    vectors[at + product.y] = to_words(sums[1]);
-                    vectors[at + 2u * product.y] = to_words(sums[2]);
-                    vectors[at + 3u * product.y] = to_words(sums[3]);
+                    keep_vector(at, sums[0]);
+                    keep_vector(at + product.y, sums[1]);
+                    keep_vector(at + 2u * product.y, sums[2]);
+                    keep_vector(at + 3u * product.y, sums[3]);
                 }
             }
         }
@@ -91,7 +91,7 @@ fn make_$side(part: u32, picture: u32, invocation: Invocation, inputs: vec2<u32>
     for (var base = 0u; base < outputs.y; base += WORKGROUP_X) {
         let n = outputs.x + min(base + invocation.local.x, outputs.y - 1u);
         let right_place = $side_right_place(n, outputs.x);
-        let lambda = from_words(own_heads[lambda_at(part, n)]);
+        let lambda = own_head(lambda_at(part, n));
         for (var first = 0u; first < inputs.y; first += TILE_GROUPS) {
             // A group past the last stands for the last one.
             let loaded = inputs.x + min(first + invocation.lane % TILE_GROUPS, inputs.y - 1u);

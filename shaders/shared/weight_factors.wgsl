@@ -1,5 +1,5 @@
 // What W(x) is made of and how it is stored. Each kernel brings `store_assembled` and `product_place`, where the
-// product of one factor with M lies in `vectors`.
+// product of one factor with M lies among the vectors.
 
 // Stores four rows of W at one output: those of W₀ begin at `static_at`, those of W(x) at `at`.
 fn store_weights(static_at: u32, at: u32, step: u32, lambda: vec4<f32>, sums: mat4x4<f32>) {
@@ -16,7 +16,7 @@ fn columns_left_place(k: u32, first: u32) -> vec2<u32> { return product_place(k 
 fn columns_right_place(n: u32, first: u32) -> vec2<u32> { return p_place(n); }
 fn rows_left_place(k: u32, first: u32) -> vec2<u32> { return q_place(k); }
 fn rows_right_place(n: u32, first: u32) -> vec2<u32> { return product_place(n - first); }
-fn columns_left(at: u32) -> vec4<f32> { return from_words(vectors[at]); }
+fn columns_left(at: u32) -> vec4<f32> { return vector(at); }
 fn columns_right(at: u32) -> vec4<f32> { return weight(at); }
 fn rows_left(at: u32) -> vec4<f32> { return weight(at); }
-fn rows_right(at: u32) -> vec4<f32> { return from_words(vectors[at]); }
+fn rows_right(at: u32) -> vec4<f32> { return vector(at); }

@@ -13,6 +13,19 @@ use super::{
 /// The specification of the kernel whose workgroups wait for all their invocations.
 pub const SPEC: Spec = spec("controller", include_str!("../../shaders/controller.wgsl"), Subgroups::None);
 
+/// The specification of the kernel whose workgroups share memory in a buffer.
+pub const SCRATCH_SPEC: Spec = Spec {
+    bindings: &[
+        ("partials", Access::Read),
+        ("weights", Access::Read),
+        ("heads", Access::Write),
+        ("scratch", Access::Scratch),
+    ],
+    entries: &[("controller", &["partials", "weights", "heads", "scratch"])],
+    workgroup_memory: &[],
+    ..spec("controller_scratch", include_str!("../../shaders/controller_scratch.wgsl"), Subgroups::None)
+};
+
 /// The specification of the kernel whose workgroups are subgroups.
 pub const SUBGROUP_SPEC: Spec =
     spec("controller_subgroup", include_str!("../../shaders/controller_subgroup.wgsl"), Subgroups::Whole);
@@ -98,24 +111,29 @@ const FEWER_LANES: [u32; 2] = [64, 32];
 /// On software a workgroup runs on one core, so more invocations only wait for each other.
 pub(super) const SOFTWARE_LANES: u32 = 8;
 
+/// Workgroups of a launch on software: one for each of at least two cores.
+pub(super) const SOFTWARE_WORKGROUPS: u32 = 2;
+
 /// Vectors of a workgroup's memory: enough for any usual layer, so that all of them share one pipeline. With the sums of the
 /// invocations that makes 8 KiB.
 const VECTORS: u32 = 384;
 
 /// The launch of a controller, in workgroups that suit a device with this tile.
 ///
-/// Every workgroup makes the hidden vector again, so more of them pay only where the heads are the larger part. Software gets
-/// two, one for each of at least two cores.
-pub fn dispatch(shape: Shape, tile: Tile, software: bool) -> Dispatch {
+/// Every workgroup makes the hidden vector again, so more of them pay only where the heads are the larger part.
+pub fn dispatch(shape: Shape, tile: Tile) -> Dispatch {
     let Shape { height, width, slots, pooling, squeeze_groups, latent_groups, out_groups, .. } = shape;
     let pooled_groups = shape.pooled_groups();
     let vectors = shape.hidden_vec4s().max(VECTORS);
     let (kernel, lanes) = match tile {
         Tile::Subgroup(size) => (Kernel::ControllerSubgroup, size),
-        _ if software => (Kernel::Controller, SOFTWARE_LANES),
+        Tile::Wide => (Kernel::ControllerScratch, SOFTWARE_LANES),
         _ => (Kernel::Controller, hardware_lanes(vectors)),
     };
-    let workgroups = if software { 2 } else { (shape.head_groups() / (2 * LANES)).clamp(1, 8) };
+    let workgroups = match kernel {
+        Kernel::Controller => (shape.head_groups() / (2 * LANES)).clamp(1, 8),
+        _ => SOFTWARE_WORKGROUPS,
+    };
     let heads_per_workgroup = shape.head_groups().div_ceil(workgroups);
     let params = Params {
         bin_pixels: bin_pixels([height, width], pooling.bins()),
@@ -142,6 +160,17 @@ pub fn dispatch(shape: Shape, tile: Tile, software: bool) -> Dispatch {
 fn hardware_lanes(vectors: u32) -> u32 {
     let fits = |lanes: &u32| 16 * vectors + 32 * lanes <= WORKGROUP_BYTES;
     std::iter::once(LANES).chain(FEWER_LANES).find(fits).unwrap_or(SOFTWARE_LANES)
+}
+
+/// vec4 of f32 that the workgroups of a launch share memory in for one picture; none where they have memory of their own.
+pub fn scratch_vec4s(dispatch: &Dispatch) -> u64 {
+    let value = |name| u64::from(dispatch.override_value(name).unwrap_or(0));
+    match dispatch.kernel {
+        Kernel::ControllerScratch | Kernel::ControllerAssembleScratch => {
+            u64::from(dispatch.workgroups[0]) * (value("VECTORS") + 2 * value("WORKGROUP_X") + value("HEAD_GROUPS"))
+        }
+        _ => 0,
+    }
 }
 
 pub(super) fn cost(shape: Shape) -> Cost {

@@ -12,6 +12,27 @@ use super::{
 pub const SPEC: Spec =
     spec("controller_assemble", include_str!("../../shaders/controller_assemble.wgsl"), Subgroups::None);
 
+/// The specification of the kernel whose workgroups share memory in a buffer.
+pub const SCRATCH_SPEC: Spec = Spec {
+    bindings: &[
+        ("partials", Access::Read),
+        ("weights", Access::Read),
+        ("assembled", Access::Write),
+        ("heads", Access::Write),
+        ("scratch", Access::Scratch),
+    ],
+    entries: &[
+        ("columns", &["partials", "weights", "assembled", "heads", "scratch"]),
+        ("rows", &["partials", "weights", "assembled", "heads", "scratch"]),
+    ],
+    workgroup_memory: &[],
+    ..spec(
+        "controller_assemble_scratch",
+        include_str!("../../shaders/controller_assemble_scratch.wgsl"),
+        Subgroups::None,
+    )
+};
+
 /// The specification of the kernel whose subgroups load factors together.
 pub const SUBGROUP_SPEC: Spec = spec(
     "controller_assemble_subgroup",
@@ -63,16 +84,11 @@ const LANES: u32 = 64;
 /// Vectors of a workgroup's memory: enough for the layers that are worth it, so that they share their pipelines.
 const VECTORS: u32 = 592;
 
-/// The same on software without subgroups, some of which pays for each word, when it compiles and whenever it runs; and the groups of
-/// the narrower side that its few invocations make at a time.
-const SOFTWARE_VECTORS: u32 = 200;
-const SOFTWARE_CHUNK: u32 = 8;
-
 /// Heads that a workgroup keeps, likewise.
 const HEAD_GROUPS: u32 = 224;
 
 /// The launch for a controller's shape, in workgroups that suit a device with this tile.
-pub fn dispatch(shape: controller::Shape, tile: Tile, software: bool) -> Dispatch {
+pub fn dispatch(shape: controller::Shape, tile: Tile) -> Dispatch {
     let controller::Shape { height, width, in_groups, slots, pooling, squeeze_groups, latent_groups, out_groups } =
         shape;
     let assembly = assemble::Shape { in_groups, out_groups, latent_groups };
@@ -80,11 +96,16 @@ pub fn dispatch(shape: controller::Shape, tile: Tile, software: bool) -> Dispatc
     let (narrow, wide) = (in_groups.min(out_groups), in_groups.max(out_groups));
     let (kernel, lanes) = match tile {
         Tile::Subgroup(size) => (Kernel::ControllerAssembleSubgroup, size),
-        _ if software => (Kernel::ControllerAssemble, controller::SOFTWARE_LANES),
+        Tile::Wide => (Kernel::ControllerAssembleScratch, controller::SOFTWARE_LANES),
         _ => (Kernel::ControllerAssemble, LANES),
     };
+    // All workgroups run the controller, so software, where they wait for few cores, gets few.
+    let workgroups = match kernel {
+        Kernel::ControllerAssemble => wide.div_ceil(8).min(12),
+        _ => controller::SOFTWARE_WORKGROUPS,
+    };
     // Whole tiles of eight groups for each workgroup.
-    let groups_per_workgroup = wide.div_ceil(8 * workgroups(shape, software)) * 8;
+    let groups_per_workgroup = wide.div_ceil(8 * workgroups) * 8;
     let params = Params {
         bin_pixels: super::pool::bin_pixels([height, width], pooling.bins()),
         pooled_groups: shape.pooled_groups(),
@@ -97,9 +118,7 @@ pub fn dispatch(shape: controller::Shape, tile: Tile, software: bool) -> Dispatc
     };
     let own_outputs = if columns { groups_per_workgroup } else { out_groups };
     let hidden = shape.hidden_vec4s();
-    let in_chunks = software && kernel == Kernel::ControllerAssemble;
-    let (vectors, chunk) = if in_chunks { (SOFTWARE_VECTORS, SOFTWARE_CHUNK) } else { (VECTORS, narrow) };
-    let product = (4 * narrow.min(chunk) + 1) * latent_groups;
+    let product = (4 * narrow + 1) * latent_groups;
     let [control, assemble] = [controller::cost(shape), assemble::cost(assembly)];
     Dispatch {
         kernel,
@@ -107,7 +126,7 @@ pub fn dispatch(shape: controller::Shape, tile: Tile, software: bool) -> Dispatc
         precision: Precision::F32,
         overrides: vec![
             ("WORKGROUP_X", lanes),
-            ("VECTORS", hidden.max(product).max(vectors)),
+            ("VECTORS", hidden.max(product).max(VECTORS)),
             ("HEAD_GROUPS", (4 * latent_groups * latent_groups + own_outputs).max(HEAD_GROUPS)),
         ],
         params: bytemuck::bytes_of(&params).to_vec(),
@@ -121,11 +140,6 @@ pub fn dispatch(shape: controller::Shape, tile: Tile, software: bool) -> Dispatc
             single_written: control.single_written,
         },
     }
-}
-
-/// Workgroups that share the wider side. All of them run the controller, so software, where they wait for few cores, gets few.
-fn workgroups(shape: controller::Shape, software: bool) -> u32 {
-    if software { 2 } else { shape.in_groups.max(shape.out_groups).div_ceil(8).min(12) }
 }
 
 pub(super) fn shape(dispatch: &Dispatch) -> String {

@@ -56,8 +56,12 @@ pub enum Kernel {
     Controller,
     /// `shaders/controller_assemble.wgsl`
     ControllerAssemble,
+    /// `shaders/controller_assemble_scratch.wgsl`
+    ControllerAssembleScratch,
     /// `shaders/controller_assemble_subgroup.wgsl`
     ControllerAssembleSubgroup,
+    /// `shaders/controller_scratch.wgsl`
+    ControllerScratch,
     /// `shaders/controller_subgroup.wgsl`
     ControllerSubgroup,
     /// `shaders/conv_dense.wgsl`
@@ -106,11 +110,13 @@ pub enum Kernel {
 
 impl Kernel {
     /// Every kernel.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 28] = [
         Self::Assemble,
         Self::Controller,
         Self::ControllerAssemble,
+        Self::ControllerAssembleScratch,
         Self::ControllerAssembleSubgroup,
+        Self::ControllerScratch,
         Self::ControllerSubgroup,
         Self::ConvDense,
         Self::ConvDenseSubgroup,
@@ -153,7 +159,9 @@ impl Kernel {
             Self::Assemble => &assemble::SPEC,
             Self::Controller => &controller::SPEC,
             Self::ControllerAssemble => &controller_assemble::SPEC,
+            Self::ControllerAssembleScratch => &controller_assemble::SCRATCH_SPEC,
             Self::ControllerAssembleSubgroup => &controller_assemble::SUBGROUP_SPEC,
+            Self::ControllerScratch => &controller::SCRATCH_SPEC,
             Self::ControllerSubgroup => &controller::SUBGROUP_SPEC,
             Self::ConvDense => &conv_dense::SPEC,
             Self::ConvDenseSubgroup => &conv_dense::SUBGROUP_SPEC,

@@ -1,4 +1,4 @@
-//! Average pooling in two steps; see `shaders/pool.wgsl`.
+//! Average pooling; see `shaders/pool.wgsl`.
 
 use bytemuck::{Pod, Zeroable};
 
@@ -17,7 +17,7 @@ pub const SPEC: Spec = Spec {
         ("partials", Access::Read),
         ("means", Access::Write),
     ],
-    entries: &[("sum", &["map", "row_sums"]), ("finish", &["partials", "means"])],
+    entries: &[("sum", &["map", "row_sums"]), ("finish", &["partials", "means"]), ("mean", &["map", "means"])],
     stored: &["map", "means"],
     overrides: &["POOL_BINS", "WORKGROUP_X"],
     workgroup: &["WORKGROUP_X"],
@@ -88,6 +88,26 @@ pub fn finish(shape: Shape, slots: u32, pooling: Pooling) -> Dispatch {
     }
 }
 
+/// The launch that makes the means of whole maps at once, in small workgroups, of which there are few.
+pub fn mean(shape: Shape) -> Dispatch {
+    let Shape { height, width, groups } = shape;
+    Dispatch {
+        kernel: Kernel::Pool,
+        entry: "mean",
+        precision: Precision::F32,
+        overrides: vec![("POOL_BINS", 1), ("WORKGROUP_X", 8)],
+        params: bytemuck::bytes_of(&Params { height, width, groups, slots: 1 }).to_vec(),
+        workgroups: [groups.div_ceil(8), 1],
+        cost: Cost {
+            flops: Pooling::Global.additions([height, width], groups) + 4 * u64::from(groups),
+            bytes_read: vec4_bytes(height * width * groups),
+            bytes_written: vec4_bytes(groups),
+            single_read: 0,
+            single_written: 0,
+        },
+    }
+}
+
 pub(super) fn shape(dispatch: &Dispatch) -> String {
     let Params { height, width, groups, slots } = dispatch.params_as();
     let bins = dispatch.override_value("POOL_BINS").unwrap_or(1);
@@ -103,9 +123,13 @@ pub(super) fn twin<S: Scalar>(dispatch: &Dispatch, mut arguments: Arguments<'_, 
         sum_tiles(map, row_sums, [height, width, groups], [1, width], bins, arguments.pictures);
         return;
     }
-    let (partials, means) = (arguments.input("partials"), arguments.output("means"));
+    // To a mean of the whole map each of its pixels is a slot.
+    let (partials, slots) = match dispatch.entry {
+        "mean" => (arguments.input("map"), height * width),
+        _ => (arguments.input("partials"), params.slots as usize),
+    };
+    let means = arguments.output("means");
     let sums = (bins * bins) as usize * groups;
-    let slots = params.slots as usize;
     let pixels = bin_pixels([params.height, params.width], bins);
     for (picture, means) in means.chunks_exact_mut(sums).take(arguments.pictures).enumerate() {
         means_of(pixels, slots, &partials[picture * slots * sums..], means);

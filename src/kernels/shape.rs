@@ -7,8 +7,12 @@ impl Dispatch {
     pub fn shape(&self) -> String {
         match self.kernel {
             Kernel::Assemble => super::assemble::shape(self),
-            Kernel::Controller | Kernel::ControllerSubgroup => super::controller::shape(self),
-            Kernel::ControllerAssemble | Kernel::ControllerAssembleSubgroup => super::controller_assemble::shape(self),
+            Kernel::Controller | Kernel::ControllerScratch | Kernel::ControllerSubgroup => {
+                super::controller::shape(self)
+            }
+            Kernel::ControllerAssemble | Kernel::ControllerAssembleScratch | Kernel::ControllerAssembleSubgroup => {
+                super::controller_assemble::shape(self)
+            }
             Kernel::ConvDense | Kernel::ConvDenseSubgroup | Kernel::ConvDenseWide => super::conv_dense::shape(self),
             Kernel::ConvDepthwise => super::conv_depthwise::shape(self),
             Kernel::ConvDynamic | Kernel::ConvDynamicSubgroup => super::conv_dynamic::shape(self),

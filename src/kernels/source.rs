@@ -8,7 +8,7 @@
 use super::{Kernel, Precision};
 
 /// The files that kernels may import, by name. `storage` is one of two, behind `WORDS`.
-const SHARED: [(&str, &str); 29] = [
+const SHARED: [(&str, &str); 33] = [
     ("activation", include_str!("../../shaders/shared/activation.wgsl")),
     ("assembled", ASSEMBLED),
     ("controller", include_str!("../../shaders/shared/controller.wgsl")),
@@ -26,11 +26,13 @@ const SHARED: [(&str, &str); 29] = [
     ("own_assembled", OWN_ASSEMBLED),
     ("own_slot", include_str!("../../shaders/shared/own_slot.wgsl")),
     ("panels", include_str!("../../shaders/shared/panels.wgsl")),
+    ("plain_assembly", include_str!("../../shaders/shared/plain_assembly.wgsl")),
     ("pointwise", include_str!("../../shaders/shared/pointwise.wgsl")),
     ("pointwise_epilogue", include_str!("../../shaders/shared/pointwise_epilogue.wgsl")),
     ("pointwise_plain", include_str!("../../shaders/shared/pointwise_plain.wgsl")),
     ("pointwise_product", include_str!("../../shaders/shared/pointwise_product.wgsl")),
     ("pool_sums", include_str!("../../shaders/shared/pool_sums.wgsl")),
+    ("scratch_vectors", include_str!("../../shaders/shared/scratch_vectors.wgsl")),
     ("shared_slot", include_str!("../../shaders/shared/shared_slot.wgsl")),
     ("subgroup_assembly", include_str!("../../shaders/shared/subgroup_assembly.wgsl")),
     ("subgroup_product", include_str!("../../shaders/shared/subgroup_product.wgsl")),
@@ -38,6 +40,8 @@ const SHARED: [(&str, &str); 29] = [
     ("tile", include_str!("../../shaders/shared/tile.wgsl")),
     ("weight_factors", include_str!("../../shaders/shared/weight_factors.wgsl")),
     ("weights", WEIGHTS),
+    ("workgroup_heads", include_str!("../../shaders/shared/workgroup_heads.wgsl")),
+    ("workgroup_vectors", include_str!("../../shaders/shared/workgroup_vectors.wgsl")),
 ];
 
 const STORAGE_F32: &str = include_str!("../../shaders/shared/storage_f32.wgsl");

@@ -63,8 +63,10 @@ pub fn run_twin<S: Scalar>(dispatch: &Dispatch, arguments: Arguments<'_, S>) {
     );
     match dispatch.kernel {
         Kernel::Assemble => super::assemble::twin(dispatch, arguments),
-        Kernel::Controller | Kernel::ControllerSubgroup => super::controller::twin(dispatch, arguments),
-        Kernel::ControllerAssemble | Kernel::ControllerAssembleSubgroup => {
+        Kernel::Controller | Kernel::ControllerScratch | Kernel::ControllerSubgroup => {
+            super::controller::twin(dispatch, arguments);
+        }
+        Kernel::ControllerAssemble | Kernel::ControllerAssembleScratch | Kernel::ControllerAssembleSubgroup => {
             super::controller_assemble::twin(dispatch, arguments);
         }
         Kernel::ConvDense | Kernel::ConvDenseSubgroup | Kernel::ConvDenseWide => {

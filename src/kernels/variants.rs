@@ -28,6 +28,8 @@ impl Dispatch {
         let mut variants: Vec<Variant> = match axes {
             // What shares a tile lies along x, or is as large as the workgroup.
             _ if matches!(self.kernel, Kernel::ConvPointwiseSplit | Kernel::ConvDynamic) => self.shipped(),
+            // What a workgroup makes in a buffer hangs on its size.
+            _ if matches!(self.kernel, Kernel::ControllerScratch | Kernel::ControllerAssembleScratch) => self.shipped(),
             _ if subgroups == Subgroups::Whole => self.shipped(),
             [Some(x), y] if subgroups == Subgroups::OfEight => {
                 let own = [x, y.unwrap_or(1)];

@@ -8,7 +8,7 @@ use super::tile::controller_tile;
 use super::{LowerError, pack};
 use crate::graph::{DynamicWeights, Layer};
 use crate::kernels::{
-    Epilogue, Tile, assemble, controller, conv_dynamic, conv_dynamic_subgroup, conv_pointwise, latent,
+    Dispatch, Epilogue, Tile, assemble, controller, conv_dynamic, conv_dynamic_subgroup, conv_pointwise, latent,
 };
 use crate::tensor::groups;
 
@@ -89,8 +89,24 @@ impl Lowering<'_> {
         let partials = Binding::Value(sums.value);
         let memory =
             [("partials", partials), ("weights", block), ("heads", Binding::Value(heads)), ("assembled", assembled)];
-        self.draft.launch(&layer.name, dispatch, &memory);
+        self.launch_controller(layer, dispatch, &memory)?;
         Ok(assembled)
+    }
+
+    /// A launch with what its workgroups share, where that lies in a buffer.
+    fn launch_controller(
+        &mut self,
+        layer: &Layer,
+        dispatch: Dispatch,
+        memory: &[(&str, Binding)],
+    ) -> Result<(), LowerError> {
+        let mut memory = memory.to_vec();
+        let shared = controller::scratch_vec4s(&dispatch);
+        if shared > 0 {
+            memory.push(("scratch", Binding::Value(self.draft.table(&layer.name, shared)?)));
+        }
+        self.draft.launch(&layer.name, dispatch, &memory);
+        Ok(())
     }
 
     /// M(x) and λ(x) of a dynamic layer.
@@ -99,9 +115,8 @@ impl Lowering<'_> {
         let block = self.draft.weights(&layer.name, pack::controller(w))?;
         let heads = self.heads(layer, w, shape)?;
         let memory = [("partials", Binding::Value(sums.value)), ("weights", block), ("heads", Binding::Value(heads))];
-        let limits = &self.draft.limits;
-        let dispatch = controller::dispatch(shape, controller_tile(limits), limits.software);
-        self.draft.launch(&layer.name, dispatch, &memory);
+        let dispatch = controller::dispatch(shape, controller_tile(&self.draft.limits));
+        self.launch_controller(layer, dispatch, &memory)?;
         Ok(heads)
     }
 

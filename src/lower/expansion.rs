@@ -60,9 +60,16 @@ impl Layers<'_> {
         let readers = self.network.layers.iter().filter(|layer| layer.input == Source::Layer(index));
         readers.filter(|reader| reader.input_map.pixels() > 1).find_map(|reader| match &reader.op {
             LayerOp::DynamicConvolution(w) => Some(pooling(w.sizes.bins)),
-            LayerOp::AveragePool { bins } => Some(pooling(*bins)),
+            LayerOp::AveragePool { bins } => Some(pooling(*bins)).filter(|pooling| !self.averages_at_once(*pooling)),
             _ => None,
         })
+    }
+
+    /// Whether the means of a map are one launch of their own: on software, where no dynamic layer needs convolutions that pool. Those
+    /// are pipelines of their own, for a single launch here, and take long to compile.
+    pub fn averages_at_once(&self, pooling: Pooling) -> bool {
+        let is_dynamic = |layer: &Layer| matches!(layer.op, LayerOp::DynamicConvolution(_));
+        self.limits.software && pooling == Pooling::Global && !self.network.layers.iter().any(is_dynamic)
     }
 }
 

@@ -69,7 +69,7 @@ pub fn choose_form(choice: FormChoice, sizes: &Dynamic, inputs: usize, pixels: u
 /// The launch that runs a layer's controller and assembles its weights; nothing where a workgroup's memory cannot hold what it
 /// needs.
 pub(super) fn assemble_with_controller(shape: controller::Shape, limits: &Limits) -> Option<Dispatch> {
-    let dispatch = controller_assemble::dispatch(shape, controller_tile(limits), limits.software);
+    let dispatch = controller_assemble::dispatch(shape, controller_tile(limits));
     (dispatch.workgroup_bytes() <= limits.workgroup_bytes).then_some(dispatch)
 }
 

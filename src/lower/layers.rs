@@ -193,6 +193,12 @@ impl Lowering<'_> {
     }
 
     fn average_pool(&mut self, layer: &Layer, pooling: Pooling) -> Result<Value, LowerError> {
+        if self.layers().averages_at_once(pooling) {
+            let output = self.draft.map(&layer.name, vec4s(layer.output_map))?;
+            let memory = [("map", Binding::Value(self.value_of(layer.input))), ("means", Binding::Value(output))];
+            self.draft.launch(&layer.name, pool::mean(pool_shape(layer.input_map)), &memory);
+            return Ok(output);
+        }
         let sums = self.sums_of(layer, pooling)?;
         let output = self.draft.map(&layer.name, vec4s(layer.output_map))?;
         let dispatch = pool::finish(pool_shape(layer.input_map), sums.slots, pooling);

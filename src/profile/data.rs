@@ -226,8 +226,11 @@ impl Part {
     /// What a launch of this kernel does, in a layer that is dynamic or not.
     pub(super) fn of(kernel: Kernel, entry: &str, in_dynamic_layer: bool) -> Self {
         match kernel {
-            Kernel::Controller | Kernel::ControllerSubgroup => Self::Controller,
-            Kernel::Assemble | Kernel::ControllerAssemble | Kernel::ControllerAssembleSubgroup => Self::Assembly,
+            Kernel::Controller | Kernel::ControllerScratch | Kernel::ControllerSubgroup => Self::Controller,
+            Kernel::Assemble
+            | Kernel::ControllerAssemble
+            | Kernel::ControllerAssembleScratch
+            | Kernel::ControllerAssembleSubgroup => Self::Assembly,
             Kernel::Latent | Kernel::LatentSubgroup | Kernel::LatentWide => Self::Latent,
             Kernel::ConvDynamic | Kernel::ConvDynamicSubgroup => Self::Dynamic,
             Kernel::Pool if in_dynamic_layer => Self::Pooling,

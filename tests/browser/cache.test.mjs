@@ -70,12 +70,13 @@ describe("a model from the network", { timeout: 600_000 }, () => {
     });
   });
 
-  test("that breaks off, is nothing, or is ended by the page says so", async () => {
+  test("that breaks off, is nothing or no model, or is ended by the page says so, and is not kept", async () => {
     const found = await inPage(async () => {
       const fetched = globalThis.fetch;
       const answers = {
         broken: () => new Response(new ReadableStream({ pull: (stream) => stream.error(new TypeError("reset")) })),
         nothing: () => new Response(null, { status: 204 }),
+        garbage: () => new Response("no model"),
       };
       globalThis.fetch = async (address, options) => {
         const name = Object.keys(answers).find((name) => String(address).endsWith(name));
@@ -84,6 +85,8 @@ describe("a model from the network", { timeout: 600_000 }, () => {
       const found = {
         broken: await kindOf(Classifier.load("/broken")),
         nothing: await kindOf(Classifier.load("/nothing")),
+        garbage: await kindOf(Classifier.load("/garbage")),
+        kept: Boolean(await caches.match(new URL("/garbage", location).href)),
         ended: await kindOf(Classifier.load(MODEL, { cache: false, onProgress: () => { throw new RangeError("enough"); } })),
       };
       globalThis.fetch = fetched;
@@ -92,6 +95,7 @@ describe("a model from the network", { timeout: 600_000 }, () => {
     assert.equal(found.broken.kind, "network");
     assert.match(found.broken.message, /broke off: reset/);
     assert.equal(found.nothing.kind, "network");
+    assert.deepEqual([found.garbage.kind, found.kept], ["bad-model", false]);
     assert.match(found.ended, /untyped: RangeError: enough/);
   });
 });

@@ -1,4 +1,4 @@
-// Model files from the network: with progress, and kept in the browser's cache once they have proved to be sound.
+// Model files from the network: with progress, and kept in the browser's cache where they prove to be sound.
 
 import { DynaconvError, typed } from "./error.js";
 
@@ -34,10 +34,17 @@ export async function withModel(url, { onProgress, cache: wanted }, use) {
   if (!response.ok || !response.body) throw new DynaconvError("network", `${url}: the server says ${response.status} ${response.statusText}`);
   const { headers } = response;
   const bytes = await read(response, onProgress);
-  const result = await use(bytes);
-  // A full disk is no reason to fail.
-  await cache?.put(url, new Response(bytes, { headers })).catch(() => {});
-  return result;
+  // The browser writes the file while it is put to use. A full disk is no reason to fail.
+  const written = cache?.put(url, new Response(bytes, { headers })).catch(() => {});
+  try {
+    return await use(bytes);
+  } catch (error) {
+    await written;
+    await cache?.delete(url);
+    throw error;
+  } finally {
+    await written;
+  }
 }
 
 async function get(url, options) {

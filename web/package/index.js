@@ -358,13 +358,16 @@ async function choose(bytes, options, device) {
   return withNotice(await loadOn(bytes, options, null), `${notice} The CPU was measured to be faster without it, and answers instead.`);
 }
 
-/** Loads a model and runs it once, so that all is compiled before the first picture. */
+/**
+ * Loads a model and runs it once, so that all is compiled before the first picture. Software has nothing left to compile then that
+ * takes as long as a run.
+ */
 async function loadOn(bytes, { topK, half }, gpu) {
   let engine;
   try {
     engine = await Engine.load(bytes, topK, half, gpu?.device);
     const info = { ...JSON.parse(engine.description), ...factsOf(gpu) };
-    if (gpu) await engine.run(new Float32Array(valuesOf(info)));
+    if (gpu && !gpu.software) await engine.run(new Float32Array(valuesOf(info)));
     return { engine, gpu, info };
   } catch (error) {
     engine?.free();

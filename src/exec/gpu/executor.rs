@@ -88,7 +88,7 @@ impl GpuExecutor {
         let layouts = ((), scopes.close());
         let begin = Instant::now();
         #[cfg(target_arch = "wasm32")]
-        let _warm = compiler.warm_up(gpu).await;
+        let warm = compiler.warm_up(gpu);
         let (texts, (made, filling)) = both(
             || compiler.read(gpu),
             || {
@@ -115,6 +115,8 @@ impl GpuExecutor {
         sound(layouts, &doing).await?;
         let (buffers, steps, preparation) = sound(made, &doing).await?;
         let texts = sound(texts, &doing).await?;
+        #[cfg(target_arch = "wasm32")]
+        let _warm = warm.done().await;
         let no_pictures = Launches::of_none();
         let of_pictures = preparation.iter().flat_map(|preparation| preparation.steps(&no_pictures));
         let launches: Vec<_> = steps.iter().map(|step| step.launch(0)).chain(of_pictures).collect();

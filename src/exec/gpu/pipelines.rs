@@ -130,10 +130,10 @@ impl<'a> Compiler<'a> {
 
     /// Has a browser compile all that was said to be needed, on its own threads; natively threads do it when it is compiled.
     #[cfg(target_arch = "wasm32")]
-    pub async fn warm_up(&self, gpu: &Gpu) -> super::warm::Warm {
+    pub fn warm_up(&self, gpu: &Gpu) -> super::warm::Warm {
         let dispatches = self.wanted.iter().filter(|wanted| !wanted.candidate).map(|wanted| &wanted.dispatch);
         let text = |dispatch: &Dispatch| (self.sources)(dispatch.kernel, dispatch.precision);
-        super::warm::Warm::up(gpu, dispatches.map(|dispatch| (dispatch, text(dispatch)))).await
+        super::warm::Warm::up(gpu, dispatches.map(|dispatch| (dispatch, text(dispatch))))
     }
 
     /// Reads the texts of all that was said to be needed, natively on all cores.

@@ -11,9 +11,9 @@ use wasm_bindgen_futures::JsFuture;
 use super::Gpu;
 use crate::kernels::{Access, Dispatch};
 
-/// Pipelines that a browser holds as long as this lives.
+/// Pipelines that a browser was asked for.
 pub(super) struct Warm {
-    _pipelines: JsValue,
+    pipelines: JsFuture,
 }
 
 /// `GPUShaderStage.COMPUTE`
@@ -21,11 +21,15 @@ const COMPUTE: u32 = 4;
 
 impl Warm {
     /// Asks for the pipelines of these launches, each from a text, all at once.
-    pub async fn up<'a>(gpu: &Gpu, wanted: impl Iterator<Item = (&'a Dispatch, String)>) -> Self {
+    pub fn up<'a>(gpu: &Gpu, wanted: impl Iterator<Item = (&'a Dispatch, String)>) -> Self {
         let device = gpu.handle();
         let asked: Array = wanted.filter_map(|(dispatch, text)| ask(&device, dispatch, &text).ok()).collect();
-        let pipelines = JsFuture::from(Promise::all_settled(&asked)).await;
-        Self { _pipelines: pipelines.unwrap_or_default() }
+        Self { pipelines: JsFuture::from(Promise::all_settled(&asked)) }
+    }
+
+    /// Waits for them; the browser has them as long as what this gives is kept.
+    pub async fn done(self) -> JsValue {
+        self.pipelines.await.unwrap_or_default()
     }
 }
 

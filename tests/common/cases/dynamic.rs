@@ -1,6 +1,8 @@
 //! Cases of the kernels that make a dynamic convolution's weights.
 
-use dynaconv::kernels::{Kernel, Pooling, Tile, assemble, controller, controller_assemble, latent};
+use dynaconv::kernels::{
+    Dispatch, Kernel, Pooling, Tile, WORKGROUP_BYTES, assemble, controller, controller_assemble, latent,
+};
 
 use super::{CHANNELS, SEED, SIZES, Sampler, head_groups, pack_heads};
 use crate::common::array::{
@@ -127,6 +129,11 @@ pub fn controller() -> Vec<Case> {
     controller_in(Tile::Small)
 }
 
+/// With what a workgroup shares in a buffer.
+pub fn controller_scratch() -> Vec<Case> {
+    controller_in(Tile::Wide)
+}
+
 /// In workgroups of eight, which are subgroups on lavapipe.
 pub fn controller_subgroup() -> Vec<Case> {
     controller_in(Tile::Subgroup(8))
@@ -152,14 +159,19 @@ fn controller_in(tile: Tile) -> Vec<Case> {
 fn controller_case(sampler: &mut Sampler, tile: Tile, squeeze: usize, pooling: Pooling, latent: usize) -> Case {
     let sizes = (sampler.one_of(&CHANNELS), sampler.one_of(&CHANNELS));
     let control = Control::random(sampler, "controller", sizes, squeeze, pooling, latent);
-    // Only hardware gets several workgroups of heads, and those only for wide latents.
-    let software = latent < 40 && sampler.one_of(&[false, true]);
+    let dispatch = controller::dispatch(control.shape, tile);
     Case {
-        dispatch: controller::dispatch(control.shape, tile, software),
-        outputs: vec![control.output()],
+        outputs: std::iter::once(control.output()).chain(scratch_of(&dispatch)).collect(),
+        dispatch,
         inputs: vec![("partials", control.sums), ("weights", control.block)],
         name: control.name,
     }
+}
+
+/// What a launch's workgroups share in a buffer, where they do; nobody else reads it.
+fn scratch_of(dispatch: &Dispatch) -> Option<Output> {
+    let words = 4 * BATCH * controller::scratch_vec4s(dispatch) as usize;
+    (words > 0).then(|| Output { name: "scratch", slots: 1, words: vec![Word::Unspecified; words] })
 }
 
 /// A controller with what it makes.
@@ -248,13 +260,18 @@ pub fn controller_assemble() -> Vec<Case> {
     controller_assemble_in(Tile::Small)
 }
 
+/// With what a workgroup shares in a buffer.
+pub fn controller_assemble_scratch() -> Vec<Case> {
+    controller_assemble_in(Tile::Wide)
+}
+
 /// In workgroups of eight, likewise.
 pub fn controller_assemble_subgroup() -> Vec<Case> {
     controller_assemble_in(Tile::Subgroup(8))
 }
 
-/// Both sides the wider one, in one workgroup and in several, with last ones that are narrower; the first two with more groups on
-/// the narrower side than software makes at a time, the last four with groups there that are no whole tiles and memory for just them.
+/// Both sides the wider one, in one workgroup and in several, with last ones that are narrower; the last four with groups on the
+/// narrower side that are no whole tiles.
 fn controller_assemble_in(tile: Tile) -> Vec<Case> {
     let mut sampler = Sampler::new("controller_assemble");
     let mut cases = Vec::new();
@@ -271,18 +288,25 @@ fn controller_assemble_in(tile: Tile) -> Vec<Case> {
         let sizes = if index % 2 == 0 { (few, many) } else { (many, few) };
         let squeeze = sampler.one_of(&[4, 9, 16, 36]);
         let pooling = sampler.one_of(&[Pooling::Global, Pooling::TwoByTwo]);
-        let software = index % 3 > 0 || index == 0 || index >= 18;
         let control = Control::random(&mut sampler, "controller_assemble", sizes, squeeze, pooling, latent);
         let assembly = Assembly::random(&control.name, sizes.0, sizes.1, latent);
         let words = control.heads.iter().flat_map(|(m, lambda)| assembly.words(m, lambda)).collect();
+        let dispatch = controller_assemble::dispatch(control.shape, tile);
+        // What does not fit is two launches.
+        if dispatch.workgroup_bytes() > WORKGROUP_BYTES {
+            continue;
+        }
+        let made = [control.output(), Output { name: "assembled", slots: 1, words }];
         cases.push(Case {
-            dispatch: controller_assemble::dispatch(control.shape, tile, software),
-            outputs: vec![control.output(), Output { name: "assembled", slots: 1, words }],
+            outputs: made.into_iter().chain(scratch_of(&dispatch)).collect(),
+            dispatch,
             inputs: vec![("partials", control.sums), ("weights", [control.block, assembly.block()].concat())],
             name: control.name,
         });
     }
-    assert!(cases.iter().filter(|case| case.dispatch.workgroups[0] > 2).count() >= 2, "several workgroups");
+    // Software gets two.
+    let many = if tile == Tile::Small { 3 } else { 2 };
+    assert!(cases.iter().filter(|case| case.dispatch.workgroups[0] >= many).count() >= 2, "several workgroups");
     cases
 }
 

@@ -67,7 +67,7 @@ fn linear_case(sampler: &mut Sampler, branch: bool) -> Case {
     }
 }
 
-/// Both entries on every size with both pools.
+/// All entries on every size, with both pools where they have them.
 pub fn pool() -> Vec<Case> {
     let mut sampler = Sampler::new("pool");
     let mut cases = Vec::new();
@@ -76,6 +76,9 @@ pub fn pool() -> Vec<Case> {
             // 300 channels need a second workgroup.
             let channels = if height == 5 { 300 } else { sampler.one_of(&CHANNELS) };
             let shape = pool::Shape { height: height as u32, width: width as u32, groups: groups(channels) };
+            if pooling == Pooling::Global {
+                cases.push(pool_mean(shape, channels));
+            }
             cases.push(pool_sum(shape, channels, pooling));
             cases.push(pool_finish(shape, channels, pooling, sampler.one_of(&[1, 3, 7])));
         }
@@ -89,6 +92,22 @@ fn pool_sum(shape: pool::Shape, channels: usize, pooling: Pooling) -> Case {
     let map = Array::random(&name, [BATCH, channels, height, width], -1.0, 1.0);
     let sums = sums_output("row_sums", &exact(&map), pooling, shape.height);
     Case { dispatch: pool::sum(shape, pooling), inputs: vec![("map", pack_map(&map, 0.0))], outputs: vec![sums], name }
+}
+
+fn pool_mean(shape: pool::Shape, channels: usize) -> Case {
+    let (height, width) = (shape.height as usize, shape.width as usize);
+    let name = format!("{SEED} pool mean {height}×{width}×{channels}");
+    let map = Array::random(&name, [BATCH, channels, height, width], -1.0, 1.0);
+    let words = pack([BATCH, channels], [false, true], Word::Is(Real::ZERO), |[p, c]| {
+        let pixels = (0..height * width).map(|pixel| map.at([p, c, pixel / width, pixel % width]).into());
+        Word::Is(Real::sum(pixels).over((height * width) as f32))
+    });
+    Case {
+        dispatch: pool::mean(shape),
+        inputs: vec![("map", pack_map(&map, 0.0))],
+        outputs: vec![Output { name: "means", slots: 1, words }],
+        name,
+    }
 }
 
 fn pool_finish(shape: pool::Shape, channels: usize, pooling: Pooling, slots: usize) -> Case {
