@@ -336,6 +336,9 @@ fn a_broken_picture_does_not_keep_the_others_from_being_classified() {
     assert!(json.len() == 4 && json[3]["error"].as_str().unwrap().starts_with("none.jpg: "), "{json:?}");
     assert!(place.run(&["classify", "-m", "tiny.safetensors", "none.jpg"]).error().starts_with("none.jpg: "));
     place.write("empty/notes.txt", "");
+    let json = place.run(&[&classify[..], &["empty", "--json"]].concat()).with_code(1).json();
+    assert!(json.len() == 4 && json[0]["file"] == "empty", "{json:?}");
+    assert!(json[0]["error"].as_str().unwrap().starts_with("empty: no pictures are in this folder"), "{json:?}");
     assert!(
         place.run(&["classify", "-m", "tiny.safetensors", "empty"]).error().contains("no pictures are in this folder")
     );

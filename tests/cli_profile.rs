@@ -67,12 +67,13 @@ fn a_profile_is_shown_and_written_in_every_form() {
     let in_parts = profile["device"]["software"] == true;
     assert!(six.out.contains(if in_parts { "3 picture(s)" } else { "6 picture(s)" }), "{six:?}");
     assert_eq!(six.err.contains("note: 6 pictures take 2 runs here; this is one of 3 pictures"), in_parts, "{six:?}");
-    let refused = [&QUICK[..], &["--device", "cpu", "--html", "none/p.html", "--json", "kept.json"]].concat();
-    let ended = place.run(&refused);
-    assert!(
-        ended.out.contains("plain run") && place.path("kept.json").exists(),
-        "what was measured is lost: {ended:#?}"
-    );
+    let ended = place.run(&[&QUICK[..], &["--device", "cpu", "--html", "/dev/full", "--json", "kept.json"]].concat());
+    let kept = ended.out.contains("plain run") && place.path("kept.json").exists();
+    assert!(kept && ended.code == Some(2), "what was measured is lost: {ended:#?}");
+    // Where nothing can be written nothing is measured.
+    let ended =
+        place.run(&[&QUICK[..], &["--device", "cpu", "--html", "none/p.html", "--json", "other.json"]].concat());
+    assert!(ended.out.is_empty() && !place.path("other.json").exists(), "{ended:#?}");
     assert!(ended.error().starts_with("none/p.html: cannot be written: none: "));
 }
 

@@ -60,6 +60,19 @@ mod shader_faults {
         }
     }
 
+    /// The preparation's are in `tests/preparation.rs`.
+    #[test]
+    fn every_entry_point_has_a_fault() {
+        let tests = include_str!("harness.rs");
+        for spec in Kernel::ALL.into_iter().filter(|kernel| *kernel != Kernel::Resize).map(Kernel::spec) {
+            let (_, test) = tests.split_once(&format!("fn {}() {{", spec.stem)).expect(spec.stem);
+            let (test, _) = test.split_once("#[test]").expect("another test comes last");
+            for (entry, _) in spec.entries {
+                assert!(test.contains(&format!("\"{entry}\",")), "no fault of `{}` is in `{entry}`", spec.stem);
+            }
+        }
+    }
+
     /// Of all devices lavapipe alone is given texts in pairs, where its subgroups have eight invocations.
     #[test]
     fn stored_in_pairs() {
@@ -297,34 +310,40 @@ mod shader_faults {
         must_be_caught(Kernel::ControllerAssembleSubgroup, dynamic::controller_assemble_subgroup, &faults);
     }
 
-    /// Faults of the shared text, which any variant shows.
-    const DENSE: [Fault; 5] = [
-        ("stride forgotten between columns", "plain", "(column + offset) * params.stride + j", "(column + offset) + j"),
-        ("left bound dropped", "plain", "(y <= bottom) & (x >= 0) &", "(y <= bottom) &"),
-        (
-            "row and column swapped",
-            "plain",
-            "load(0u, tap / params.kernel, tap % params.kernel,",
-            "load(0u, tap % params.kernel, tap / params.kernel,",
-        ),
-        ("wrong slot", "plain_pooled", "(picture * tiles + slot) * bins", "(picture * tiles + column) * bins"),
-        (
-            "activation of the sum before the bias",
-            "plain",
-            "activate(sums_0[0] + bias_0)",
-            "(activate(sums_0[0]) + bias_0)",
-        ),
-    ];
-
     #[test]
     fn conv_dense() {
-        must_be_caught(Kernel::ConvDense, convolution::dense, &DENSE);
+        // Those of the shared text any variant shows.
+        let faults = [
+            (
+                "stride forgotten between columns",
+                "plain",
+                "(column + offset) * params.stride + j",
+                "(column + offset) + j",
+            ),
+            ("left bound dropped", "plain", "(y <= bottom) & (x >= 0) &", "(y <= bottom) &"),
+            (
+                "row and column swapped",
+                "plain",
+                "load(0u, tap / params.kernel, tap % params.kernel,",
+                "load(0u, tap % params.kernel, tap / params.kernel,",
+            ),
+            ("wrong slot", "plain_pooled", "(picture * tiles + slot) * bins", "(picture * tiles + column) * bins"),
+            (
+                "activation of the sum before the bias",
+                "plain",
+                "activate(sums_0[0] + bias_0)",
+                "(activate(sums_0[0]) + bias_0)",
+            ),
+        ];
+        must_be_caught(Kernel::ConvDense, convolution::dense, &faults);
     }
 
     #[test]
     fn conv_dense_wide() {
-        let faults =
-            [("last column forgotten", "plain", "min(TILE_PIXELS, params.out_width", "min(7u, params.out_width")];
+        let faults = [
+            ("last column forgotten", "plain", "min(TILE_PIXELS, params.out_width", "min(7u, params.out_width"),
+            ("sums of the first picture", "plain_pooled", "(picture * tiles + slot) * bins", "slot * bins"),
+        ];
         must_be_caught(Kernel::ConvDenseWide, convolution::dense_wide, &faults);
     }
 
@@ -333,6 +352,7 @@ mod shader_faults {
         let faults = [
             ("weights of a neighbour", "plain", "subgroupBroadcast(own_y, 1u)", "subgroupBroadcast(own_y, 0u)"),
             ("rows past the end", "plain", "if row >= params.out_height { return; }", ""),
+            ("sums of the first picture", "plain_pooled", "(picture * tiles + slot) * bins", "slot * bins"),
         ];
         must_be_caught(Kernel::ConvDenseSubgroup, convolution::dense_subgroup, &faults);
     }
@@ -520,6 +540,7 @@ mod shader_faults {
         let faults = [
             ("last pixel forgotten", "plain", "min(TILE_PIXELS, stored_pixels", "min(7u, stored_pixels"),
             ("last group forgotten", "branch", "if has_group(3u) { output", "if false { output"),
+            ("its sums forgotten", "plain_pooled", "if has_group(3u) { partials", "if false { partials"),
         ];
         must_be_caught(Kernel::ConvPointwiseWide, convolution::pointwise_wide, &faults);
     }
@@ -548,6 +569,7 @@ mod shader_faults {
             ("weights of a neighbour", "plain", "tile_weights[local.x][at_1]", "tile_weights[local.x][at_0]"),
             ("inputs past the last group", "plain", "select(vec4<f32>(0.0), value, k < groups)", "value"),
             ("last pixel forgotten", "branch", "min(TILE_PIXELS, stored_pixels", "min(3u, stored_pixels"),
+            ("sums of the first group not kept", "plain_pooled", "keep_sum(lane, 0u, sums[0]);", ""),
         ];
         must_be_caught(Kernel::ConvPointwiseWorkgroup, convolution::pointwise_workgroup, &faults);
     }
@@ -563,6 +585,12 @@ mod shader_faults {
             ),
             ("shares counted twice", "branch", "sums_3[1] = vec4<f32>(0.0);", ""),
             ("stored by another", "plain", "select(0u, pixels, share == 0u)", "pixels"),
+            (
+                "sums of the second group forgotten",
+                "plain_pooled",
+                "if has_group(1u) { partials",
+                "if false { partials",
+            ),
         ];
         must_be_caught(Kernel::ConvPointwiseSplit, convolution::pointwise_split, &faults);
     }

@@ -64,22 +64,26 @@ struct NamedGuess<'a> {
 
 /// Classifies pictures; a broken one does not keep the others from being classified.
 pub fn run(arguments: &Arguments) -> Result<Outcome> {
-    let files = find_pictures::find(&arguments.paths)?;
-    let batch = arguments.batch.min(u32::try_from(files.len()).unwrap_or(u32::MAX));
+    let find_pictures::Found { pictures, unread } = find_pictures::find(&arguments.paths)?;
+    let batch = arguments.batch.min(u32::try_from(pictures.len()).unwrap_or(u32::MAX));
     let Arguments { model, device, top, .. } = arguments;
     let (_, mut classifier) = device.load_and_prepare(|| model.load(), batch, *top)?;
     if !arguments.json {
         introduce(&classifier);
     }
     let mut outcome = Outcome::Success;
-    // Nobody wants the rest of what nobody reads; the exit code is of what was seen.
-    let printed = classify_files::each(&mut classifier, &files, |classifier, file, guesses| {
+    let mut print = |classifier: &Classifier, file: &Path, guesses: Found| {
         if guesses.is_err() {
             outcome = Outcome::Negative;
         }
         let print = if arguments.json { print_line } else { print_guesses };
         print(classifier, file, guesses)
-    });
+    };
+    // Nobody wants the rest of what nobody reads; the exit code is of what was seen.
+    let mut unread = unread.into_iter();
+    let printed = unread
+        .try_for_each(|(folder, error)| print(&classifier, &folder, Err(error)))
+        .and_then(|()| classify_files::each(&mut classifier, &pictures, &mut print));
     unless_closed(printed)?;
     Ok(outcome)
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::find_pictures;
+use super::find_pictures::{self, Found};
 
 /// The pictures of all classes.
 pub struct LabelledFolder {
@@ -39,7 +39,11 @@ impl LabelledFolder {
         };
         let mut found = Self { files: Vec::new(), classes: Vec::new(), by_name };
         for (name, class) in names.iter().zip(indices) {
-            let files = find_pictures::in_folder(&folder.join(name))?;
+            let Found { pictures: files, unread } = find_pictures::in_folder(&folder.join(name));
+            // What cannot be read would be missing in every figure.
+            if let Some((_, error)) = unread.into_iter().next() {
+                return Err(error);
+            }
             found.classes.extend(std::iter::repeat_n(class, files.len()));
             found.files.extend(files);
         }

@@ -9,7 +9,7 @@ use dynaconv::profile::{Profile, Profiler, View};
 
 use super::network::NetworkArguments;
 use super::output::{
-    ensure_another, ensure_apart, is_stdout, print_json, read_text, stdout, unless_closed, write_whole,
+    ensure_another, ensure_apart, ensure_writable, is_stdout, print_json, read_text, stdout, unless_closed, write_whole,
 };
 use super::settings::{DeviceArguments, introduce};
 use super::show::printable;
@@ -95,6 +95,7 @@ pub fn run(arguments: &Arguments) -> Result<Outcome> {
     let results: Vec<_> = results.iter().filter_map(|(option, file)| Some((*option, file.as_deref()?))).collect();
     ensure_apart(&results)?;
     for (option, file) in &results {
+        ensure_writable(file)?;
         if let Some(read) = read {
             ensure_another(file, read, &format!("{option} would replace the profile that is read"))?;
         }

@@ -198,7 +198,7 @@ impl DeviceArguments {
 impl TunedArguments {
     #[cfg(feature = "gpu")]
     fn choices(&self, gpu: &Gpu) -> dynaconv::lower::Choices {
-        if self.untuned { dynaconv::lower::Choices::default() } else { tuned_file::choices(&gpu.info().into()) }
+        if self.untuned { dynaconv::lower::Choices::default() } else { tuned_file::choices(gpu) }
     }
 }
 

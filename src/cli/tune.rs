@@ -85,7 +85,7 @@ pub fn run(arguments: &Arguments) -> Result<Outcome> {
     bar.finish_and_clear();
     let (model, device) = (&model.description().name[..], gpu.info().to_string());
     // What took so long is kept although it may not be printed, and printed although it may not be kept.
-    let keep = || tuned_file::update(&gpu.info().into(), |tuned| found.add_to(tuned));
+    let keep = || tuned_file::update(&gpu, |tuned| found.add_to(tuned));
     let kept = (!arguments.dry_run).then(keep);
     let wrong = found.shapes.iter().flat_map(|shape| shape.wrong.iter().map(|way| (&shape.shape, way)));
     for (shape, way) in wrong {

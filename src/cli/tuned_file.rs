@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
+use dynaconv::exec::gpu::Gpu;
 use dynaconv::lower::Choices;
 use dynaconv::profile::Device;
 use dynaconv::tune::Tuned;
@@ -14,22 +15,23 @@ use super::{cache_file, failure};
 const MOST_BYTES: u64 = 1 << 20;
 
 /// What was found on a device; nothing where there is none, with a note where there is a file that cannot be used.
-pub fn choices(device: &Device) -> Choices {
-    load(device).map_or_else(Choices::default, |tuned| tuned.choices())
+pub fn choices(gpu: &Gpu) -> Choices {
+    load(&gpu.info().into(), gpu.limits().cores).map_or_else(Choices::default, |tuned| tuned.choices())
 }
 
 /// Adds to what was found on a device, and says where it is kept.
-pub fn update(device: &Device, add: impl FnOnce(&mut Tuned)) -> Result<PathBuf> {
-    let path = place(device)?;
-    let mut tuned = load(device).unwrap_or_else(|| Tuned::new(device.clone()));
+pub fn update(gpu: &Gpu, add: impl FnOnce(&mut Tuned)) -> Result<PathBuf> {
+    let (device, cores) = (gpu.info().into(), gpu.limits().cores);
+    let path = place(&device)?;
+    let mut tuned = load(&device, cores).unwrap_or_else(|| Tuned::new(device, cores));
     add(&mut tuned);
     cache_file::write(&path, tuned.to_json()?.as_bytes())?;
     Ok(path)
 }
 
-fn load(device: &Device) -> Option<Tuned> {
+fn load(device: &Device, cores: u32) -> Option<Tuned> {
     let path = place(device).ok()?;
-    match read(&path, device) {
+    match read(&path, device, cores) {
         Ok(tuned) => tuned,
         Err(error) => {
             let path = printable(&path.to_string_lossy());
@@ -42,9 +44,9 @@ fn load(device: &Device) -> Option<Tuned> {
     }
 }
 
-fn read(path: &Path, device: &Device) -> Result<Option<Tuned>> {
+fn read(path: &Path, device: &Device, cores: u32) -> Result<Option<Tuned>> {
     let Some(bytes) = cache_file::read(path, MOST_BYTES)? else { return Ok(None) };
-    Ok(Some(Tuned::from_json(&String::from_utf8(bytes)?, device)?))
+    Ok(Some(Tuned::from_json(&String::from_utf8(bytes)?, device, cores)?))
 }
 
 fn place(device: &Device) -> Result<PathBuf> {

@@ -12,7 +12,7 @@ use crate::lower::Choices;
 use crate::profile::Device;
 
 /// The version of the JSON form.
-pub const SCHEMA: u32 = 1;
+pub const SCHEMA: u32 = 2;
 
 /// The fastest ways on a device.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,6 +21,8 @@ pub struct Tuned {
     schema: u32,
     /// The device with its driver.
     device: Device,
+    /// Cores that compute for it, where it is software; else zero.
+    cores: u32,
     /// The hash of the program's version and shaders.
     shaders: String,
     /// The name of the fastest way for each shape of layer.
@@ -46,23 +48,24 @@ pub enum TunedError {
 }
 
 impl Tuned {
-    /// Nothing found yet.
-    pub fn new(device: Device) -> Self {
-        Self { schema: SCHEMA, device, shaders: shaders(), ways: BTreeMap::new() }
+    /// Nothing found yet; `cores` as in [`Limits::cores`](crate::plan::Limits::cores).
+    pub fn new(device: Device, cores: u32) -> Self {
+        Self { schema: SCHEMA, device, cores, shaders: shaders(), ways: BTreeMap::new() }
     }
 
     /// Reads what was found on a device.
     ///
     /// # Errors
-    /// When the text is something else, or was made for another device, driver, schema or other shaders.
-    pub fn from_json(text: &str, device: &Device) -> Result<Self, TunedError> {
+    /// When the text is something else, or was made for another device, driver, schema, number of cores or other shaders.
+    pub fn from_json(text: &str, device: &Device, cores: u32) -> Result<Self, TunedError> {
         let read: Self = serde_json::from_str(text)?;
-        let own = Self::new(device.clone());
+        let own = Self::new(device.clone(), cores);
         let said = |it: &Self| {
             let Device { name, api, driver, .. } = &it.device;
-            [it.schema.to_string(), name.clone(), api.clone(), driver.clone(), it.shaders.clone()]
+            let [schema, cores] = [it.schema, it.cores].map(|number| number.to_string());
+            [schema, name.clone(), api.clone(), driver.clone(), cores, it.shaders.clone()]
         };
-        let names = ["schema", "the device", "the API", "the driver", "the shaders"];
+        let names = ["schema", "the device", "the API", "the driver", "a number of cores of", "the shaders"];
         for ((what, found), expected) in names.into_iter().zip(said(&read)).zip(said(&own)) {
             if found != expected {
                 return Err(TunedError::Foreign { what, found, expected });
@@ -118,10 +121,10 @@ mod tests {
 
     #[test]
     fn what_was_found_is_read_back() {
-        let mut tuned = Tuned::new(device());
+        let mut tuned = Tuned::new(device(), 2);
         tuned.insert("pointwise 14×14 96 → 576", "wide");
         let text = tuned.to_json().unwrap();
-        let read = Tuned::from_json(&text, &device()).unwrap();
+        let read = Tuned::from_json(&text, &device(), 2).unwrap();
         assert_eq!(read, tuned);
         assert_eq!(read.choices().shapes["pointwise 14×14 96 → 576"], "wide");
         assert!(read.choices().layers.is_empty());
@@ -129,13 +132,15 @@ mod tests {
 
     #[test]
     fn what_is_foreign_stale_or_no_table_is_refused() {
-        let text = Tuned::new(device()).to_json().unwrap();
-        let error = |text: &str, device: &Device| Tuned::from_json(text, device).unwrap_err().to_string();
+        let text = Tuned::new(device(), 2).to_json().unwrap();
+        let error = |text: &str, device: &Device| Tuned::from_json(text, device, 2).unwrap_err().to_string();
         let newer = Device { driver: "Mesa 26.0.0".into(), ..device() };
         assert_eq!(error(&text, &newer), "made for the driver `Mesa 25.0.7`, expected `Mesa 26.0.0`");
         let other = Device { name: "GeForce".into(), ..device() };
         assert_eq!(error(&text, &other), "made for the device `llvmpipe`, expected `GeForce`");
-        assert!(error(&text.replace("\"schema\": 1", "\"schema\": 2"), &device()).contains("made for schema `2`"));
+        assert!(error(&text.replace("\"schema\": 2", "\"schema\": 3"), &device()).contains("made for schema `3`"));
+        let of_more = text.replace("\"cores\": 2", "\"cores\": 16");
+        assert_eq!(error(&of_more, &device()), "made for a number of cores of `16`, expected `2`");
         let stale = text.replace(&shaders(), "0123456789abcdef");
         assert!(error(&stale, &device()).starts_with("made for the shaders `0123456789abcdef`, expected "));
         for hostile in
