@@ -61,9 +61,6 @@ const OWN_GROUPS: u32 = 8u;
 var<workgroup> inputs: array<array<vec4<f32>, 16>, 16>;
 var<workgroup> tile_weights: array<array<vec4<f32>, 32>, 4>;
 
-// At least the vec4 of M, then of λ of OWN_GROUPS outputs, then of b of them.
-override HEAD_GROUPS: u32 = 160u;
-
 // The first of the workgroup's pixels and output groups.
 var<private> first_pixel: u32;
 var<private> first_group: u32;

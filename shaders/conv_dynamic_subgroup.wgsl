@@ -63,9 +63,6 @@ const TILE_GROUPS: u32 = 8u;
 // Latent groups that an invocation makes at a time: the layers of MobileNetV2 that are branches have five or ten.
 const TILE_LATENT: u32 = 5u;
 
-// At least the vec4 of M and then of λ of the workgroup's outputs.
-override HEAD_GROUPS: u32 = 224u;
-
 struct Invocation {
     @builtin(local_invocation_id) local: vec3<u32>,
     @builtin(subgroup_invocation_id) lane: u32,

@@ -257,14 +257,12 @@ mod shader_faults {
             Kernel::ControllerScratch,
             dynamic::controller_scratch,
             &[
-                ("sums over the vectors", "controller", "keep_vector(VECTORS + lane, x)", "keep_vector(lane, x)"),
-                (
-                    "the other result's sums",
-                    "controller",
-                    "return vector(VECTORS + WORKGROUP_X + share);",
-                    "return vector(VECTORS + share);",
-                ),
-                ("a set past the last", "controller", "number * set_vec4s()", "(number + 1u) * set_vec4s()"),
+                ("vectors over the sums", "controller", "keep(2u * WORKGROUP_X + at, value)", "keep(at, value)"),
+                ("the other result's sums", "controller", "return kept(WORKGROUP_X + share);", "return kept(share);"),
+                ("a room past the last", "controller", "number * room_vec4s()", "(number + 1u) * room_vec4s()"),
+                ("a room for all", "controller", "number * room_vec4s()", "0u"),
+                ("one for a picture", "controller", "workgroup.z * parts() + workgroup.x", "workgroup.z * parts()"),
+                ("rooms overlap", "controller", "2u * WORKGROUP_X + vector_vec4s()", "vector_vec4s()"),
             ],
         );
     }
@@ -275,9 +273,11 @@ mod shader_faults {
             Kernel::ControllerAssembleScratch,
             dynamic::controller_assemble_scratch,
             &[
-                ("heads over the sums", "rows", "return VECTORS + 2u * WORKGROUP_X;", "return VECTORS;"),
+                ("heads over the vectors", "rows", "2u * WORKGROUP_X + vector_vec4s()", "2u * WORKGROUP_X"),
                 ("M of another row", "columns", "own_head(m + groups)", "own_head(m)"),
-                ("a set past the last", "rows", "number * set_vec4s()", "(number + 1u) * set_vec4s()"),
+                ("a room past the last", "rows", "number * room_vec4s()", "(number + 1u) * room_vec4s()"),
+                ("one for a picture", "columns", "take_room(picture * parts() + part)", "take_room(picture * parts())"),
+                ("rooms of the narrowest", "columns", "own_heads_at() + matrix_groups()", "own_heads_at()"),
             ],
         );
     }

@@ -86,9 +86,14 @@ fn validation_refuses_every_broken_rule() {
 fn scratch_that_others_need_is_refused() {
     let graph = small(0.1, 10, 17, 1).build().unwrap();
     let network = fold(&graph, &ones(&graph)).unwrap();
-    let limits = Limits { cores: 2, ..software() };
-    let plan = lower("small", &network, Options::default(), limits).unwrap();
-    assert_eq!(plan.validate(), Ok(()));
+    for limits in [Limits { cores: 2, ..software() }, Limits { software: true, ..Limits::default() }] {
+        let plan = lower("small", &network, Options::default(), limits).unwrap();
+        assert_eq!(plan.validate(), Ok(()));
+        scratch_is_held_to_rules(&plan);
+    }
+}
+
+fn scratch_is_held_to_rules(plan: &Plan) {
     let bound = |pass: usize| {
         let dispatch = &plan.passes[pass].dispatch;
         let names = dispatch.kernel.spec().bindings_of(dispatch.entry).expect("the entry point exists");

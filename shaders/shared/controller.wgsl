@@ -15,8 +15,6 @@
 // constant, so that one pipeline serves all layers.
 
 override WORKGROUP_X: u32 = 128u;
-// At least max(pooled_groups, squeeze_groups) + squeeze_groups.
-override VECTORS: u32 = 384u;
 
 const POOL: u32 = 0u;
 const SQUEEZE: u32 = 1u;

@@ -37,9 +37,6 @@ struct Params {
 @group(0) @binding(1) var<storage, read> partials: array<Words>;
 @group(0) @binding(4) var<storage, read_write> heads: array<vec4<f32>>;
 
-// At least the vec4 of M and then of λ of the workgroup's outputs.
-override HEAD_GROUPS: u32 = 224u;
-
 fn pool_sum(at: u32) -> vec4<f32> { return from_words(partials[at]); }
 
 fn assembled_at(picture: u32) -> u32 { return picture * (4u * params.in_groups + 1u) * params.out_groups; }
@@ -100,7 +97,7 @@ fn lambda_at(part: u32, n: u32) -> u32 { return matrix_groups() + n - outputs_of
 fn columns(@builtin(workgroup_id) workgroup: vec3<u32>, invocation: Invocation) {
     let part = workgroup.x;
     let picture = workgroup.z;
-    take_set(picture * parts() + part);
+    take_room(picture * parts() + part);
     control(part, picture, invocation.local.x);
     multiply_offsets(invocation.local.x);
     assemble_columns(part, picture, invocation, outputs_of(part));
@@ -112,7 +109,7 @@ fn columns(@builtin(workgroup_id) workgroup: vec3<u32>, invocation: Invocation) 
 fn rows(@builtin(workgroup_id) workgroup: vec3<u32>, invocation: Invocation) {
     let part = workgroup.x;
     let picture = workgroup.z;
-    take_set(picture * parts() + part);
+    take_room(picture * parts() + part);
     control(part, picture, invocation.local.x);
     multiply_offsets(invocation.local.x);
     assemble_rows(part, picture, invocation, inputs_of(part));

@@ -39,6 +39,6 @@ fn keep_head(part: u32, picture: u32, index: u32, value: vec4<f32>) {
 
 @compute @workgroup_size(WORKGROUP_X)
 fn controller(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    take_set(workgroup.z * parts() + workgroup.x);
+    take_room(workgroup.z * parts() + workgroup.x);
     control(workgroup.x, workgroup.z, lane);
 }

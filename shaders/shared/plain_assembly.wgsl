@@ -44,8 +44,8 @@ fn make_$side(part: u32, picture: u32, lane: u32, inputs: vec2<u32>, outputs: ve
     for (var item = lane; item < inputs.y * tiles; item += WORKGROUP_X) {
         let k = inputs.x + item % inputs.y;
         let first = TILE_GROUPS * (item / inputs.y);
-        let left_step = $side_left_place(k, inputs.x).y;
-        var left_at = $side_left_place(k, inputs.x).x;
+        let left_step = $side_left_place(k).y;
+        var left_at = $side_left_place(k).x;
 #repeat g = 0..TILE_GROUPS
         let index_$g = min(first + $gu, outputs.y - 1u);
         let right_step_$g = $side_right_place(outputs.x + index_$g, outputs.x).y;

@@ -95,7 +95,7 @@ fn make_$side(part: u32, picture: u32, invocation: Invocation, inputs: vec2<u32>
         for (var first = 0u; first < inputs.y; first += TILE_GROUPS) {
             // A group past the last stands for the last one.
             let loaded = inputs.x + min(first + invocation.lane % TILE_GROUPS, inputs.y - 1u);
-            let left_place = $side_left_place(loaded, inputs.x);
+            let left_place = $side_left_place(loaded);
             var left_at = left_place.x;
             var right_at = right_place.x;
 #repeat g = 0..TILE_GROUPS

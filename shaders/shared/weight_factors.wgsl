@@ -12,9 +12,9 @@ fn store_weights(static_at: u32, at: u32, step: u32, lambda: vec4<f32>, sums: ma
 
 // The two factors of the low-rank part: vec4 of inputs of group k, vec4 of outputs of group n. One of them is the product of the
 // chunk whose first group is `first`. Each has the place of its first latent channel and how far the channels are apart.
-fn columns_left_place(k: u32, first: u32) -> vec2<u32> { return product_place(k - first); }
+fn columns_left_place(k: u32) -> vec2<u32> { return product_place(k); }
 fn columns_right_place(n: u32, first: u32) -> vec2<u32> { return p_place(n); }
-fn rows_left_place(k: u32, first: u32) -> vec2<u32> { return q_place(k); }
+fn rows_left_place(k: u32) -> vec2<u32> { return q_place(k); }
 fn rows_right_place(n: u32, first: u32) -> vec2<u32> { return product_place(n - first); }
 fn columns_left(at: u32) -> vec4<f32> { return vector(at); }
 fn columns_right(at: u32) -> vec4<f32> { return weight(at); }

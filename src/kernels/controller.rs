@@ -22,6 +22,7 @@ pub const SCRATCH_SPEC: Spec = Spec {
         ("scratch", Access::Scratch),
     ],
     entries: &[("controller", &["partials", "weights", "heads", "scratch"])],
+    overrides: &["WORKGROUP_X"],
     workgroup_memory: &[],
     ..spec("controller_scratch", include_str!("../../shaders/controller_scratch.wgsl"), Subgroups::None)
 };
@@ -145,11 +146,12 @@ pub fn dispatch(shape: Shape, tile: Tile) -> Dispatch {
         heads_per_workgroup,
         unused: 0,
     };
+    let overrides = [("WORKGROUP_X", lanes), ("VECTORS", vectors)];
     Dispatch {
         kernel,
         entry: "controller",
         precision: Precision::F32,
-        overrides: vec![("WORKGROUP_X", lanes), ("VECTORS", vectors)],
+        overrides: overrides.into_iter().filter(|(name, _)| kernel.spec().overrides.contains(name)).collect(),
         params: bytemuck::bytes_of(&params).to_vec(),
         workgroups: [shape.head_groups().div_ceil(heads_per_workgroup), 1],
         cost: cost(shape),
@@ -162,15 +164,17 @@ fn hardware_lanes(vectors: u32) -> u32 {
     std::iter::once(LANES).chain(FEWER_LANES).find(fits).unwrap_or(SOFTWARE_LANES)
 }
 
-/// vec4 of f32 that the workgroups of a launch share memory in for one picture; none where they have memory of their own.
-pub fn scratch_vec4s(dispatch: &Dispatch) -> u64 {
-    let value = |name| u64::from(dispatch.override_value(name).unwrap_or(0));
+/// vec4 of f32 in which the workgroups of a launch share memory for one picture; none where they have memory of their own.
+pub fn scratch_vec4s(shape: Shape, dispatch: &Dispatch) -> u64 {
     match dispatch.kernel {
-        Kernel::ControllerScratch | Kernel::ControllerAssembleScratch => {
-            u64::from(dispatch.workgroups[0]) * (value("VECTORS") + 2 * value("WORKGROUP_X") + value("HEAD_GROUPS"))
-        }
+        Kernel::ControllerScratch => scratch_of(dispatch, shape.hidden_vec4s()),
         _ => 0,
     }
+}
+
+/// The same of workgroups that each keep so many vec4 beside the sums of their invocations.
+pub(super) fn scratch_of(dispatch: &Dispatch, vec4s: u32) -> u64 {
+    u64::from(dispatch.workgroups[0]) * u64::from(2 * dispatch.invocations() + vec4s)
 }
 
 pub(super) fn cost(shape: Shape) -> Cost {

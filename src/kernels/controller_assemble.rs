@@ -25,6 +25,7 @@ pub const SCRATCH_SPEC: Spec = Spec {
         ("columns", &["partials", "weights", "assembled", "heads", "scratch"]),
         ("rows", &["partials", "weights", "assembled", "heads", "scratch"]),
     ],
+    overrides: &["WORKGROUP_X"],
     workgroup_memory: &[],
     ..spec(
         "controller_assemble_scratch",
@@ -93,7 +94,7 @@ pub fn dispatch(shape: controller::Shape, tile: Tile) -> Dispatch {
         shape;
     let assembly = assemble::Shape { in_groups, out_groups, latent_groups };
     let columns = in_groups < out_groups;
-    let (narrow, wide) = (in_groups.min(out_groups), in_groups.max(out_groups));
+    let wide = in_groups.max(out_groups);
     let (kernel, lanes) = match tile {
         Tile::Subgroup(size) => (Kernel::ControllerAssembleSubgroup, size),
         Tile::Wide => (Kernel::ControllerAssembleScratch, controller::SOFTWARE_LANES),
@@ -116,19 +117,15 @@ pub fn dispatch(shape: controller::Shape, tile: Tile) -> Dispatch {
         out_groups,
         groups_per_workgroup,
     };
-    let own_outputs = if columns { groups_per_workgroup } else { out_groups };
-    let hidden = shape.hidden_vec4s();
-    let product = (4 * narrow + 1) * latent_groups;
+    let [vectors, heads] = kept_vec4s(shape, groups_per_workgroup);
+    let overrides =
+        [("WORKGROUP_X", lanes), ("VECTORS", vectors.max(VECTORS)), ("HEAD_GROUPS", heads.max(HEAD_GROUPS))];
     let [control, assemble] = [controller::cost(shape), assemble::cost(assembly)];
     Dispatch {
         kernel,
         entry: if columns { "columns" } else { "rows" },
         precision: Precision::F32,
-        overrides: vec![
-            ("WORKGROUP_X", lanes),
-            ("VECTORS", hidden.max(product).max(VECTORS)),
-            ("HEAD_GROUPS", (4 * latent_groups * latent_groups + own_outputs).max(HEAD_GROUPS)),
-        ],
+        overrides: overrides.into_iter().filter(|(name, _)| kernel.spec().overrides.contains(name)).collect(),
         params: bytemuck::bytes_of(&params).to_vec(),
         workgroups: [wide.div_ceil(groups_per_workgroup), 1],
         cost: Cost {
@@ -139,6 +136,25 @@ pub fn dispatch(shape: controller::Shape, tile: Tile) -> Dispatch {
             single_read: control.single_read,
             single_written: control.single_written,
         },
+    }
+}
+
+/// vec4 that a workgroup keeps: vectors of the controller or the product on the narrower side, and heads.
+fn kept_vec4s(shape: controller::Shape, groups_per_workgroup: u32) -> [u32; 2] {
+    let controller::Shape { in_groups, out_groups, latent_groups, .. } = shape;
+    let product = (4 * in_groups.min(out_groups) + 1) * latent_groups;
+    let own_outputs = if in_groups < out_groups { groups_per_workgroup } else { out_groups };
+    [shape.hidden_vec4s().max(product), 4 * latent_groups * latent_groups + own_outputs]
+}
+
+/// vec4 of f32 in which the workgroups of a launch share memory for one picture; none where they have memory of their own.
+pub fn scratch_vec4s(shape: controller::Shape, dispatch: &Dispatch) -> u64 {
+    let Params { groups_per_workgroup, .. } = dispatch.params_as();
+    match dispatch.kernel {
+        Kernel::ControllerAssembleScratch => {
+            controller::scratch_of(dispatch, kept_vec4s(shape, groups_per_workgroup).iter().sum())
+        }
+        _ => 0,
     }
 }
 

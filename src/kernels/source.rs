@@ -32,7 +32,7 @@ const SHARED: [(&str, &str); 33] = [
     ("pointwise_plain", include_str!("../../shaders/shared/pointwise_plain.wgsl")),
     ("pointwise_product", include_str!("../../shaders/shared/pointwise_product.wgsl")),
     ("pool_sums", include_str!("../../shaders/shared/pool_sums.wgsl")),
-    ("scratch_vectors", include_str!("../../shaders/shared/scratch_vectors.wgsl")),
+    ("scratch_room", include_str!("../../shaders/shared/scratch_room.wgsl")),
     ("shared_slot", include_str!("../../shaders/shared/shared_slot.wgsl")),
     ("subgroup_assembly", include_str!("../../shaders/shared/subgroup_assembly.wgsl")),
     ("subgroup_product", include_str!("../../shaders/shared/subgroup_product.wgsl")),

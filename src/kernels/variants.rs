@@ -28,7 +28,7 @@ impl Dispatch {
         let mut variants: Vec<Variant> = match axes {
             // What shares a tile lies along x, or is as large as the workgroup.
             _ if matches!(self.kernel, Kernel::ConvPointwiseSplit | Kernel::ConvDynamic) => self.shipped(),
-            // What a workgroup makes in a buffer hangs on its size.
+            // The room that a workgroup has in a buffer hangs on its invocations.
             _ if matches!(self.kernel, Kernel::ControllerScratch | Kernel::ControllerAssembleScratch) => self.shipped(),
             _ if subgroups == Subgroups::Whole => self.shipped(),
             [Some(x), y] if subgroups == Subgroups::OfEight => {

@@ -8,7 +8,8 @@ use super::tile::controller_tile;
 use super::{LowerError, pack};
 use crate::graph::{DynamicWeights, Layer};
 use crate::kernels::{
-    Dispatch, Epilogue, Tile, assemble, controller, conv_dynamic, conv_dynamic_subgroup, conv_pointwise, latent,
+    Dispatch, Epilogue, Tile, assemble, controller, controller_assemble, conv_dynamic, conv_dynamic_subgroup,
+    conv_pointwise, latent,
 };
 use crate::tensor::groups;
 
@@ -85,25 +86,29 @@ impl Lowering<'_> {
             Some(dispatch) => (dispatch, [pack::controller(w), pack::assemble(w)].concat()),
             None => (assemble::dispatch(shape), pack::assemble(w)),
         };
+        let room = controller_assemble::scratch_vec4s(control, &dispatch);
         let block = self.draft.weights(&layer.name, block)?;
         let partials = Binding::Value(sums.value);
-        let memory =
-            [("partials", partials), ("weights", block), ("heads", Binding::Value(heads)), ("assembled", assembled)];
-        self.launch_controller(layer, dispatch, &memory)?;
+        let memory = vec![
+            ("partials", partials),
+            ("weights", block),
+            ("heads", Binding::Value(heads)),
+            ("assembled", assembled),
+        ];
+        self.launch_sharing(layer, dispatch, room, memory)?;
         Ok(assembled)
     }
 
-    /// A launch with what its workgroups share, where that lies in a buffer.
-    fn launch_controller(
+    /// A launch with a buffer of `room` vec4 in which each workgroup shares memory, where there is any.
+    fn launch_sharing(
         &mut self,
         layer: &Layer,
         dispatch: Dispatch,
-        memory: &[(&str, Binding)],
+        room: u64,
+        mut memory: Vec<(&str, Binding)>,
     ) -> Result<(), LowerError> {
-        let mut memory = memory.to_vec();
-        let shared = controller::scratch_vec4s(&dispatch);
-        if shared > 0 {
-            memory.push(("scratch", Binding::Value(self.draft.table(&layer.name, shared)?)));
+        if room > 0 {
+            memory.push(("scratch", Binding::Value(self.draft.table(&layer.name, room)?)));
         }
         self.draft.launch(&layer.name, dispatch, &memory);
         Ok(())
@@ -114,9 +119,11 @@ impl Lowering<'_> {
         let (shape, sums) = self.controller_shape(layer, w)?;
         let block = self.draft.weights(&layer.name, pack::controller(w))?;
         let heads = self.heads(layer, w, shape)?;
-        let memory = [("partials", Binding::Value(sums.value)), ("weights", block), ("heads", Binding::Value(heads))];
+        let memory =
+            vec![("partials", Binding::Value(sums.value)), ("weights", block), ("heads", Binding::Value(heads))];
         let dispatch = controller::dispatch(shape, controller_tile(&self.draft.limits));
-        self.launch_controller(layer, dispatch, &memory)?;
+        let room = controller::scratch_vec4s(shape, &dispatch);
+        self.launch_sharing(layer, dispatch, room, memory)?;
         Ok(heads)
     }
 

@@ -16,6 +16,7 @@ pub const fn convolution_tile(limits: &Limits) -> Tile {
 }
 
 /// The tile of controllers and of what assembles weights: as of convolutions, but in subgroups only where each is a whole workgroup.
+/// `Wide` stands for workgroups that share memory in a buffer.
 pub const fn controller_tile(limits: &Limits) -> Tile {
     match convolution_tile(limits) {
         Tile::Subgroup(_) if !limits.whole_subgroups => Tile::Wide,

@@ -135,7 +135,7 @@ impl Parts {
         results.extend(scratch.map(|(name, vec4s)| Output {
             name,
             slots: 1,
-            words: vec![Word::Unspecified; 4 * BATCH * vec4s],
+            words: vec![Word::Free; 4 * BATCH * vec4s],
         }));
         Case {
             dispatch,

@@ -160,18 +160,36 @@ fn controller_case(sampler: &mut Sampler, tile: Tile, squeeze: usize, pooling: P
     let sizes = (sampler.one_of(&CHANNELS), sampler.one_of(&CHANNELS));
     let control = Control::random(sampler, "controller", sizes, squeeze, pooling, latent);
     let dispatch = controller::dispatch(control.shape, tile);
+    let vectors = hidden(control.shape);
+    // The pool's first result, and the hidden vector's last before its gate.
+    let scratch = (dispatch.kernel == Kernel::ControllerScratch).then(|| {
+        rooms(&dispatch, vectors, |_| vec![0, vectors - 1], controller::scratch_vec4s(control.shape, &dispatch))
+    });
     Case {
-        outputs: std::iter::once(control.output()).chain(scratch_of(&dispatch)).collect(),
+        outputs: std::iter::once(control.output()).chain(scratch).collect(),
         dispatch,
         inputs: vec![("partials", control.sums), ("weights", control.block)],
         name: control.name,
     }
 }
 
-/// What a launch's workgroups share in a buffer, where they do; nobody else reads it.
-fn scratch_of(dispatch: &Dispatch) -> Option<Output> {
-    let words = 4 * BATCH * controller::scratch_vec4s(dispatch) as usize;
-    (words > 0).then(|| Output { name: "scratch", slots: 1, words: vec![Word::Unspecified; words] })
+/// Vectors of a controller.
+fn hidden(shape: controller::Shape) -> usize {
+    (shape.pooled_groups().max(shape.squeeze_groups) + shape.squeeze_groups) as usize
+}
+
+/// What a launch's workgroups share in a buffer of `vec4s` for each picture: each has a room with the sums of its invocations and then
+/// `own` vec4, of which those that `used` names for a workgroup are written.
+fn rooms(dispatch: &Dispatch, own: usize, used: impl Fn(usize) -> Vec<usize>, vec4s: u64) -> Output {
+    let [workgroups, sums] = [dispatch.workgroups[0], 2 * dispatch.invocations()].map(|number| number as usize);
+    assert_eq!(vec4s as usize, workgroups * (sums + own), "{dispatch:?}");
+    let room = |workgroup: usize| {
+        let mut words = vec![Word::Free; 4 * (sums + own)];
+        used(workgroup).into_iter().for_each(|at| words[4 * (sums + at)..][..4].fill(Word::Unspecified));
+        words
+    };
+    let words = (0..BATCH).flat_map(|_| (0..workgroups).flat_map(room)).collect();
+    Output { name: "scratch", slots: 1, words }
 }
 
 /// A controller with what it makes.
@@ -278,8 +296,8 @@ fn controller_assemble_in(tile: Tile) -> Vec<Case> {
     for index in 0..22 {
         let (few, many, latent) = match index {
             0 | 1 => (77, 150, 24),
-            18 | 19 => (33, 60, 40),
-            20 | 21 => (104, 150, 26),
+            18 | 19 => (33, 60, 20),
+            20 | 21 => (77, 150, 26),
             _ => {
                 let (few, many) = (sampler.one_of(&CHANNELS), sampler.one_of(&[3, 16, 33, 77, 150, 260]));
                 (few, many, LATENTS[index % LATENTS.len()])
@@ -297,17 +315,39 @@ fn controller_assemble_in(tile: Tile) -> Vec<Case> {
             continue;
         }
         let made = [control.output(), Output { name: "assembled", slots: 1, words }];
+        let scratch =
+            (dispatch.kernel == Kernel::ControllerAssembleScratch).then(|| rooms_of_assembly(control.shape, &dispatch));
         cases.push(Case {
-            outputs: made.into_iter().chain(scratch_of(&dispatch)).collect(),
+            outputs: made.into_iter().chain(scratch).collect(),
             dispatch,
             inputs: vec![("partials", control.sums), ("weights", [control.block, assembly.block()].concat())],
             name: control.name,
         });
     }
+    for entry in ["columns", "rows"] {
+        assert!(cases.iter().filter(|case| case.dispatch.entry == entry).count() >= 6, "{entry}");
+    }
     // Software gets two.
     let many = if tile == Tile::Small { 3 } else { 2 };
     assert!(cases.iter().filter(|case| case.dispatch.workgroups[0] >= many).count() >= 2, "several workgroups");
     cases
+}
+
+/// The rooms of such a launch: vectors or the product on the narrower side, then M and λ of the workgroup's outputs, which are fewer in
+/// the last one.
+fn rooms_of_assembly(shape: controller::Shape, dispatch: &Dispatch) -> Output {
+    let controller::Shape { in_groups, out_groups, latent_groups, .. } = shape;
+    let [narrow, wide] = [in_groups.min(out_groups), in_groups.max(out_groups)];
+    let vectors = hidden(shape).max(((4 * narrow + 1) * latent_groups) as usize);
+    let columns = dispatch.entry == "columns";
+    let outputs = if columns { wide.div_ceil(8 * 2) * 8 } else { out_groups } as usize;
+    let heads = (4 * latent_groups * latent_groups) as usize + outputs;
+    let last = dispatch.workgroups[0] as usize - 1;
+    let used = |workgroup| match columns && workgroup == last {
+        true => vec![0, vectors],
+        false => vec![0, vectors, vectors + heads - 1],
+    };
+    rooms(dispatch, vectors + heads, used, controller_assemble::scratch_vec4s(shape, dispatch))
 }
 
 pub fn latent() -> Vec<Case> {
