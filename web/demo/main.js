@@ -230,6 +230,7 @@ async function seat(place, network) {
   } catch (error) {
     if (turn !== place.load) return;
     place.hideLoading();
+    if (!place.classifier) place.showNone();
     const kept = place.classifier ? ` ${place.network.title} goes on.` : "";
     // There is no picture to blame yet.
     const kind = error?.kind === "bad-input" ? undefined : error?.kind;
@@ -270,7 +271,7 @@ function compare(on) {
 
 function seatRival() {
   const network = networks.find(({ key }) => key === byId("rival").value);
-  return network && seat(second, network);
+  return network ? seat(second, network) : second.showNone();
 }
 
 const MEASURING = 3000; // milliseconds that the runs of a profile shall take together, roughly
@@ -332,6 +333,7 @@ async function start() {
     networks = await listNetworks();
   } catch (error) {
     complain(error, "networks");
+    first.showNone();
   }
   offer();
   const sample = sampleFrom(new URL("../pictures/cat.jpg", import.meta.url), "cat.jpg");

@@ -1,5 +1,7 @@
 // The networks that the page offers: those beside it in models/, and the visitor's own files.
 
+import { fetchFile } from "./files.js";
+
 // What the known files are, in the order they are offered; any other file in models/ is offered by its name.
 const KNOWN = {
   "mobilenet-v2-dcd-cifar10": "Dynamic (DCD)",
@@ -24,9 +26,8 @@ function network(key, title, source, bytes) {
 /** Networks listed in models/index.json. */
 export async function listNetworks() {
   const folder = new URL("../models/", import.meta.url);
-  const response = await fetch(new URL("index.json", folder));
-  if (!response.ok) throw new Error(`models/index.json: ${response.status} ${response.statusText}`);
-  const files = await response.json();
+  const remedy = "Check the connection and load the page again, or choose your own file.";
+  const files = await fetchFile(new URL("index.json", folder), "models/index.json, the list of networks,", remedy, (response) => response.json());
   const rank = (stem) => (Object.keys(KNOWN).indexOf(stem) + 1) || Infinity;
   return files
     .map(({ file, bytes }) => ({ stem: file.replace(/\.safetensors$/, ""), file, bytes }))

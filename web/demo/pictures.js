@@ -1,5 +1,7 @@
 // Still pictures: from files, the clipboard and samples to something a classifier takes.
 
+import { fetchFile } from "./files.js";
+
 /** A still picture: `source` is an ImageBitmap, upright. */
 export async function pictureFrom(blob, name) {
   try {
@@ -12,9 +14,8 @@ export async function pictureFrom(blob, name) {
 
 /** A sample picture, by its address. */
 export async function sampleFrom(url, name) {
-  const response = await fetch(url);
-  if (!response.ok) throw new Error(`${name}: ${response.status} ${response.statusText}`);
-  return pictureFrom(await response.blob(), name);
+  const blob = await fetchFile(url, name, "Check the connection and choose it again.", (response) => response.blob());
+  return pictureFrom(blob, name);
 }
 
 /** What a video shows now, as a still picture. */

@@ -69,11 +69,18 @@ export class Seat {
     this.#find(".loading").hidden = true;
   }
 
+  /** Says that no network answers here, in place of answers and times. */
+  showNone() {
+    this.root.classList.add("none");
+    write(this.#find(".facts"), "No network answers yet: choose one above, or your own file.");
+  }
+
   /** Takes a loaded network; the one before is disposed. */
   take(network, classifier) {
     this.classifier?.dispose();
     [this.network, this.classifier] = [network, classifier];
     this.root.dataset.network = network.key;
+    this.root.classList.remove("none");
     const { info } = classifier;
     write(this.#find("h3"), network.title);
     const loading = `${megabytes(info.bytes)} ready in ${(info.loadMilliseconds / 1000).toFixed(1)} s`;

@@ -35,8 +35,8 @@ export function launch(without = []) {
   return chromium.launch({ executablePath, args: FLAGS.filter((flag) => !without.includes(flag)) });
 }
 
-/** A page with its complaints: console errors and exceptions that nobody caught. */
-export async function open(browser, address, { width = 1280, height = 860, colours = "light", path = "" } = {}) {
+/** A page with its complaints: console errors and exceptions that nobody caught. `prepare` gets it while it is empty. */
+export async function open(browser, address, { width = 1280, height = 860, colours = "light", path = "", prepare } = {}) {
   const context = await browser.newContext({ viewport: { width, height }, colorScheme: colours, reducedMotion: "reduce" });
   const page = await context.newPage();
   page.setDefaultTimeout(PATIENCE);
@@ -51,6 +51,7 @@ export async function open(browser, address, { width = 1280, height = 860, colou
     reject(error);
   }));
   page.failed.catch(() => {}); // looked at by those who wait
+  await prepare?.(page);
   await page.goto(address + path);
   return page;
 }

@@ -1,0 +1,62 @@
+// The page in trouble: without a server, with visitors quicker than it, in browsers of an older day.
+
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import { PATIENCE, afterLook, arrive, drop, launch, open, serve } from "./browser.mjs";
+import { tinyModel } from "./native.mjs";
+
+let server;
+let browser;
+
+before(async () => {
+  server = await serve();
+  browser = await launch();
+});
+after(async () => {
+  await browser?.close();
+  server?.stop();
+});
+
+/** Opens the page on the CPU, lets `use` have it, and closes it; `prepare` is called before the page is there. */
+async function visit(use, prepare) {
+  const page = await open(browser, server.address, { path: "?device=cpu", prepare });
+  try {
+    await use(page);
+  } finally {
+    await page.context().close();
+  }
+}
+
+/** Lets requests of an address wait until the function that it gives is called. */
+async function holdBack(page, address) {
+  let release;
+  const released = new Promise((resolve) => { release = resolve; });
+  await page.route(address, async (route) => {
+    await released;
+    await route.continue();
+  });
+  return release;
+}
+
+const sample = (page, name) => page.getByRole("button", { name: `${name} sample` });
+const error = (page) => page.locator(".message.error");
+
+describe("without a server", { timeout: 2 * PATIENCE }, () => {
+  test("a sample that cannot be fetched is named, with what to do", () => visit(async (page) => {
+    await arrive(page);
+    await page.route("**/pictures/rocket.jpg", (route) => route.abort());
+    await sample(page, "Rocket").click();
+    await error(page).waitFor();
+    assert.match(await error(page).textContent(), /^rocket\.jpg could not be fetched \(.+\)\. Check the connection and choose it again\./);
+  }));
+
+  test("a missing list of networks is named, and the answer says that there is none", () => visit(async (page) => {
+    await error(page).waitFor();
+    assert.match(await error(page).textContent(), /^models\/index\.json, the list of networks, could not be fetched \(.+\)\. .+ load the page again/);
+    assert.match(await page.locator(".seat").first().innerText(), /^No network answers yet/);
+    const { bytes } = tinyModel();
+    await afterLook(page, () => drop(page, "tiny.safetensors", bytes));
+    assert.match(await page.locator(".seat .headline").first().innerText(), /^\d/);
+  }, (page) => page.route("**/models/index.json", (route) => route.abort())));
+
+});
