@@ -230,12 +230,13 @@ async function seat(place, network) {
   } catch (error) {
     if (turn !== place.load) return;
     place.hideLoading();
+    offer();
     if (!place.classifier) place.showNone();
+    if (error?.kind === "no-package") return complain(error, "package");
     const kept = place.classifier ? ` ${place.network.title} goes on.` : "";
     // There is no picture to blame yet.
     const kind = error?.kind === "bad-input" ? undefined : error?.kind;
     complain(Object.assign(new Error(`${network.title}: ${error?.message ?? error}${kept}`), { kind }), topic);
-    offer();
   }
 }
 
@@ -328,7 +329,7 @@ async function start() {
   byId("seats").append(first.root, second.root);
   listen();
   packaged = loadPackage();
-  packaged.catch((error) => complain(error, "package"));
+  packaged.catch(() => {}); // told where a network is to be loaded
   try {
     networks = await listNetworks();
   } catch (error) {

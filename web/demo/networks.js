@@ -14,7 +14,8 @@ export async function loadPackage() {
   try {
     return await import("../pkg/index.js");
   } catch (error) {
-    throw new Error(`The package is missing or broken (${error.message}). scripts/build-web.sh makes it.`);
+    const text = `The package is missing or broken (${error.message}). scripts/build-web.sh makes it.`;
+    throw Object.assign(new Error(text), { kind: "no-package" });
   }
 }
 

@@ -59,4 +59,11 @@ describe("without a server", { timeout: 2 * PATIENCE }, () => {
     assert.match(await page.locator(".seat .headline").first().innerText(), /^\d/);
   }, (page) => page.route("**/models/index.json", (route) => route.abort())));
 
+  test("a missing package is told once, and not as the network's fault", () => visit(async (page) => {
+    await error(page).first().waitFor();
+    await page.locator(".seat[aria-busy=false]").first().waitFor();
+    await page.waitForTimeout(200);
+    assert.deepEqual((await error(page).allTextContents()).map((text) => /^The package is missing or broken .*build-web\.sh makes it\./.test(text)), [true]);
+  }, (page) => page.route("**/pkg/index.js", (route) => route.abort())));
 });
+
