@@ -17,6 +17,7 @@ cd web
 # localhost only: WebGPU and the webcam need a secure page, which plain http from elsewhere is not.
 if command -v python3 >/dev/null; then
     exec python3 -u - "$port" <<'PYTHON'
+import contextlib
 import http.server
 import sys
 
@@ -34,6 +35,10 @@ class Handler(http.server.SimpleHTTPRequestHandler):
 
     def log_message(self, *args):
         pass
+
+    def copyfile(self, source, outputfile):
+        with contextlib.suppress(ConnectionError):  # the page ends downloads that it needs no more
+            super().copyfile(source, outputfile)
 
 
 try:

@@ -210,7 +210,8 @@ async function seat(place, network) {
   try {
     const { Classifier } = await packaged;
     const onProgress = (loaded, total) => {
-      if (turn === place.load) place.showLoading(network.title, loaded, total ?? network.bytes ?? null);
+      if (turn !== place.load) throw new Error("overtaken"); // ends the download; nobody is told
+      place.showLoading(network.title, loaded, total ?? network.bytes ?? null);
     };
     const classifier = await Classifier.load(network.source, { onProgress, topK: 5, device: DEVICE });
     await serially(() => {

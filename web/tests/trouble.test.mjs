@@ -67,3 +67,16 @@ describe("without a server", { timeout: 2 * PATIENCE }, () => {
   }, (page) => page.route("**/pkg/index.js", (route) => route.abort())));
 });
 
+describe("visitors in a hurry", { timeout: 2 * PATIENCE }, () => {
+  test("of several networks chosen in a row only the last is downloaded", () => visit(async (page) => {
+    await arrive(page);
+    const release = await holdBack(page, "**/models/*.safetensors");
+    for (const name of ["Static twin", "EfficientNet-Lite0", "Static twin"]) await page.getByRole("radio", { name }).check();
+    await afterLook(page, release);
+    const kept = () => page.evaluate(async () => Boolean(await caches.match("models/efficientnet-lite0.safetensors")));
+    await page.waitForTimeout(500); // what was overtaken would have come by now
+    assert.equal(await kept(), false);
+    assert.equal(await error(page).count(), 0);
+    assert.ok(await page.locator(".seat[data-network=mobilenet-v2-cifar10][aria-busy=false]").count());
+  }));
+});
