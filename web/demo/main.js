@@ -124,8 +124,8 @@ function describePicture(text) {
 }
 
 let opened = 0;
-/** Shows a picture that is being made, unless another was asked for since. */
-async function openPicture(making) {
+/** Shows a picture that is being made, unless another was asked for since; `fail` is told why there is none. */
+async function openPicture(making, fail = (error) => complain(error, "picture")) {
   const turn = ++opened;
   try {
     const next = await making;
@@ -133,7 +133,7 @@ async function openPicture(making) {
     settle("picture");
     await showStill(next);
   } catch (error) {
-    if (turn === opened) complain(error, "picture");
+    if (turn === opened) fail(error);
   }
 }
 
@@ -186,12 +186,8 @@ function endWebcam() {
 }
 
 /** Stops the webcam; its last frame stays as a still picture, so that there is something to compare with. */
-async function keepFrame() {
-  try {
-    await showStill(await frameOf(video, "the last frame"));
-  } catch {
-    endWebcam(); // it had shown nothing yet
-  }
+function keepFrame() {
+  openPicture(frameOf(video, "the last frame"), endWebcam); // fails where it had shown nothing yet
 }
 
 function showWebcam(running) {

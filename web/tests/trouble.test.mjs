@@ -79,4 +79,17 @@ describe("visitors in a hurry", { timeout: 2 * PATIENCE }, () => {
     assert.equal(await error(page).count(), 0);
     assert.ok(await page.locator(".seat[data-network=mobilenet-v2-cifar10][aria-busy=false]").count());
   }));
+
+  test("the frame that a stopped webcam leaves is not replaced by a sample asked for before", () => visit(async (page) => {
+    await arrive(page);
+    await afterLook(page, () => page.getByRole("button", { name: "Start webcam" }).click(), 2);
+    const release = await holdBack(page, "**/pictures/rocket.jpg");
+    await sample(page, "Rocket").click();
+    await page.getByRole("button", { name: "Stop webcam" }).click();
+    const caption = page.locator("#caption");
+    await caption.filter({ hasText: "the last frame" }).waitFor();
+    await Promise.all([page.waitForResponse("**/pictures/rocket.jpg"), release()]);
+    await page.waitForTimeout(500);
+    assert.match(await caption.textContent(), /^the last frame/);
+  }));
 });
