@@ -7,12 +7,11 @@ import { byId, make, write } from "./elements.js";
 import { takeFiles } from "./intake.js";
 import { complain, say, settle } from "./messages.js";
 import { isModel, listNetworks, loadPackage, ownNetwork } from "./networks.js";
-import { drawSquare, frameOf, pictureFrom, sampleFrom } from "./pictures.js";
+import { drawSquare, frameOf, pictureFrom } from "./pictures.js";
 import { ProfileView } from "./profile-view.js";
+import { offerSamples, sampleOf } from "./samples.js";
 import { Seat, classify, insight } from "./seat.js";
 import { startTheme } from "./theme.js";
-
-const SAMPLES = [["cat", "Cat"], ["coffee", "Coffee"], ["rocket", "Rocket"]];
 
 // The page's address may say where networks run and which one comes first: ?device=gpu&network=efficientnet-lite0
 const wishes = new URLSearchParams(location.search);
@@ -304,6 +303,7 @@ async function pin() {
 
 function listen() {
   takeFiles(openFiles);
+  offerSamples(openPicture);
   byId("webcam").addEventListener("click", () => (camera.running ? keepFrame() : startWebcam()));
   camera.onEnd = (reason) => {
     endWebcam();
@@ -312,12 +312,6 @@ function listen() {
   byId("compare").addEventListener("change", ({ target }) => compare(target.checked));
   byId("rival").addEventListener("change", seatRival);
   byId("pin").addEventListener("click", pin);
-  for (const [stem, name] of SAMPLES) {
-    const url = new URL(`../pictures/${stem}.jpg`, import.meta.url);
-    const button = make("button", { type: "button", className: "sample" }, make("img", { src: url.href, alt: `${name} sample`, width: 56, height: 56 }));
-    button.addEventListener("click", () => openPicture(sampleFrom(url, `${stem}.jpg`)));
-    byId("samples").append(make("li", {}, button));
-  }
 }
 
 async function start() {
@@ -334,8 +328,7 @@ async function start() {
     first.showNone();
   }
   offer();
-  const sample = sampleFrom(new URL("../pictures/cat.jpg", import.meta.url), "cat.jpg");
-  openPicture(sample);
+  openPicture(sampleOf("cat"));
   const opening = networks.find(({ key }) => key === wishes.get("network")) ?? networks[0];
   if (opening) await seat(first, opening);
 }

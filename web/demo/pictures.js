@@ -1,6 +1,4 @@
-// Still pictures: from files, the clipboard and samples to something a classifier takes.
-
-import { fetchFile } from "./files.js";
+// Still pictures: from files and frames to something a classifier takes.
 
 /** A still picture: `source` is an ImageBitmap, upright. */
 export async function pictureFrom(blob, name) {
@@ -10,12 +8,6 @@ export async function pictureFrom(blob, name) {
   } catch {
     throw new Error(`${name} is not a picture that this browser can read.`);
   }
-}
-
-/** A sample picture, by its address. */
-export async function sampleFrom(url, name) {
-  const blob = await fetchFile(url, name, "Check the connection and choose it again.", (response) => response.blob());
-  return pictureFrom(blob, name);
 }
 
 /** What a video shows now, as a still picture. */
