@@ -7,7 +7,7 @@ import { byId, make, write } from "./elements.js";
 import { takeFiles } from "./intake.js";
 import { complain, say, settle } from "./messages.js";
 import { isModel, listNetworks, loadPackage, ownNetwork } from "./networks.js";
-import { drawSquare, frameOf, pictureFrom } from "./pictures.js";
+import { closeAllBut, drawSquare, frameOf, keep, pictureFrom } from "./pictures.js";
 import { ProfileView } from "./profile-view.js";
 import { offerSamples, sampleOf } from "./samples.js";
 import { Seat, classify, insight } from "./seat.js";
@@ -54,6 +54,8 @@ function look() {
       if (seen.live && !camera.running) return; // its webcam was stopped under it
       if (seen.live) endWebcam();
       complain(error, "look");
+    } finally {
+      closeAllBut([picture, reference?.picture, made?.picture]);
     }
   });
 }
@@ -109,7 +111,7 @@ function refer() {
 function showStill(next) {
   stopWebcam();
   refer();
-  picture = next;
+  picture = keep(next);
   byId("still").hidden = false;
   drawSquare(byId("still"), picture);
   describePicture(`${picture.name}, ${picture.width} × ${picture.height}. Networks look at the middle square.`);
@@ -128,7 +130,7 @@ async function openPicture(making, fail = (error) => complain(error, "picture"))
   const turn = ++opened;
   try {
     const next = await making;
-    if (turn !== opened) return;
+    if (turn !== opened) return next.source.close();
     settle("picture");
     await showStill(next);
   } catch (error) {
@@ -291,7 +293,7 @@ async function pin() {
   } else if (picture) {
     const kept = picture.live ? await frameOf(video, "the pinned frame").catch(() => null) : picture;
     if (!kept) return; // the webcam has shown nothing yet
-    reference = { picture: kept, layers: null, pinned: true };
+    reference = { picture: keep(kept), layers: null, pinned: true };
   }
   const pinned = reference?.pinned ?? false;
   byId("pin").classList.toggle("on", pinned);

@@ -16,6 +16,23 @@ export async function frameOf(video, name) {
   return { name, source, width: source.width, height: source.height, live: false };
 }
 
+const kept = new Set();
+
+/** Keeps a still picture open until `closeAllBut` finds that it is not needed. */
+export function keep(picture) {
+  kept.add(picture);
+  return picture;
+}
+
+/** Closes the pictures that were kept and are not needed any more: browsers free their memory late by themselves. */
+export function closeAllBut(needed) {
+  for (const picture of kept) {
+    if (needed.includes(picture)) continue;
+    picture.source.close();
+    kept.delete(picture);
+  }
+}
+
 /** Draws the middle square of a picture over the whole canvas: the part that the networks look at. */
 export function drawSquare(canvas, picture) {
   const pen = canvas.getContext("2d");

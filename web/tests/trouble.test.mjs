@@ -92,4 +92,33 @@ describe("visitors in a hurry", { timeout: 2 * PATIENCE }, () => {
     await page.waitForTimeout(500);
     assert.match(await caption.textContent(), /^the last frame/);
   }));
+
+  test("pictures that nothing will look at again are closed", () => visit(async (page) => {
+    const open = () => page.evaluate(() => globalThis.bitmaps.filter(({ width }) => width > 0).length);
+    await arrive(page);
+    for (const name of ["Rocket", "Coffee", "Cat"]) await afterLook(page, () => sample(page, name).click());
+    assert.equal(await open(), 2, "the picture and the one before it");
+    await afterLook(page, () => page.getByRole("button", { name: "Pin this picture" }).click());
+    await afterLook(page, () => sample(page, "Rocket").click());
+    // The pinned picture is looked at again by the new network.
+    await afterLook(page, () => drop(page, "tiny.safetensors", tinyModel().bytes));
+    assert.match(await page.locator("#dynamic-summary").textContent(), /for rocket\.jpg.*Against cat\.jpg/);
+    await afterLook(page, () => page.getByRole("button", { name: "Unpin cat.jpg" }).click());
+    assert.equal(await open(), 1);
+    const release = await holdBack(page, "**/pictures/coffee.jpg");
+    await sample(page, "Coffee").click();
+    await afterLook(page, () => sample(page, "Cat").click());
+    await Promise.all([page.waitForResponse("**/pictures/coffee.jpg"), release()]);
+    await page.waitForTimeout(500);
+    assert.equal(await open(), 2, "one that was overtaken is closed");
+    assert.equal(await error(page).count(), 0);
+  }, (page) => page.addInitScript(() => {
+    const [make, bitmaps] = [globalThis.createImageBitmap, []];
+    globalThis.bitmaps = bitmaps;
+    globalThis.createImageBitmap = async (...values) => {
+      const bitmap = await make(...values);
+      bitmaps.push(bitmap);
+      return bitmap;
+    };
+  })));
 });
