@@ -20,7 +20,7 @@ export function say(text, { heading = "", tone = "error", topic = "general" } = 
   const note = make("div", { className: `message ${tone}` },
     make("p", {}, ...(heading ? [make("b", { textContent: heading }), " "] : []), text), close);
   note.dataset.topic = topic;
-  close.addEventListener("click", () => note.remove());
+  close.addEventListener("click", () => remove(note));
   byId("messages").append(note);
 }
 
@@ -32,8 +32,15 @@ export function complain(error, topic) {
 /** Takes back what was said of a topic. */
 export function settle(topic) {
   for (const note of byId("messages").querySelectorAll(".message")) {
-    if (note.dataset.topic === topic) note.remove();
+    if (note.dataset.topic === topic) remove(note);
   }
+}
+
+/** Where the keyboard was on it, it goes on at another message, or else at the answers. */
+function remove(note) {
+  const next = note.nextElementSibling ?? note.previousElementSibling;
+  if (note.contains(document.activeElement)) (next?.querySelector("button") ?? byId("answers")).focus({ preventScroll: true });
+  note.remove();
 }
 
 let spokenAt = 0;

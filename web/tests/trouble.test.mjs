@@ -122,3 +122,20 @@ describe("visitors in a hurry", { timeout: 2 * PATIENCE }, () => {
     };
   })));
 });
+
+describe("messages and the veil", { timeout: 2 * PATIENCE }, () => {
+  test("the keyboard goes on at the next message, and then at the answers", () => visit(async (page) => {
+    await arrive(page);
+    await drop(page, "broken.safetensors", Buffer.from("no model"));
+    await error(page).waitFor();
+    await drop(page, "notes.txt", Buffer.from("text"));
+    await error(page).filter({ hasText: "notes.txt" }).waitFor();
+    const focused = () => page.evaluate(() => document.activeElement.closest(".message")?.textContent ?? document.activeElement.id);
+    await error(page).first().getByRole("button").focus();
+    await page.keyboard.press("Enter");
+    assert.match(await focused(), /^notes\.txt/);
+    await page.keyboard.press("Enter");
+    assert.equal(await focused(), "answers");
+    assert.equal(await error(page).count(), 0);
+  }));
+});
