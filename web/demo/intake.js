@@ -20,18 +20,19 @@ export function takeFiles(open) {
   });
 
   const carriesFiles = (event) => event.dataTransfer?.types.includes("Files");
-  let depth = 0; // elements of the page that the drag has entered and not left
-  const enter = (by) => {
-    depth = Math.max(0, depth + by);
-    byId("veil").hidden = depth === 0;
-  };
-  document.addEventListener("dragenter", (event) => carriesFiles(event) && enter(1));
-  document.addEventListener("dragleave", (event) => carriesFiles(event) && enter(-1));
-  document.addEventListener("dragover", (event) => carriesFiles(event) && event.preventDefault());
+  const veil = byId("veil");
+  document.addEventListener("dragover", (event) => {
+    if (!carriesFiles(event)) return;
+    event.preventDefault();
+    veil.hidden = false;
+  });
+  document.addEventListener("dragleave", ({ relatedTarget }) => {
+    if (relatedTarget === null) veil.hidden = true; // it leaves the window
+  });
   document.addEventListener("drop", (event) => {
     if (!carriesFiles(event)) return;
     event.preventDefault();
-    enter(-depth);
+    veil.hidden = true;
     open([...event.dataTransfer.files]);
   });
 }

@@ -138,4 +138,21 @@ describe("messages and the veil", { timeout: 2 * PATIENCE }, () => {
     assert.equal(await focused(), "answers");
     assert.equal(await error(page).count(), 0);
   }));
+
+  test("the veil goes when a drag leaves the window, whatever it had entered", () => visit(async (page) => {
+    await arrive(page);
+    const dataTransfer = await page.evaluateHandle(() => {
+      const transfer = new DataTransfer();
+      transfer.items.add(new File(["text"], "notes.txt"));
+      return transfer;
+    });
+    const drag = (event, on) => page.dispatchEvent(on, event, { dataTransfer });
+    await drag("dragenter", "#stage");
+    await drag("dragenter", "#caption");
+    await drag("dragover", "#caption");
+    assert.ok(await page.locator("#veil").isVisible());
+    await drag("dragleave", "#caption"); // into no other element
+    assert.ok(await page.locator("#veil").isHidden());
+  }));
+
 });
