@@ -5,8 +5,12 @@ import { byId } from "./elements.js";
 const dark = matchMedia("(prefers-color-scheme: dark)");
 const listeners = new Set();
 
+// As theme.css asks: without it there are the light colours alone.
+const both = CSS.supports("color", "light-dark(#000, #fff)");
+
 /** "light" or "dark": the colours that are shown now. */
 export function theme() {
+  if (!both) return "light";
   return document.documentElement.dataset.theme ?? (dark.matches ? "dark" : "light");
 }
 
@@ -29,6 +33,7 @@ function stored() {
 }
 
 export function startTheme() {
+  byId("theme").hidden = !both;
   const chosen = stored();
   if (chosen === "light" || chosen === "dark") document.documentElement.dataset.theme = chosen;
   byId("theme").addEventListener("click", () => {

@@ -156,3 +156,22 @@ describe("messages and the veil", { timeout: 2 * PATIENCE }, () => {
   }));
 
 });
+
+describe("browsers of an older day", { timeout: 2 * PATIENCE }, () => {
+  test("without light-dark() the page has its light colours, and offers no others", () => visit(async (page) => {
+    await arrive(page);
+    const colours = (selector) => page.locator(selector).evaluate((element) => {
+      const { color, backgroundColor } = getComputedStyle(element);
+      return [color, backgroundColor];
+    });
+    assert.deepEqual(await colours("body"), ["rgb(16, 20, 28)", "rgb(251, 251, 250)"]);
+    assert.ok(await page.getByRole("button", { name: "Dark colours" }).isHidden());
+  }, async (page) => {
+    await page.emulateMedia({ colorScheme: "dark" });
+    await page.route("**/*.css", async (route) => {
+      const response = await route.fetch();
+      await route.fulfill({ response, body: (await response.text()).replaceAll("light-dark(", "unknown(") });
+    });
+    await page.addInitScript(() => { CSS.supports = () => false; });
+  }));
+});
