@@ -52,6 +52,18 @@ describe("the page for everyone", { timeout: 4 * PATIENCE }, () => {
     });
   }
 
+  test("the picture stays in sight where all of it is, and can be scrolled elsewhere", async () => {
+    const page = await open(browser, server.address, { path: "?device=cpu" });
+    await arrive(page);
+    for (const [width, height, sticky] of [[1280, 860, true], [1280, 580, true], [740, 580, true], [800, 360, false], [600, 900, false]]) {
+      await page.setViewportSize({ width, height });
+      const [position, end] = await page.locator(".stuck").evaluate((part) => [getComputedStyle(part).position, part.offsetHeight + 16]);
+      assert.equal(position === "sticky", sticky, `${width} × ${height}`);
+      if (sticky) assert.ok(end <= height, `${end} pixels in a window of ${width} × ${height}`);
+    }
+    await page.context().close();
+  });
+
   test("the visitor's choice of colours is kept", async () => {
     const page = await open(browser, server.address, { path: "?device=cpu" });
     const paper = () => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
