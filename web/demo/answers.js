@@ -5,26 +5,30 @@ import { say, speak } from "./messages.js";
 import { nameOf } from "./seat.js";
 
 let announced = "";
-/** Still pictures are read out with the runner-up; live ones only when the best class changes, and not often. */
-export function announce(guesses, live) {
-  const words = guesses.slice(0, live ? 1 : 2).map((guess) => `${nameOf(guess)} ${Math.round(100 * guess.probability)} percent`);
-  if (live && nameOf(guesses[0]) === announced) return;
-  announced = nameOf(guesses[0]);
-  speak(`Answer: ${words.join(", then ")}.`, live ? 3000 : 0);
+/** One network is read out with the runner-up, two as they compare; live pictures only when a best class changes, and not often. */
+export function announce(answers, live) {
+  const best = answers.map(({ guesses }) => nameOf(guesses[0])).join();
+  if (live && best === announced) return;
+  announced = best;
+  const words = answers[0].guesses.slice(0, live ? 1 : 2).map((guess) => `${nameOf(guess)} ${Math.round(100 * guess.probability)} percent`);
+  speak(answers.length > 1 ? comparison(answers) : `Answer: ${words.join(", then ")}.`, live ? 3000 : 0);
 }
 
-/** Same answer or not, and how the times relate. */
+/** Two answers side by side. */
 export function compareAnswers(answers) {
   const versus = byId("versus");
   versus.hidden = answers.length < 2;
-  if (answers.length < 2) return;
-  const [a, b] = answers;
+  if (answers.length > 1) write(versus, comparison(answers));
+}
+
+/** Same answer or not, and how the times relate. */
+function comparison([a, b]) {
   const [one, other] = [nameOf(a.guesses[0]), nameOf(b.guesses[0])];
   let text = one === other ? `Both say ${one}.` : `They disagree: ${one}, or ${other}.`;
   if (a.timing && b.timing) {
     text += ` ${a.seat.network.title} took ${milliseconds(a.timing.total)} ms, ${b.seat.network.title} ${milliseconds(b.timing.total)} ms.`;
   }
-  write(versus, text);
+  return text;
 }
 
 /** What computes, in the page's head. */

@@ -95,7 +95,7 @@ async function examine(seen) {
     view.clear(`${ready[0].network.title} has no dynamic layers: its weights are the same for each picture. `
       + "Choose a dynamic network to see weights being made.");
   }
-  announce(answers[0].guesses, seen.live);
+  announce(answers, seen.live);
   document.body.dataset.looked = String(Number(document.body.dataset.looked ?? 0) + 1);
 }
 

@@ -43,11 +43,16 @@ function remove(note) {
   note.remove();
 }
 
+const BREATH = 40; // milliseconds
 let spokenAt = 0;
+let speaking;
 /** Says something to screen readers; `patience` milliseconds must have passed since the last word. */
 export function speak(text, patience = 0) {
   const now = performance.now();
   if (now - spokenAt < patience) return;
   spokenAt = now;
-  byId("spoken").textContent = text;
+  // The same words again are read out only where there was nothing in between.
+  byId("spoken").textContent = "";
+  clearTimeout(speaking);
+  speaking = setTimeout(() => { byId("spoken").textContent = text; }, BREATH);
 }

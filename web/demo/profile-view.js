@@ -59,7 +59,7 @@ export class ProfileView {
     this.#busy(true);
     speak(`Measuring ${title}.`);
     // The CPU has no time for the page while it measures: what it says is on the screen before.
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await new Promise((resolve) => setTimeout(resolve, 100));
     try {
       this.#profile = await this.#measure();
       settle("profile");

@@ -80,6 +80,13 @@ export function answers(page, seat = 0) {
     rows.map((row) => ({ label: row.children[0].textContent, percent: parseFloat(row.children[1].textContent) })));
 }
 
+/** What screen readers are told, once it matches. */
+export async function spoken(page, pattern) {
+  const told = page.locator("#spoken").filter({ hasText: pattern });
+  await told.waitFor({ state: "attached" });
+  return told.textContent();
+}
+
 /** Drops a file on the page as the browser would: with a DataTransfer and the events of a drag. */
 export async function drop(page, name, bytes, type = "") {
   const transfer = await page.evaluateHandle(([name, type, base64]) => {

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { after, afterEach, before, describe, test } from "node:test";
-import { ROOT, PATIENCE, afterLook, answers, arrive, drop, launch, looks, noSidewaysScroll, open, serve, shoot } from "./browser.mjs";
+import { ROOT, PATIENCE, afterLook, answers, arrive, drop, launch, looks, noSidewaysScroll, open, serve, shoot, spoken } from "./browser.mjs";
 import { nativeAnswers, tinyModel } from "./native.mjs";
 
 const DCD = "assets/models/mobilenet-v2-dcd-cifar10.safetensors";
@@ -42,8 +42,8 @@ describe("a visit, on the CPU", { timeout: 4 * PATIENCE }, () => {
     const expected = nativeAnswers(DCD, "assets/pictures/cat.jpg");
     assertShown(await answers(page), expected);
     assert.equal(expected[0].label, "cat");
-    const spoken = /^Answer: cat (\d+) percent, then /.exec(await page.locator("#spoken").textContent());
-    assert.ok(Math.abs(Number(spoken?.[1]) - 100 * expected[0].probability) <= 0.1 + 0.5, `spoken: ${spoken?.[0]}`);
+    const said = /\d+/.exec(await spoken(page, /^Answer: cat \d+ percent, then /));
+    assert.ok(Math.abs(Number(said) - 100 * expected[0].probability) <= 0.1 + 0.5, `spoken: ${said} percent`);
     assert.match(await page.locator("#dynamic-summary").textContent(), /^33 layers made 23,706 numbers for cat\.jpg/);
     assert.equal(await page.locator(".tile").count(), 33);
     assert.ok(await page.getByRole("radio", { name: "Difference" }).isDisabled());
@@ -53,6 +53,18 @@ describe("a visit, on the CPU", { timeout: 4 * PATIENCE }, () => {
       new Set(new Uint32Array(canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data.buffer)).size);
     assert.ok(colours > 10, `the heat map has ${colours} colours`);
     await shoot(page, "light");
+  });
+
+  test("the same answer again is read out again", async () => {
+    const answer = await spoken(page, /^Answer: cat/);
+    await page.evaluate(() => {
+      globalThis.told = [];
+      const place = document.getElementById("spoken");
+      new MutationObserver(() => globalThis.told.push(place.textContent)).observe(place, { childList: true });
+    });
+    await afterLook(page, () => page.getByRole("button", { name: "Cat sample" }).click());
+    await spoken(page, /^Answer: cat/);
+    assert.deepEqual(await page.evaluate(() => globalThis.told), ["", answer]);
   });
 
   test("a click on a sample compares it with the picture before", async () => {
@@ -112,10 +124,10 @@ describe("a visit, on the CPU", { timeout: 4 * PATIENCE }, () => {
     await tabTo(".maps");
     await page.keyboard.press("ArrowDown");
     await page.keyboard.press("ArrowRight");
-    assert.match(await page.locator("#spoken").textContent(), /^Φ row 1, column 2: [+−]\d\.\d{3}, before/);
+    await spoken(page, /^Φ row 1, column 2: [+−]\d\.\d{3}, before/);
     await tabTo(".gains");
     await page.keyboard.press("End");
-    assert.match(await page.locator("#spoken").textContent(), /^λ of channel 24: \d\.\d{3}/);
+    await spoken(page, /^λ of channel 24: \d\.\d{3}/);
   });
 
   test("a pasted picture", async () => {
@@ -146,6 +158,7 @@ describe("a visit, on the CPU", { timeout: 4 * PATIENCE }, () => {
     assertShown(own, nativeAnswers(DCD, "assets/pictures/coffee.jpg"));
     assertShown(twin, nativeAnswers(STATIC, "assets/pictures/coffee.jpg"));
     assert.match(await page.locator("#versus").textContent(), /^They disagree: .* Dynamic \(DCD\) took .* ms, Static twin .* ms\.$/);
+    assert.equal(await spoken(page, "They disagree"), await page.locator("#versus").textContent());
     await shoot(page, "compare");
     await page.getByRole("switch", { name: "Compare with" }).uncheck();
 

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { after, afterEach, before, describe, test } from "node:test";
-import { PATIENCE, afterLook, arrive, drop, launch, noSidewaysScroll, open, serve, shoot } from "./browser.mjs";
+import { PATIENCE, afterLook, arrive, drop, launch, noSidewaysScroll, open, serve, shoot, spoken } from "./browser.mjs";
 import { native, tinyModel } from "./native.mjs";
 
 let server;
@@ -62,7 +62,7 @@ describe("a profile in the page", { timeout: 4 * PATIENCE }, () => {
     await busy("false");
     assert.ok(await measure().evaluate((button) => button === document.activeElement));
     assert.equal(await page.locator(".message.error").count(), 0);
-    assert.match(await page.locator("#spoken").textContent(), /^Profile of tiny: a run takes \S+ \S+ in \d+ launches\.$/);
+    await spoken(page, /^Profile of tiny: a run takes \S+ \S+ in \d+ launches\.$/);
   });
 
   test("each launch of the plan has a row", async () => {
