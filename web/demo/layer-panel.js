@@ -16,7 +16,7 @@ export class LayerPanel {
   constructor(root) {
     this.heading = make("h3");
     this.facts = make("p", { className: "layer-facts" });
-    this.maps = make("div", { className: "maps", tabIndex: 0, role: "application", "aria-roledescription": "heat map" });
+    this.maps = make("div", { className: "maps" });
     this.figures = ["current", "former", "difference"].map((kind) => {
       const canvas = make("canvas", { "aria-hidden": "true" });
       const mark = make("span", { className: "cursor", hidden: true });
@@ -27,6 +27,11 @@ export class LayerPanel {
       this.maps.append(figure);
       return { figure, canvas, mark, thumb, caption };
     });
+    // The first map takes the keys for all three.
+    this.keys = this.maps.querySelector(".frame");
+    this.keys.tabIndex = 0;
+    this.keys.setAttribute("role", "application");
+    this.keys.setAttribute("aria-roledescription", "heat map");
     this.value = make("p", { className: "readout" });
     this.gains = make("canvas", { "aria-hidden": "true", width: 960, height: 96 });
     this.gainsMark = make("span", { className: "cursor line", hidden: true });
@@ -58,7 +63,7 @@ export class LayerPanel {
     const name = title(layer.name);
     write(this.heading, name);
     write(this.facts, `${layer.name} · ${count(inputs)} inputs, ${count(outputs)} outputs, Φ is ${latent} × ${latent}`);
-    this.maps.setAttribute("aria-label", `Φ of ${name}, ${latent} rows and ${latent} columns. Arrow keys move over its values.`);
+    this.keys.setAttribute("aria-label", `Φ of ${name}, ${latent} rows and ${latent} columns. Arrow keys move over its values.`);
     this.gainsFrame.setAttribute("aria-label", `λ of ${name}, ${outputs} channels. Arrow keys move over its values.`);
     this.maps.classList.toggle("three", former !== null);
     const [current, then, difference] = this.figures;
@@ -132,10 +137,10 @@ export class LayerPanel {
       canvas.addEventListener("pointermove", (event) => this.#moveTo(this.#cellUnder(event, canvas)));
       canvas.addEventListener("pointerdown", (event) => this.#moveTo(this.#cellUnder(event, canvas)));
       canvas.addEventListener("pointerleave", (event) => {
-        if (event.pointerType === "mouse" && document.activeElement !== this.maps) this.#moveTo(null);
+        if (event.pointerType === "mouse" && document.activeElement !== this.keys) this.#moveTo(null);
       });
     }
-    this.maps.addEventListener("keydown", (event) => {
+    this.keys.addEventListener("keydown", (event) => {
       if (!this.#now || !(event.key in MOVES)) return;
       event.preventDefault();
       const last = this.#now.layer.latent - 1;
@@ -144,7 +149,7 @@ export class LayerPanel {
       this.#moveTo([clamp(row + down, last), clamp(column + right, last)]);
       speak(this.value.textContent);
     });
-    this.maps.addEventListener("blur", () => this.#moveTo(null));
+    this.keys.addEventListener("blur", () => this.#moveTo(null));
     this.gains.addEventListener("pointermove", (event) => this.#toChannel(this.#channelUnder(event)));
     this.gains.addEventListener("pointerdown", (event) => this.#toChannel(this.#channelUnder(event)));
     this.gains.addEventListener("pointerleave", (event) => {

@@ -121,7 +121,8 @@ describe("a visit, on the CPU", { timeout: 4 * PATIENCE }, () => {
     await page.keyboard.press("Home");
     await page.keyboard.press("ArrowRight");
     assert.equal(await page.locator("#layer h3").textContent(), "Block 2 project");
-    await tabTo(".maps");
+    await tabTo(".map .frame");
+    assert.equal(await page.locator("[role=application] figcaption").count(), 0, "what takes the keys hides no caption");
     await page.keyboard.press("ArrowDown");
     await page.keyboard.press("ArrowRight");
     await spoken(page, /^Φ row 1, column 2: [+−]\d\.\d{3}, before/);
