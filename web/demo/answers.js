@@ -37,8 +37,7 @@ export function showDevice(info) {
   const shown = `${info.adapter}|${info.software}|${info.device}`;
   if (device.dataset.shown === shown) return;
   device.dataset.shown = shown;
-  const title = "These times are a processor's, not a graphics card's.";
-  const badge = (textContent) => make("span", { className: "badge", textContent, title });
+  const badge = (textContent) => make("span", { className: "badge", textContent });
   if (info.device === "cpu") device.replaceChildren(badge("on the CPU"));
   else device.replaceChildren(make("span", { textContent: info.adapter }), ...(info.software ? [badge("software adapter")] : []));
 }

@@ -83,9 +83,11 @@ export class Seat {
     this.root.classList.remove("none");
     const { info } = classifier;
     write(this.#find("h3"), network.title);
+    this.root.setAttribute("aria-label", network.title);
     const loading = `${megabytes(info.bytes)} ready in ${(info.loadMilliseconds / 1000).toFixed(1)} s`;
     write(this.#find(".facts"), `${info.model}: ${(info.parameters / 1e6).toFixed(2)} million parameters, `
-      + `${info.input[2]} × ${info.input[1]} pixels, ${count(info.launches)} launches a picture, ${loading}.`);
+      + `${info.input[2]} × ${info.input[1]} pixels, ${count(info.launches)} launches a picture, ${loading}.`
+      + (info.device === "cpu" || info.software ? " Its times are a processor's, not a graphics card's." : ""));
     const few = info.classes <= 20 && info.labels.length > 0;
     write(this.#find(".knows"), few
       ? `It knows ${info.classes} things and answers with one of them whatever it sees: ${info.labels.join(", ")}.`

@@ -48,6 +48,8 @@ describe("a visit, on the CPU", { timeout: 4 * PATIENCE }, () => {
     assert.equal(await page.locator(".tile").count(), 33);
     assert.ok(await page.getByRole("radio", { name: "Difference" }).isDisabled());
     assert.match(await page.locator("#device").textContent(), /on the CPU/);
+    const facts = page.getByRole("article", { name: "Dynamic (DCD)" }).locator(".facts");
+    assert.match(await facts.textContent(), /102 launches a picture, .* Its times are a processor's, not a graphics card's\.$/);
     assert.match(await page.locator(".seat .timing dl").first().textContent(), /prepare\S+ ms\s*network\S+ ms\s*readback\S+ ms/);
     const colours = await page.locator(".map.current .frame canvas").evaluate((canvas) =>
       new Set(new Uint32Array(canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data.buffer)).size);
