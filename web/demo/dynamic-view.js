@@ -52,11 +52,16 @@ export class DynamicView {
 
   select(index) {
     this.#selected = index;
-    this.#tiles.forEach(({ tile }, place) => {
-      tile.setAttribute("aria-checked", String(place === index));
-      tile.tabIndex = place === index ? 0 : -1;
-    });
+    this.#markTile();
     this.#showLayer();
+  }
+
+  #markTile() {
+    this.#tiles.forEach(({ tile }, place) => {
+      const selected = place === this.#selected;
+      tile.setAttribute("aria-checked", String(selected));
+      tile.tabIndex = selected ? 0 : -1;
+    });
   }
 
   #build(layers) {
@@ -73,10 +78,7 @@ export class DynamicView {
     byId("mosaic").replaceChildren(...this.#tiles.map(({ tile }) => tile));
     for (const id of ["dynamic-body", "dynamic-tools", "table-details"]) byId(id).hidden = false;
     this.#selected = Math.min(this.#selected, layers.length - 1);
-    this.#tiles.forEach(({ tile }, place) => {
-      tile.setAttribute("aria-checked", String(place === this.#selected));
-      tile.tabIndex = place === this.#selected ? 0 : -1;
-    });
+    this.#markTile();
   }
 
   /** Scales and summary. */

@@ -44,10 +44,6 @@ export class Scale {
     if (this.#soft === 0) this.#soft = median(lists.map((list) => median(Array.from(list, Math.abs))));
   }
 
-  get most() {
-    return this.#most;
-  }
-
   /** −1 … 1. */
   place(value) {
     const soft = this.#soft || this.#most / 8 || 1;
