@@ -10,7 +10,7 @@ import { isModel, listNetworks, loadPackage, ownNetwork } from "./networks.js";
 import { closeAllBut, drawSquare, frameOf, keep, pictureFrom } from "./pictures.js";
 import { ProfileView } from "./profile-view.js";
 import { offerSamples, sampleOf } from "./samples.js";
-import { Seat, classify, insight } from "./seat.js";
+import { Seat, insight } from "./seat.js";
 import { startTheme } from "./theme.js";
 
 // The page's address may say where networks run and which one comes first: ?device=gpu&network=efficientnet-lite0
@@ -73,12 +73,12 @@ async function examine(seen) {
   const compared = reference;
   // The reference is looked at again when the network has changed.
   if (dynamic && compared && !compared.layers) {
-    await classify(dynamic.classifier, compared.picture.source);
+    await dynamic.classifier.classify(compared.picture.source);
     compared.layers = await insight(dynamic.classifier, compared.picture.source);
   }
   const answers = [];
   for (const seat of ready) {
-    const guesses = await classify(seat.classifier, seen.source);
+    const guesses = await seat.classifier.classify(seen.source);
     seat.showGuesses(guesses);
     seat.showTiming(seat.classifier.timing, seen.live);
     showDevice(seat.classifier.info);

@@ -10,22 +10,13 @@ export function nameOf({ label, class: number }) {
   return label || `class ${number}`;
 }
 
-/** A lost device is built anew by the package at the next call. */
-export async function classify(classifier, source) {
-  try {
-    return await classifier.classify(source);
-  } catch (error) {
-    if (error.kind !== "device-lost") throw error;
-    return classifier.classify(source);
-  }
-}
-
-/** What the network made for the picture that it has just classified; once more where the device was lost in between. */
+/** What the network made for the picture that it has just classified; again where the device was lost since, and knows of no picture. */
 export async function insight(classifier, source) {
   try {
     return await classifier.insight();
-  } catch {
-    await classify(classifier, source);
+  } catch (error) {
+    if (error.kind !== "bad-input") throw error;
+    await classifier.classify(source);
     return classifier.insight();
   }
 }

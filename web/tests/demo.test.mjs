@@ -213,6 +213,31 @@ describe("a visitor's own model, on the GPU", { timeout: 6 * PATIENCE }, () => {
     assertShown(await answers(page), expected.map((guess) => ({ ...guess, label: `class ${guess.class}` })));
   });
 
+  test("what was made is had again where the device is lost before it is read, and asked for once otherwise", async () => {
+    const asked = (before) => page.evaluate((before) => {
+      const { classifier } = globalThis.dynaconvDemo.seats[0];
+      globalThis.asked = 0;
+      classifier.insight = async () => {
+        globalThis.asked += 1;
+        if (before === "fail") throw Object.assign(new Error("no memory"), { kind: "device" });
+        if (globalThis.asked === 1) classifier.loseDevice();
+        return Object.getPrototypeOf(classifier).insight.call(classifier);
+      };
+    }, before);
+    const message = page.locator(".message[data-topic=look]");
+    await asked("lose");
+    await afterLook(page, () => page.getByRole("button", { name: "Rocket sample" }).click());
+    assert.equal(await page.evaluate(() => globalThis.asked), 2);
+    assert.equal(await message.count(), 0);
+    await asked("fail");
+    await page.getByRole("button", { name: "Rocket sample" }).click();
+    await message.filter({ hasText: "no memory" }).waitFor();
+    assert.equal(await page.evaluate(() => globalThis.asked), 1);
+    await page.evaluate(() => delete globalThis.dynaconvDemo.seats[0].classifier.insight);
+    await afterLook(page, () => page.getByRole("button", { name: "Rocket sample" }).click());
+    assert.equal(await message.count(), 0);
+  });
+
   test("the webcam runs frame by frame, pauses while hidden, and leaves its last frame", async () => {
     await afterLook(page, () => page.getByRole("button", { name: "Start webcam" }).click(), 6);
     assert.match(await page.locator(".rate").first().textContent(), /^\d+\.\d frames per second$/);
