@@ -54,7 +54,7 @@ PYTHON
 elif command -v npx >/dev/null; then
     [ "$port" != 0 ] || { echo "without python3 a port must be named" >&2; exit 2; }
     echo "http://localhost:$port/"
-    exec npx --yes http-server . -a 127.0.0.1 -p "$port" -c-1 --silent
+    exec npx --yes http-server@14.1.1 . -a 127.0.0.1 -p "$port" -c-1 --silent
 else
     echo "python3 or npx is needed to serve the page" >&2
     exit 2
