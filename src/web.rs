@@ -3,6 +3,7 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::sync::Once;
 
 use js_sys::{Array, Error, Float32Array, Object, Promise, Reflect};
 use wasm_bindgen::prelude::{JsValue, wasm_bindgen};
@@ -12,6 +13,7 @@ use crate::classifier::{Classifier, ClassifierError, FoldedModel, Probe};
 use crate::exec::gpu::{Frame, Gpu, GpuChoice, GpuError, Pixels};
 use crate::lower::{LowerError, Options};
 use crate::model::{Model, Precision};
+use crate::picture::Window;
 use crate::plan::Insight;
 use crate::profile::{Profile, ProfileError, Profiler};
 use crate::tensor::Tensor;
@@ -105,27 +107,33 @@ impl Engine {
         self.description.clone()
     }
 
-    /// Whether the device has room for a picture of this size.
+    /// Whether a picture of this size may be given as it is: there is room for it.
     pub fn fits(&self, width: u32, height: u32) -> bool {
         self.classifier.borrow().can_start(width, height)
     }
 
-    /// Starts on a picture that WebGPU can copy from; gives a promise of pairs of class and probability, best first. The
-    /// picture is copied before this returns.
+    /// The part of a picture that the network sees: its left, its top, its columns and its rows.
+    pub fn window(&self, width: u32, height: u32) -> Vec<u32> {
+        let Window { columns, rows } = self.classifier.borrow().window(width, height);
+        vec![columns.first, rows.first, columns.length, rows.length]
+    }
+
+    /// Starts on a picture that WebGPU can copy from, or on its window `cut` out of it; gives a promise of pairs of class and
+    /// probability, best first. The picture is copied before this returns.
     ///
     /// # Errors
     /// When the picture cannot be copied, or two are under way.
-    pub fn classify(&self, source: &JsValue, width: u32, height: u32) -> Result<Promise, JsValue> {
-        self.start(&Frame { width, height, pixels: Pixels::External(source) })
+    pub fn classify(&self, source: &JsValue, width: u32, height: u32, cut: bool) -> Result<Promise, JsValue> {
+        self.start(&Frame { width, height, pixels: Pixels::External { source, cut } })
     }
 
-    /// As `classify`, of row-major RGBA bytes.
+    /// As `classify`, of the window's pixels: RGBA, row after row.
     ///
     /// # Errors
-    /// When there are not as many bytes as the size says, or two pictures are under way.
+    /// When there are not as many pixels as the window has, or two pictures are under way.
     #[wasm_bindgen(js_name = classifyPixels)]
-    pub fn classify_pixels(&self, bytes: &[u8], width: u32, height: u32) -> Result<Promise, JsValue> {
-        self.start(&Frame { width, height, pixels: Pixels::Rgba(bytes) })
+    pub fn classify_pixels(&self, pixels: &[u32], width: u32, height: u32) -> Result<Promise, JsValue> {
+        self.start(&Frame { width, height, pixels: Pixels::Packed(pixels) })
     }
 
     fn start(&self, frame: &Frame<'_>) -> Result<Promise, JsValue> {
@@ -285,5 +293,7 @@ extern "C" {
 
 /// A panic would be a fault of this crate; it is at least told where.
 fn tell_panics() {
-    std::panic::set_hook(Box::new(|info| console_error(&info.to_string())));
+    // Once: whoever sets the hook after a panic, which nothing ends here, panics again.
+    static TOLD: Once = Once::new();
+    TOLD.call_once(|| std::panic::set_hook(Box::new(|info| console_error(&info.to_string()))));
 }

@@ -188,15 +188,20 @@ fn the_classifier_shows_the_same_on_both_devices() {
     use dynaconv::classifier::{Classifier, Device, block_on};
     use dynaconv::exec::gpu::{Frame, GpuError, Pixels};
     use dynaconv::model::Model;
+    use dynaconv::picture::Picture;
 
     let model = Model::load("assets/models/mobilenet-v2-dcd-cifar10.safetensors").unwrap();
     let options = Options { insight: true, ..Options::default() };
-    let pictures: Vec<Vec<u8>> = [40, 90].map(|seed| (0..40 * 30 * 4).map(|i| (i * seed % 251) as u8).collect()).into();
-    let frame = |rgba| Frame { width: 40, height: 30, pixels: Pixels::Rgba(rgba) };
+    let pictures = [40, 90].map(|seed| {
+        let rgb = (0..40 * 30 * 3).map(|i| (i * seed % 251) as u8).collect();
+        let picture = Picture::from_rgb(40, 30, rgb).unwrap();
+        picture.packed(&model.description().preprocess.window(40, 30))
+    });
+    let frame = |pixels| Frame { width: 40, height: 30, pixels: Pixels::Packed(pixels) };
     let mut shown = Vec::new();
     for device in [Device::Cpu, Device::Gpu(Default::default())] {
         let mut classifier = block_on(Classifier::new(&model, &device, options.clone())).unwrap();
-        let pending = [&pictures[0], &pictures[1]].map(|rgba| classifier.start(&frame(rgba)).unwrap());
+        let pending = [&pictures[0], &pictures[1]].map(|pixels| classifier.start(&frame(pixels)).unwrap());
         if device != Device::Cpu {
             let third = classifier.start(&frame(&pictures[0])).map(drop).unwrap_err().to_string();
             assert_eq!(third, GpuError::Busy { most: 2 }.to_string());

@@ -71,10 +71,12 @@ fn difference(executor: &mut GpuExecutor, filter: Filter, pictures: &[&Picture])
     })
 }
 
-/// As [`difference`], of a picture that comes as a frame: RGBA, of which only the window is copied.
+/// As [`difference`], of a picture that comes as a frame: RGBA, of its window.
 fn frame_difference(executor: &mut GpuExecutor, filter: Filter, picture: &Picture) -> Result<(), String> {
-    let rgba: Vec<u8> = picture.rgb().chunks_exact(3).flat_map(|p| [p[0], p[1], p[2], p[0] ^ 0x5a]).collect();
-    let frame = Frame { width: picture.width(), height: picture.height(), pixels: Pixels::Rgba(&rgba) };
+    let (width, height) = (picture.width(), picture.height());
+    let pixels = picture.packed(&preprocess(filter).window(width, height));
+    let rgba: Vec<u32> = pixels.into_iter().map(|rgb| rgb | (rgb ^ 0x5a) << 24).collect();
+    let frame = Frame { width, height, pixels: Pixels::Packed(&rgba) };
     difference_after(executor, filter, &[picture], |executor| {
         pollster::block_on(executor.start_frame(&frame, false)?.results()).map(drop)
     })
@@ -152,13 +154,14 @@ fn frames_of_any_size_are_prepared_as_on_the_cpu() {
 fn frames_that_are_not_what_they_say_are_refused() {
     let gpu = gpu::open();
     let mut executor = executor(&gpu, Filter::Bilinear, &wgsl);
-    let mut refused = |width, height, bytes: &[u8]| {
-        let started = executor.start_frame(&Frame { width, height, pixels: Pixels::Rgba(bytes) }, false);
+    let mut refused = |width, height, pixels: &[u32]| {
+        let started = executor.start_frame(&Frame { width, height, pixels: Pixels::Packed(pixels) }, false);
         started.map(drop).unwrap_err().to_string()
     };
-    assert_eq!(refused(2, 2, &[0; 15]), "a frame of 2 × 2 pixels: expected 16 bytes of RGBA, found 15");
+    let short = "a frame of 2 × 2 pixels: expected the 2 × 2 pixels that are seen of it, found 3";
+    assert_eq!(refused(2, 2, &[0; 3]), short);
     assert_eq!(refused(0, 2, &[]), "a frame of 0 × 2 pixels: it has no pixels");
-    assert!(refused(u32::MAX, u32::MAX, &[0; 4]).contains("it is too wide"));
+    assert!(refused(u32::MAX, u32::MAX, &[0; 4]).contains("the device has no room for it"));
     assert!(!executor.can_prepare_frame(1 << 20, 1 << 20));
     assert_eq!(
         frame_difference(&mut executor, Filter::Bilinear, &picture(8, 8)),

@@ -48,7 +48,7 @@ pub enum ClassifierError {
         batch: u32,
     },
     /// The CPU can only be given pixels.
-    #[error("the CPU needs the picture's pixels as RGBA, with as many bytes as its size says")]
+    #[error("the CPU needs the picture's pixels")]
     Pixels,
     /// An input value that is no finite number.
     #[error("value {index} of the input is {value}, expected finite numbers")]

@@ -6,9 +6,13 @@ use super::check::{check_finite, guesses};
 use super::{ClassifierError, Executor, Guess, Loading};
 use crate::exec::Preparing;
 use crate::exec::gpu::{Frame, Gpu, GpuExecutor, Pending, Pixels, Reading};
-use crate::picture::Picture;
+use crate::kernels::resize::Resize;
+use crate::picture::Window;
 use crate::plan::{DynamicLayer, Insight};
 use crate::tensor::{Tensor, channels_last_from_nchw};
+
+/// What the CPU is given of one picture: the pixels of a photo of 24 million, and as many as any browser's canvas holds.
+const MOST_CPU_BYTES: u64 = 64 << 20;
 
 /// What a device computes: here at once from the CPU, coming from a GPU.
 enum Computed<T> {
@@ -119,9 +123,9 @@ impl super::Classifier {
     pub fn start(&mut self, frame: &Frame<'_>) -> Result<PendingGuesses, ClassifierError> {
         let best = match &mut self.executor {
             Executor::Cpu(executor) => {
-                frame.check()?;
-                let picture = picture_of(frame).ok_or(ClassifierError::Pixels)?;
-                super::prepare_on_cpu(&self.preprocess, &[&picture], executor.input_mut());
+                let resize = Resize::new(frame.width, frame.height, &self.preprocess, 0);
+                frame.check(&resize.window())?;
+                resize.packed_on_cpu(packed(frame).ok_or(ClassifierError::Pixels)?, executor.input_mut());
                 executor.run(1);
                 Computed::Here(executor.view(executor.plan().best)[..2 * executor.plan().top as usize].to_vec())
             }
@@ -130,10 +134,15 @@ impl super::Classifier {
         Ok(PendingGuesses { model: self.name.clone(), classes: self.plan().scores.map.channels, best })
     }
 
-    /// Whether the device has room for a picture of this size.
+    /// The part of a picture that the network sees, which alone is copied.
+    pub fn window(&self, width: u32, height: u32) -> Window {
+        self.preprocess.window(width, height)
+    }
+
+    /// Whether a picture of this size may be given to the device as it is: there is room for it.
     pub fn can_start(&self, width: u32, height: u32) -> bool {
         match &self.executor {
-            Executor::Cpu(_) => true,
+            Executor::Cpu(_) => Resize::new(width, height, &self.preprocess, 0).fits(MOST_CPU_BYTES),
             Executor::Gpu(executor) => executor.can_prepare_frame(width, height),
         }
     }
@@ -178,13 +187,10 @@ impl super::Classifier {
     }
 }
 
-fn picture_of(frame: &Frame<'_>) -> Option<Picture> {
+fn packed<'a>(frame: &Frame<'a>) -> Option<&'a [u32]> {
     match frame.pixels {
-        Pixels::Rgba(bytes) => {
-            let rgb = bytes.chunks_exact(4).flat_map(|pixel| &pixel[..3]).copied().collect();
-            Picture::from_rgb(frame.width, frame.height, rgb)
-        }
+        Pixels::Packed(pixels) => Some(pixels),
         #[cfg(target_arch = "wasm32")]
-        Pixels::External(_) => None,
+        Pixels::External { .. } => None,
     }
 }

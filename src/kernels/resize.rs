@@ -92,7 +92,7 @@ impl Resize {
 
     /// Bytes of `source`.
     pub fn source_bytes(&self) -> u64 {
-        4 * u64::from(self.params.rows) * u64::from(self.params.stride)
+        (u64::from(self.params.rows) * u64::from(self.params.stride)).saturating_mul(4)
     }
 
     /// Bytes of `narrowed`, which lies between the two dispatches.
@@ -171,10 +171,17 @@ impl Resize {
     /// # Panics
     /// When `batch` ends before the slot does.
     pub fn on_cpu(&self, picture: &Picture, batch: &mut [f32]) {
-        let source = picture.packed(&self.window);
+        self.packed_on_cpu(&picture.packed(&self.window), batch);
+    }
+
+    /// As [`Resize::on_cpu`], of the window's pixels.
+    ///
+    /// # Panics
+    /// When `batch` ends before the slot does, or `source` before the window does.
+    pub fn packed_on_cpu(&self, source: &[u32], batch: &mut [f32]) {
         let mut narrowed = vec![0; self.params.rows as usize * self.params.crop as usize];
         let packed = Params { stride: self.params.columns, ..self.params };
-        horizontal::<f32>(&packed, self.filter, &source, &mut narrowed);
+        horizontal::<f32>(&packed, self.filter, source, &mut narrowed);
         vertical(&self.params, self.filter, &narrowed, batch);
     }
 }

@@ -31,6 +31,12 @@ export async function inPage(script, argument, { from = browser, expected = [], 
     Object.assign(globalThis, await import("/pkg/index.js"));
     [globalThis.MODEL, globalThis.DYNAMIC] = [`/${model}`, `/${dynamic}`];
     globalThis.bitmap = async (name) => createImageBitmap(await (await fetch(`/assets/${name}`)).blob());
+    // A picture so many times as large, on a canvas.
+    globalThis.enlarged = (picture, times) => {
+      const canvas = new OffscreenCanvas(times * picture.width, times * picture.height);
+      canvas.getContext("2d").drawImage(picture, 0, 0, canvas.width, canvas.height);
+      return canvas;
+    };
     globalThis.kindOf = async (promise) => {
       try {
         await promise;

@@ -8,12 +8,16 @@ export class DynaconvError extends Error {
 }
 
 const KINDS = new Set([
-  "no-webgpu", "no-adapter", "limits", "bad-model", "bad-input", "device-lost", "network", "disposed", "device",
+  "no-webgpu", "no-adapter", "limits", "bad-model", "bad-input", "device-lost", "network", "disposed", "device", "internal",
 ]);
 
 /** Any thrown value as an error of this package. */
 export function typed(thrown, kind = "device") {
   if (thrown instanceof DynaconvError) return thrown;
+  if (thrown instanceof WebAssembly.RuntimeError) {
+    const message = `dynaconv broke down, for lack of memory or by a fault of its own, until the page is loaded again: ${thrown.message}`;
+    return new DynaconvError("internal", message, { cause: thrown });
+  }
   const known = KINDS.has(thrown?.kind) ? thrown.kind : kind;
   return new DynaconvError(known, thrown?.message ?? String(thrown), { cause: thrown });
 }

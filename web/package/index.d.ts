@@ -163,7 +163,7 @@ export class Classifier {
 
   /** The most probable classes, best first. The picture is copied before this returns, or later: once an earlier one is answered
    *  where two are under way already, once there is a new device where one was lost, after it was made smaller where it is too large
-   *  for the device, and once it is there where it is an image that is still loading. The last two are waited for, and calls made
+   *  for the device (on the CPU, `ImageData` alone), and once it is there where it is an image that is still loading. The last two are waited for, and calls made
    *  meanwhile may be answered first; else answers come in the order of the calls. Where the device is lost under a call, the picture
    *  is read once more, as it is then. */
   classify(picture: PictureSource): Promise<Guess[]>;
@@ -207,5 +207,6 @@ export class DynaconvError extends Error {
     | "device-lost"
     | "network"
     | "disposed"
-    | "device";
+    | "device"
+    | "internal";
 }

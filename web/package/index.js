@@ -2,7 +2,7 @@ import initialise, { Engine, probe, profilePage } from "./dynaconv.js";
 import { withModel } from "./download.js";
 import { DynaconvError, typed } from "./error.js";
 import { Gpu } from "./gpu.js";
-import { Board, bytesOf, isLoading, shrunk, sizeOf, typeOf } from "./picture.js";
+import { Board, bytesOf, canDraw, cut, isLoading, shrunk, sizeOf, typeOf } from "./picture.js";
 
 export { DynaconvError };
 
@@ -117,8 +117,9 @@ export class Classifier {
       let size = sizeOf(picture);
       let copy;
       if (!this.#engine.fits(...size)) {
-        while (!this.#engine.fits(...size)) size = size.map((side) => Math.max(1, side >> 1));
-        copy = await shrunk(picture, size).catch((error) => {
+        size = smaller(size, (size) => this.#engine.fits(...size));
+        // For the CPU most pictures are drawn, and made smaller on the way.
+        if (this.#gpu || typeOf(picture) === "ImageData") copy = await shrunk(picture, size).catch((error) => {
           throw typed(error, "bad-input");
         });
       }
@@ -146,11 +147,12 @@ export class Classifier {
   #start(picture, size) {
     const bytes = bytesOf(picture);
     const type = typeOf(picture);
+    const windowAt = (size) => Array.from(this.#engine.window(...size));
     try {
-      if (bytes) return this.#engine.classifyPixels(bytes, ...size);
+      if (bytes) return this.#engine.classifyPixels(cut(bytes, size[0], windowAt(size)), ...size);
       if (!this.#gpu) {
         this.#board ??= new Board({ willReadFrequently: true });
-        return this.#engine.classifyPixels(this.#board.bytes(picture, size), ...size);
+        return this.#engine.classifyPixels(this.#board.pixels(picture, size, windowAt(size)), ...size);
       }
       if (!this.#drawn.has(type)) {
         try {
@@ -161,7 +163,8 @@ export class Classifier {
         }
       }
       this.#board ??= new Board();
-      return this.#engine.classify(this.#board.draw(picture, size), ...size);
+      const drawn = smaller(size, (size) => canDraw(windowAt(size)));
+      return this.#engine.classify(this.#board.draw(picture, drawn, windowAt(drawn)), ...drawn, true);
     } catch (error) {
       // What another site's picture was drawn on stays closed in some browsers.
       this.#board = null;
@@ -171,7 +174,7 @@ export class Classifier {
 
   /** Starts on a picture as it is; gives a promise of its pairs. A copy of video that takes the device along is not tried again. */
   #copied(picture, size, type) {
-    const answer = this.#engine.classify(picture, ...size);
+    const answer = this.#engine.classify(picture, ...size, false);
     answer.catch((error) => {
       if (error.kind === "device-lost" && VIDEO.includes(type)) this.#drawn.add(type);
     });
@@ -227,9 +230,13 @@ export class Classifier {
     if (this.#disposed) return;
     this.#disposed = true;
     Promise.allSettled([...this.#calls]).then(() => {
-      this.#engine.free();
-      this.#gpu?.destroy();
-    });
+      try {
+        this.#engine.free();
+      } finally {
+        this.#gpu?.destroy();
+      }
+      // What a broken engine cannot give back goes with the page.
+    }).catch(() => {});
   }
 
   /** Makes a call; when the device fails under it, with one of the kinds that are fatal, once more on a new device. */
@@ -302,6 +309,12 @@ function factsOf(gpu) {
 /** What is drawn on a canvas from the first on. */
 function drawnOn(gpu) {
   return gpu?.software ? VIDEO : [];
+}
+
+/** A size halved until it suits. */
+function smaller(size, suits) {
+  while (!suits(size)) size = size.map((side) => Math.max(1, side >> 1));
+  return size;
 }
 
 /** Values of a network's input. */

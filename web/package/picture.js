@@ -35,8 +35,28 @@ export function isLoading(picture) {
 
 /** The bytes of a picture that is just RGBA in memory. */
 export function bytesOf(picture) {
-  const plain = typeOf(picture) === "ImageData" && picture.data instanceof Uint8ClampedArray && picture.colorSpace !== "display-p3";
-  return plain ? picture.data : undefined;
+  if (typeOf(picture) !== "ImageData" || picture.colorSpace === "display-p3") return undefined;
+  const { data, width, height } = picture;
+  return data instanceof Uint8ClampedArray && data.length === 4 * width * height ? data : undefined;
+}
+
+/** The pixels of a window of RGBA bytes, in rows of `width`. */
+export function cut(bytes, width, [left, top, columns, rows]) {
+  const pixels = new Uint32Array(columns * rows);
+  const copy = new Uint8Array(pixels.buffer);
+  for (let row = 0; row < rows; row++) {
+    const first = 4 * ((top + row) * width + left);
+    copy.set(bytes.subarray(first, first + 4 * columns), 4 * columns * row);
+  }
+  return pixels;
+}
+
+// What a canvas holds in every browser.
+const MOST_PIXELS = 4096 * 4096;
+
+/** Whether a window can be drawn on a canvas of every browser. */
+export function canDraw([, , columns, rows]) {
+  return columns * rows <= MOST_PIXELS;
 }
 
 /** A canvas that pictures are drawn on where their own pixels cannot be had. */
@@ -44,24 +64,42 @@ export class Board {
   #canvas = new OffscreenCanvas(1, 1);
   #pen;
 
-  /** `willReadFrequently` keeps the canvas in memory, for `bytes`. */
+  /** `willReadFrequently` keeps the canvas in memory, for `pixels`. */
   constructor(settings) {
     this.#pen = this.#canvas.getContext("2d", settings);
   }
 
-  /** The canvas with a picture on it. */
-  draw(picture, [width, height]) {
-    // Setting a size also clears.
-    Object.assign(this.#canvas, { width, height });
-    if (typeOf(picture) === "ImageData") this.#pen.putImageData(picture, 0, 0);
-    else this.#pen.drawImage(picture, 0, 0, width, height);
+  /** The canvas with a window of a picture on it, of the picture at the given size. */
+  draw(picture, [width, height], [left, top, columns, rows]) {
+    this.#resize(columns, rows);
+    if (typeOf(picture) === "ImageData") {
+      this.#pen.putImageData(picture, -left, -top);
+      return this.#canvas;
+    }
+    const [ownWidth, ownHeight] = sizeOf(picture);
+    const [across, down] = [ownWidth / width, ownHeight / height];
+    this.#pen.imageSmoothingQuality = "high";
+    this.#pen.drawImage(picture, left * across, top * down, columns * across, rows * down, 0, 0, columns, rows);
     return this.#canvas;
   }
 
-  /** A picture's RGBA bytes. */
-  bytes(picture, [width, height]) {
-    this.draw(picture, [width, height]);
-    return this.#pen.getImageData(0, 0, width, height, { colorSpace: "srgb" }).data;
+  /** The RGBA pixels of a window of a picture at the given size. */
+  pixels(picture, size, window) {
+    this.draw(picture, size, window);
+    const [, , columns, rows] = window;
+    return new Uint32Array(this.#pen.getImageData(0, 0, columns, rows, { colorSpace: "srgb" }).data.buffer);
+  }
+
+  /** An empty canvas of another size. One that is larger than a browser has memory for takes no ink, and says nothing. */
+  #resize(width, height) {
+    const same = this.#canvas.width === width && this.#canvas.height === height;
+    // Setting a size also clears.
+    Object.assign(this.#canvas, { width, height });
+    if (same) return;
+    this.#pen.fillRect(width - 1, height - 1, 1, 1);
+    const [, , , ink] = this.#pen.getImageData(width - 1, height - 1, 1, 1).data;
+    if (ink !== 255) throw new DynaconvError("bad-input", `this browser has no canvas of ${width} × ${height} pixels, which the picture needs`);
+    this.#pen.clearRect(0, 0, width, height);
   }
 }
 

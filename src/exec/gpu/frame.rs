@@ -1,11 +1,11 @@
-//! Prepares a frame on the GPU: a picture that a page shows, or RGBA pixels. Only the part that the network sees is copied,
+//! Prepares a frame on the GPU: a picture that a page shows, or pixels. Only the part that the network sees is copied,
 //! to a texture that is kept between frames and from there to where `resize` reads it; the pixels never pass through this
 //! program's memory.
 
 use super::{Gpu, GpuError};
 use crate::picture::Window;
 
-/// A picture outside of this program, or one with an alpha channel, which is ignored.
+/// A picture outside of this program, or the part of one that the network sees.
 #[derive(Clone, Copy)]
 pub struct Frame<'a> {
     /// Columns.
@@ -19,11 +19,17 @@ pub struct Frame<'a> {
 /// Where a frame's pixels are.
 #[derive(Clone, Copy)]
 pub enum Pixels<'a> {
-    /// In memory: row-major RGBA, 8 bits each.
-    Rgba(&'a [u8]),
+    /// In memory: those of the frame's window, as [`Picture::packed`](crate::picture::Picture::packed) has them. A fourth channel
+    /// is ignored.
+    Packed(&'a [u32]),
     /// In a page's image, canvas, video or the like: whatever WebGPU's `copyExternalImageToTexture` takes.
     #[cfg(target_arch = "wasm32")]
-    External(&'a wasm_bindgen::JsValue),
+    External {
+        /// The image, canvas or video.
+        source: &'a wasm_bindgen::JsValue,
+        /// Whether it holds the frame's window alone.
+        cut: bool,
+    },
 }
 
 /// Words of a row where a texture is copied to a buffer are a multiple of this.
@@ -35,22 +41,19 @@ impl Frame<'_> {
     }
 
     /// Checks what can be known before anything is copied.
-    pub(crate) fn check(&self) -> Result<(), GpuError> {
+    pub(crate) fn check(&self, window: &Window) -> Result<(), GpuError> {
         if self.width == 0 || self.height == 0 {
             return Err(self.refused("it has no pixels"));
         }
-        if self.width > u32::MAX / 4 {
-            return Err(self.refused("it is too wide"));
-        }
         match self.pixels {
-            Pixels::Rgba(bytes) => {
-                let expected = 4 * u64::from(self.width) * u64::from(self.height);
-                let found = bytes.len() as u64;
-                let reason = || format!("expected {expected} bytes of RGBA, found {found}");
+            Pixels::Packed(pixels) => {
+                let [columns, rows] = [window.columns.length, window.rows.length];
+                let (expected, found) = (u64::from(columns) * u64::from(rows), pixels.len() as u64);
+                let reason = || format!("expected the {columns} × {rows} pixels that are seen of it, found {found}");
                 if found == expected { Ok(()) } else { Err(self.refused(reason())) }
             }
             #[cfg(target_arch = "wasm32")]
-            Pixels::External(_) => Ok(()),
+            Pixels::External { .. } => Ok(()),
         }
     }
 }
@@ -62,7 +65,7 @@ pub(super) struct FrameTexture(Option<wgpu::Texture>);
 impl FrameTexture {
     /// Words from the start of one row to that of the next, once a window of `columns` is in a buffer.
     pub fn stride(columns: u32) -> u32 {
-        columns.next_multiple_of(ROW_WORDS)
+        columns.checked_next_multiple_of(ROW_WORDS).unwrap_or(u32::MAX)
     }
 
     /// Whether the device has textures that large.
@@ -85,23 +88,20 @@ impl FrameTexture {
             Some(texture) if texture.width() >= width && texture.height() >= height => texture,
             old => {
                 let [old_width, old_height] = old.as_ref().map_or([0, 0], |t| [t.width(), t.height()]);
+                // wgpu leaves it to a page's garbage collector to give memory back.
+                old.iter().for_each(wgpu::Texture::destroy);
                 self.0.insert(texture(gpu, width.max(old_width), height.max(old_height)))
             }
         };
-        let origin = [window.columns.first, window.rows.first];
         match frame.pixels {
-            Pixels::Rgba(bytes) => {
-                let [left, top] = origin.map(u64::from);
-                let bytes_per_row = 4 * frame.width;
-                let layout = wgpu::TexelCopyBufferLayout {
-                    offset: top * u64::from(bytes_per_row) + 4 * left,
-                    bytes_per_row: Some(bytes_per_row),
-                    rows_per_image: None,
-                };
-                gpu.queue.write_texture(texture.as_image_copy(), bytes, layout, extent);
+            Pixels::Packed(pixels) => {
+                let layout =
+                    wgpu::TexelCopyBufferLayout { offset: 0, bytes_per_row: Some(4 * width), rows_per_image: None };
+                gpu.queue.write_texture(texture.as_image_copy(), bytemuck::cast_slice(pixels), layout, extent);
             }
             #[cfg(target_arch = "wasm32")]
-            Pixels::External(source) => {
+            Pixels::External { source, cut } => {
+                let origin = if cut { [0, 0] } else { [window.columns.first, window.rows.first] };
                 copy_external(gpu, source, origin, texture, extent).map_err(|reason| frame.refused(reason))?;
             }
         }

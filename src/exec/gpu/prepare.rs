@@ -191,11 +191,11 @@ impl Preparation {
         frame: &Frame<'_>,
         encoder: &mut wgpu::CommandEncoder,
     ) -> Result<Launches, GpuError> {
-        frame.check()?;
         if !self.fits_frame(gpu, frame.width, frame.height) {
             return Err(frame.refused("the device has no room for it"));
         }
         let resize = self.frame_resize(frame.width, frame.height);
+        frame.check(&resize.window())?;
         self.grow(gpu, plan, input, Room::of(&resize))?;
         self.texture.send(gpu, frame, resize.window(), &self.memory.source, encoder)?;
         gpu.queue.write_buffer(&self.memory.params, 0, resize.params());
