@@ -70,6 +70,60 @@ describe("a model from the network", { timeout: 600_000 }, () => {
     });
   });
 
+  test("is fetched again where a server says little of it, and kept for when it says nothing at all", async () => {
+    const found = await inPage(async () => {
+      const fetched = globalThis.fetch;
+      const bytes = new Uint8Array(await (await fetched(MODEL)).arrayBuffer());
+      const url = "https://models.example/model.safetensors";
+      let [server, asked] = [{}, []];
+      globalThis.fetch = async (address, options = {}) => {
+        if (String(address) !== url) return fetched(address, options);
+        const { method = "GET" } = options;
+        asked.push(method);
+        if (server.fails?.includes(method)) throw new TypeError("unreachable");
+        if (server.refuses?.includes(method)) return new Response(null, { status: 405 });
+        return new Response(method === "HEAD" ? null : bytes, { headers: server.headers ?? {} });
+      };
+      const load = async (next) => {
+        [server, asked] = [next, []];
+        const result = await kindOf(Classifier.load(url, { device: "cpu" }));
+        return [...asked, result];
+      };
+      const length = { "content-length": "8" };
+      const found = {
+        first: await load({}),
+        nothingSaid: await load({}),
+        refused: await load({ refuses: ["HEAD"], headers: length }),
+        sameLength: await load({ headers: length }),
+        otherLength: await load({ headers: { "content-length": "9" } }),
+        gone: await load({ refuses: ["HEAD", "GET"] }),
+        offline: await load({ fails: ["HEAD", "GET"] }),
+      };
+      // A copy that the browser cannot read any more, and a cache that fails in all that it does.
+      const match = Cache.prototype.match;
+      Cache.prototype.match = async () => new Response(new ReadableStream({ pull: (stream) => stream.error(new TypeError("disk")) }), { headers: length });
+      found.unreadable = await load({ headers: length });
+      found.unreadableOffline = await load({ fails: ["HEAD", "GET"] });
+      const failing = () => Promise.reject(new DOMException("disk", "UnknownError"));
+      Object.assign(Cache.prototype, { match: failing, put: failing, delete: failing });
+      found.failing = await load({});
+      Cache.prototype.match = match;
+      globalThis.fetch = fetched;
+      const base = Object.assign(document.createElement("base"), { href: "/assets/models/" });
+      document.head.append(base);
+      found.base = await kindOf(Classifier.load(MODEL.split("/").at(-1), { device: "cpu", cache: false }));
+      return found;
+    });
+    const { kind, message } = found.unreadableOffline.pop();
+    assert.equal(kind, "network");
+    assert.match(message, /models.example.model.safetensors: unreachable/);
+    assert.deepEqual(found, {
+      first: ["GET", "no error"], nothingSaid: ["HEAD", "GET", "no error"], refused: ["HEAD", "GET", "no error"],
+      sameLength: ["HEAD", "no error"], otherLength: ["HEAD", "GET", "no error"], gone: ["HEAD", "GET", "no error"], offline: ["HEAD", "no error"],
+      unreadable: ["HEAD", "GET", "no error"], unreadableOffline: ["HEAD", "GET"], failing: ["GET", "no error"], base: "no error",
+    });
+  });
+
   test("that breaks off, is nothing or no model, or is ended by the page says so, and is not kept", async () => {
     const found = await inPage(async () => {
       const fetched = globalThis.fetch;

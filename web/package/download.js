@@ -1,50 +1,69 @@
 // Model files from the network: with progress, and kept in the browser's cache where they prove to be sound.
 
-import { DynaconvError, typed } from "./error.js";
+import { DynaconvError } from "./error.js";
 
 /** How long a server is waited for that is only asked whether a kept file has changed, in milliseconds. */
 const PATIENCE = 3000;
 
-/** The cache, where there is one: not in private windows of some browsers, nor outside of secure pages. */
-async function openCache() {
+/** What a step of the cache's gives, or nothing: its failures, such as a full disk, are no reason to fail. */
+async function attempt(step) {
   try {
-    return await globalThis.caches?.open("dynaconv");
+    return await step();
   } catch {
     return undefined;
   }
 }
 
 /**
- * The bytes at `url`, given to `use`; what that gives is the result. A file from the cache is used when the server says
- * that it is still the same, or cannot be reached; when it does not suit `use` it is fetched anew, once.
+ * The bytes at `url`, given to `use`; what that gives is the result. A file from the cache is used where what the server says of it
+ * is still the same, and where it cannot be had anew. A copy that cannot be read or does not suit `use` is fetched anew, once.
  */
 export async function withModel(url, { onProgress, cache: wanted }, use) {
-  const cache = wanted ? await openCache() : undefined;
-  const kept = await cache?.match(url);
-  if (kept && (await isCurrent(url, kept))) {
+  // There is none in private windows of some browsers, nor outside of secure pages.
+  const cache = wanted ? await attempt(() => globalThis.caches?.open("dynaconv")) : undefined;
+  const forget = () => attempt(() => cache?.delete(url));
+  let kept = await attempt(() => cache?.match(url));
+  const useKept = async () => {
+    const [copy] = [kept, (kept = undefined)];
     try {
-      return await use(await read(kept, onProgress));
+      return { result: await use(await read(url, copy, onProgress)) };
     } catch (error) {
-      if (typed(error).kind !== "bad-model") throw error;
-      await cache.delete(url);
+      if (!["network", "bad-model"].includes(error?.kind)) throw error;
+      await forget();
+      return undefined;
     }
-  }
-  // What the browser itself has kept of a file that has changed, or was spoilt, may be the old one.
-  const response = await get(url, kept ? { cache: "no-cache" } : {});
-  if (!response.ok || !response.body) throw new DynaconvError("network", `${url}: the server says ${response.status} ${response.statusText}`);
-  const { headers } = response;
-  const bytes = await read(response, onProgress);
-  // The browser writes the file while it is put to use. A full disk is no reason to fail.
-  const written = cache?.put(url, new Response(bytes, { headers })).catch(() => {});
+  };
+  const wasKept = Boolean(kept);
+  const current = kept && (await isCurrent(url, kept)) ? await useKept() : undefined;
+  if (current) return current.result;
+  let file;
   try {
-    return await use(bytes);
+    // What the browser itself has kept of a file that has changed, or was spoilt, may be the old one.
+    file = await download(url, wasKept ? { cache: "no-cache" } : {}, onProgress);
+  } catch (error) {
+    const old = kept && error?.kind === "network" ? await useKept() : undefined;
+    if (!old) throw error;
+    return old.result;
+  }
+  // The browser writes the file while it is put to use.
+  const written = attempt(() => cache?.put(url, new Response(file.bytes, { headers: file.headers })));
+  try {
+    return await use(file.bytes);
   } catch (error) {
     await written;
-    await cache?.delete(url);
+    await forget();
     throw error;
   } finally {
     await written;
   }
+}
+
+async function download(url, options, onProgress) {
+  const response = await get(url, options);
+  if (!response.ok || !response.body) {
+    throw new DynaconvError("network", `${url}: the server says ${response.status} ${response.statusText}`);
+  }
+  return { bytes: await read(url, response, onProgress), headers: response.headers };
 }
 
 async function get(url, options) {
@@ -56,25 +75,16 @@ async function get(url, options) {
 }
 
 /**
- * Asks the server whether a kept file has changed. Servers of other sites seldom allow a condition, and some servers know neither
- * tag nor date: what all of them say of a file is then compared, as far as they say it.
+ * Asks the server whether a kept file is still the same. Servers of other sites seldom allow a condition, and some servers know neither
+ * tag nor date: what all of them say of a file is then compared, as far as they say it. A file of which nothing can be compared, or that
+ * the server does not tell of, counts as another; one whose server cannot be reached is the same.
  */
 async function isCurrent(url, kept) {
   const [tag, date] = [kept.headers.get("etag"), kept.headers.get("last-modified")];
-  if (new URL(url).origin !== globalThis.location?.origin || !(tag || date)) {
-    try {
-      const answer = await fetch(url, { method: "HEAD", cache: "no-store", signal: AbortSignal.timeout(PATIENCE) });
-      // What compresses an answer may say so of its tag.
-      const said = (headers, name) => headers.get(name)?.replace(/^W\//, "");
-      const differs = (name) => said(answer.headers, name) && said(kept.headers, name) && said(answer.headers, name) !== said(kept.headers, name);
-      return !answer.ok || !["etag", "last-modified"].some(differs);
-    } catch {
-      return true;
-    }
-  }
-  const headers = tag ? { "if-none-match": tag } : { "if-modified-since": date };
+  const ask = (options) => fetch(url, { ...options, cache: "no-store", signal: AbortSignal.timeout(PATIENCE) });
   try {
-    const answer = await fetch(url, { headers, cache: "no-store", signal: AbortSignal.timeout(PATIENCE) });
+    if (new URL(url).origin !== globalThis.location?.origin || !(tag || date)) return isSame(await ask({ method: "HEAD" }), kept);
+    const answer = await ask({ headers: tag ? { "if-none-match": tag } : { "if-modified-since": date } });
     await answer.body?.cancel();
     return answer.status !== 200;
   } catch {
@@ -82,7 +92,19 @@ async function isCurrent(url, kept) {
   }
 }
 
-async function read(response, onProgress) {
+/** Whether a server tells of the kept file: by all that both say of its tag, its date and its length. */
+function isSame(answer, kept) {
+  // What compresses an answer may say so of its tag, and says another length.
+  const said = ({ headers }, name) => {
+    if (name === "content-length" && headers.get("content-encoding")) return undefined;
+    return headers.get(name)?.replace(/^W\//, "");
+  };
+  const pairs = ["etag", "last-modified", "content-length"].map((name) => [said(answer, name), said(kept, name)]);
+  const known = pairs.filter(([now, then]) => now && then);
+  return answer.ok && known.length > 0 && known.every(([now, then]) => now === then);
+}
+
+async function read(url, response, onProgress) {
   // A compressed answer is longer than its header says.
   const length = response.headers.get("content-encoding") ? null : response.headers.get("content-length");
   const total = length === null ? null : Number(length);
@@ -91,7 +113,7 @@ async function read(response, onProgress) {
     try {
       return await reader.read();
     } catch (error) {
-      throw new DynaconvError("network", `${response.url}: the download broke off: ${error.message}`, { cause: error });
+      throw new DynaconvError("network", `${url}: the download broke off: ${error.message}`, { cause: error });
     }
   };
   let loaded = 0;

@@ -324,7 +324,7 @@ function valuesOf({ input }) {
 
 function absolute(url) {
   try {
-    return new URL(url, globalThis.location?.href).href;
+    return new URL(url, globalThis.document?.baseURI ?? globalThis.location?.href).href;
   } catch (error) {
     throw new DynaconvError("bad-input", `${url} is no address`, { cause: error });
   }
