@@ -20,12 +20,14 @@ after(async () => {
 });
 
 /** Runs a function in a fresh page, with the package loaded and a few helpers; console errors fail the test. */
-export async function inPage(script, argument, { from = browser, expected = [], early } = {}) {
+export async function inPage(script, argument, { from = browser, expected = [], early, silent } = {}) {
   const page = await from.newPage();
   const complaints = [];
   page.on("console", (message) => message.type() === "error" && complaints.push(message.text()));
   page.on("pageerror", (error) => complaints.push(String(error.stack ?? error)));
   if (early) await page.addInitScript(early);
+  // Addresses whose answer never comes.
+  if (silent) await page.route(silent, () => {});
   await page.goto(server.address);
   await page.evaluate(async ([model, dynamic]) => {
     Object.assign(globalThis, await import("/pkg/index.js"));

@@ -3,6 +3,9 @@
 import { DynaconvError, typed } from "./error.js";
 import { Device } from "./dynaconv.js";
 
+/** How long after a failure the loss of a device may be told, in milliseconds. */
+const PATIENCE = 100;
+
 const SOFTWARE = /swiftshader|llvmpipe|lavapipe|softpipe|basic render/i;
 
 /** An open device with what is known of it. */
@@ -40,6 +43,13 @@ export class Gpu {
       this.counts[name] += 1;
       return method.apply(object, values);
     };
+  }
+
+  /** Whether the device is lost, which may be told after a failure that comes of it: a moment is waited for that. */
+  async isLostAfter({ kind }) {
+    if (kind !== "device") return kind === "device-lost";
+    const lost = this.handle.lost.then(() => true);
+    return Promise.race([lost, new Promise((resolve) => setTimeout(resolve, PATIENCE, false))]);
   }
 
   destroy() {

@@ -49,33 +49,33 @@ export interface Timing {
 /** What is known once a model is loaded. */
 export interface Info {
   /** The model's name. */
-  model: string;
+  readonly model: string;
   /** What computes. */
-  device: "gpu" | "cpu";
+  readonly device: "gpu" | "cpu";
   /** The GPU as the browser names it, or `CPU`. */
-  adapter: string;
+  readonly adapter: string;
   /** Whether the GPU is a program that computes on the CPU. */
-  software: boolean;
+  readonly software: boolean;
   /** A sentence for the user where the device is not what a page would wish for. */
-  notice: string | null;
+  readonly notice: string | null;
   /** The names of the classes; empty where the model has none. */
-  labels: string[];
+  readonly labels: readonly string[];
   /** Number of classes. */
-  classes: number;
+  readonly classes: number;
   /** Channels, height and width of the network's input. */
-  input: [number, number, number];
+  readonly input: readonly [number, number, number];
   /** Layers that make their weights anew for each picture. */
-  dynamicLayers: number;
+  readonly dynamicLayers: number;
   /** Trained values. */
-  parameters: number;
+  readonly parameters: number;
   /** Launches of one run, the preparation of the picture left out. */
-  launches: number;
+  readonly launches: number;
   /** How maps and weights are stored; on the CPU, how they are rounded. */
-  precision: "f32" | "f16";
+  readonly precision: "f32" | "f16";
   /** From the call of `load` to its end. */
-  loadMilliseconds: number;
+  readonly loadMilliseconds: number;
   /** Bytes of the model file. */
-  bytes: number;
+  readonly bytes: number;
 }
 
 export interface LoadOptions {
@@ -191,7 +191,7 @@ export class Classifier {
   /** Destroys the GPU device, as a crash of its driver would; the next call opens another. For tests. */
   loseDevice(): void;
 
-  /** Gives everything back. Calls under way still answer, later ones fail. */
+  /** Gives everything back. Calls under way still answer, later ones and those that wait for an image fail. */
   dispose(): void;
 }
 

@@ -1,7 +1,9 @@
-import initialise, { Engine, probe, profilePage } from "./dynaconv.js";
+import { FAILED, LOST, choose, factsOf, valuesOf } from "./choose.js";
+import initialise, { profilePage } from "./dynaconv.js";
 import { withModel } from "./download.js";
-import { DynaconvError, typed } from "./error.js";
+import { DynaconvError, look, typed } from "./error.js";
 import { Gpu } from "./gpu.js";
+import { Lane } from "./lane.js";
 import { Board, bytesOf, canDraw, cut, isLoading, shrunk, sizeOf, typeOf } from "./picture.js";
 
 export { DynaconvError };
@@ -24,33 +26,6 @@ const DRAWABLE = new Set(["HTMLImageElement", "HTMLVideoElement", "VideoFrame"])
 // Chromium without a graphics card refuses to copy these, or loses the device over it.
 const VIDEO = ["HTMLVideoElement", "VideoFrame"];
 
-// What a device does no more work after. A profile makes a second network ready, which may fail while the first is sound.
-const LOST = ["device-lost"];
-const FAILED = ["device", ...LOST];
-
-/** Lets so many calls be under way at once; further ones wait for their turn. */
-class Lane {
-  #free;
-  #waiting = [];
-
-  constructor(most) {
-    this.#free = most;
-  }
-
-  /** Calls `start`, at once where there is room. */
-  async enter(start) {
-    if (this.#free > 0) this.#free -= 1;
-    else await new Promise((turn) => this.#waiting.push(turn));
-    try {
-      return await start();
-    } finally {
-      const turn = this.#waiting.shift();
-      if (turn) turn();
-      else this.#free += 1;
-    }
-  }
-}
-
 export class Classifier {
   #engine;
   #gpu;
@@ -61,6 +36,8 @@ export class Classifier {
   #insights = new Lane(1);
   #profiles = new Lane(1);
   #calls = new Set();
+  // What ends the waiting for images that are loading.
+  #leaving = new Set();
   #recovery = null;
   #disposed = false;
   // Whether the device holds what a picture made of the dynamic layers.
@@ -77,7 +54,8 @@ export class Classifier {
 
   static async load(source, options) {
     const begin = performance.now();
-    const { onProgress, topK = 5, device = "auto", precision = "f32", cache = true } = options ?? {};
+    const usual = { onProgress: undefined, topK: 5, device: "auto", precision: "f32", cache: true };
+    const { onProgress, topK, device, precision, cache } = wishes(options, usual);
     const refused = (name, value, expected) => new DynaconvError("bad-input", `${name} is ${said(value)}, expected ${expected}`);
     if (!Number.isInteger(topK) || topK < 1) throw refused("topK", topK, "a whole number above 0");
     if (!["auto", "gpu", "cpu"].includes(device)) throw refused("device", device, "auto, gpu or cpu");
@@ -91,8 +69,8 @@ export class Classifier {
       const info = Object.freeze({ ...chosen.info, loadMilliseconds, bytes: bytes.length });
       return new Classifier(chosen.engine, chosen.gpu, info);
     };
-    if (typeof source === "string" || source instanceof URL) {
-      return withModel(absolute(source), { onProgress, cache }, prepare);
+    if (typeof source === "string" || look(() => source instanceof URL)) {
+      return withModel(look(() => absolute(source)), { onProgress, cache }, prepare);
     }
     return prepare(await bytesFrom(source));
   }
@@ -105,16 +83,27 @@ export class Classifier {
     return this.#timing;
   }
 
-  classify(picture) {
-    if (!isLoading(picture) || this.#disposed) return this.#classify(picture);
-    // It keeps none of those back that are there, and is a call under way all the same.
-    return this.#registered(picture.decode().catch(() => {}).then(() => this.#classify(picture, { fresh: false })));
+  async classify(picture) {
+    // It keeps none of those back that are there. It may be given another address meanwhile.
+    while (!this.#disposed && look(() => isLoading(picture))) await this.#decoded(picture);
+    return this.#classify(picture);
   }
 
-  #classify(picture, options) {
+  /** Waits for an image, no longer than there is a classifier. */
+  async #decoded(image) {
+    let leave;
+    const disposed = new Promise((resolve) => (leave = resolve));
+    this.#leaving.add(leave);
+    // One that has another address by now refuses at once, and is looked at again a little later.
+    const decoded = look(() => image.decode()).catch(() => new Promise((later) => setTimeout(later)));
+    await Promise.race([decoded, disposed]);
+    this.#leaving.delete(leave);
+  }
+
+  #classify(picture) {
     return this.#call(this.#runs, async () => {
       const begin = performance.now();
-      let size = sizeOf(picture);
+      let size = look(() => sizeOf(picture));
       let copy;
       if (!this.#engine.fits(...size)) {
         size = smaller(size, (size) => this.#engine.fits(...size));
@@ -131,22 +120,22 @@ export class Classifier {
       }
       // The CPU resizes and computes in one go.
       const started = this.#gpu ? performance.now() : begin;
-      const computed = this.#gpu?.handle.queue.onSubmittedWorkDone().then(() => performance.now(), () => started);
+      let done;
+      this.#gpu?.handle.queue.onSubmittedWorkDone().then(() => (done ??= performance.now()), () => {});
       const pairs = await answer;
       const end = performance.now();
-      const done = Math.min((await computed) ?? end, end);
+      done ??= end;
       this.#timing = { prepare: started - begin, network: done - started, readback: end - done, total: end - begin };
       this.#seen = true;
       return Array.from({ length: pairs.length / 2 }, (_, index) => {
         const [number, probability] = pairs.subarray(2 * index);
         return { class: number, label: this.#info.labels[number] ?? `class ${number}`, probability };
       });
-    }, options);
+    });
   }
 
   #start(picture, size) {
-    const bytes = bytesOf(picture);
-    const type = typeOf(picture);
+    const [bytes, type] = look(() => [bytesOf(picture), typeOf(picture)]);
     const windowAt = (size) => Array.from(this.#engine.window(...size));
     try {
       if (bytes) return this.#engine.classifyPixels(cut(bytes, size[0], windowAt(size)), ...size);
@@ -175,19 +164,21 @@ export class Classifier {
   /** Starts on a picture as it is; gives a promise of its pairs. A copy of video that takes the device along is not tried again. */
   #copied(picture, size, type) {
     const answer = this.#engine.classify(picture, ...size, false);
-    answer.catch((error) => {
-      if (error.kind === "device-lost" && VIDEO.includes(type)) this.#drawn.add(type);
+    const gpu = this.#gpu;
+    answer.catch(async (error) => {
+      if (VIDEO.includes(type) && (await gpu.isLostAfter(error))) this.#drawn.add(type);
     });
     return answer;
   }
 
   run(input) {
     return this.#call(this.#runs, async () => {
-      if (!(input instanceof Float32Array)) throw new DynaconvError("bad-input", "expected a Float32Array");
-      // Its memory may have gone to a worker while it waited for its turn: it has no values then.
+      if (arrayType(input) !== "Float32Array") throw new DynaconvError("bad-input", "expected a Float32Array");
+      // Its memory may have gone to a worker while it waited for its turn: it cannot be copied then.
+      const values = look(() => new Float32Array(input));
       const expected = valuesOf(this.#info);
-      if (input.length !== expected) throw new DynaconvError("bad-input", `the input has ${input.length} values, expected ${expected}`);
-      const scores = await this.#engine.run(input);
+      if (values.length !== expected) throw new DynaconvError("bad-input", `the input has ${values.length} values, expected ${expected}`);
+      const scores = await this.#engine.run(values);
       this.#seen = true;
       return scores;
     });
@@ -202,7 +193,7 @@ export class Classifier {
 
   profile(options) {
     return this.#call(this.#profiles, async () => {
-      const { repeats = 20, warmUp = 3, roof = true } = options ?? {};
+      const { repeats, warmUp, roof } = wishes(options, { repeats: 20, warmUp: 3, roof: true });
       const whole = (value, least) => Number.isInteger(value) && value >= least && value <= 10_000;
       if (!whole(repeats, 1) || !whole(warmUp, 0)) throw new DynaconvError("bad-input", "repeats and warmUp are whole numbers up to 10000");
       return JSON.parse(await this.#engine.profile(repeats, warmUp, Boolean(roof)));
@@ -229,6 +220,7 @@ export class Classifier {
   dispose() {
     if (this.#disposed) return;
     this.#disposed = true;
+    this.#leaving.forEach((leave) => leave());
     Promise.allSettled([...this.#calls]).then(() => {
       try {
         this.#engine.free();
@@ -240,8 +232,8 @@ export class Classifier {
   }
 
   /** Makes a call; when the device fails under it, with one of the kinds that are fatal, once more on a new device. */
-  #call(lane, start, { fresh = true, fatal = FAILED } = {}) {
-    if (fresh && this.#disposed) return Promise.reject(new DynaconvError("disposed", "this classifier was disposed of"));
+  #call(lane, start, { fatal = FAILED } = {}) {
+    if (this.#disposed) return Promise.reject(new DynaconvError("disposed", "this classifier was disposed of"));
     const call = lane.enter(async () => {
       if (this.#recovery) await this.#recovery;
       const gpu = this.#gpu;
@@ -249,21 +241,18 @@ export class Classifier {
         return await start();
       } catch (thrown) {
         const error = typed(thrown);
-        if (!gpu || !fatal.includes(error.kind)) throw error;
+        if (!gpu || !(fatal.includes(error.kind) || (await gpu.isLostAfter(error)))) throw error;
         await this.#recover(gpu);
       }
       try {
         return await start();
       } catch (thrown) {
         const error = typed(thrown);
-        throw fatal.includes(error.kind) ? new DynaconvError("device-lost", error.message, { cause: error }) : error;
+        const lost = fatal.includes(error.kind) || (await this.#gpu?.isLostAfter(error));
+        throw lost ? new DynaconvError("device-lost", error.message, { cause: error }) : error;
       }
     });
-    return this.#registered(call);
-  }
-
-  /** Keeps what a call needs until it has ended. */
-  #registered(call) {
+    // What it needs is kept until it has ended.
     this.#calls.add(call);
     const forget = () => this.#calls.delete(call);
     call.then(forget, forget);
@@ -294,16 +283,22 @@ export class Classifier {
   }
 }
 
+// What a typed array is, whichever window it comes from.
+const { get: tag } = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Float32Array.prototype), Symbol.toStringTag);
+const arrayType = (value) => tag.call(value);
+
+/** What a page tells of its options, and the usual of what it does not. */
+function wishes(options, usual) {
+  const wish = ([name, value]) => {
+    const { [name]: told = value } = options ?? {};
+    return [name, told];
+  };
+  return look(() => Object.fromEntries(Object.entries(usual).map(wish)));
+}
+
 /** A value in a sentence: not everything becomes text. */
 function said(value) {
   return value === null || !["object", "function"].includes(typeof value) ? String(value) : `a value of type ${typeof value}`;
-}
-
-/** What `info` says of where a network runs, on a GPU or on the CPU. */
-function factsOf(gpu) {
-  if (!gpu) return { device: "cpu", adapter: "CPU", software: false, notice: null };
-  const { name: adapter, software } = gpu;
-  return { device: "gpu", adapter, software, notice: software ? `${adapter} is no GPU but a program that computes on the CPU.` : null };
 }
 
 /** What is drawn on a canvas from the first on. */
@@ -317,11 +312,6 @@ function smaller(size, suits) {
   return size;
 }
 
-/** Values of a network's input. */
-function valuesOf({ input }) {
-  return input.reduce((product, length) => product * length);
-}
-
 function absolute(url) {
   try {
     return new URL(url, globalThis.document?.baseURI ?? globalThis.location?.href).href;
@@ -331,11 +321,12 @@ function absolute(url) {
 }
 
 async function bytesFrom(source) {
-  if (source instanceof Uint8Array || source instanceof ArrayBuffer) {
+  const type = arrayType(source) ?? look(() => typeOf(source));
+  if (type === "Uint8Array" || type === "ArrayBuffer") {
     // What has gone to a worker has no bytes, and nothing can be read of it.
-    return source.byteLength ? new Uint8Array(source.buffer ?? source, source.byteOffset, source.byteLength) : new Uint8Array();
+    return look(() => (source.byteLength ? new Uint8Array(source.buffer ?? source, source.byteOffset, source.byteLength) : new Uint8Array()));
   }
-  if (source instanceof Blob) {
+  if (look(() => source instanceof Blob)) {
     try {
       return new Uint8Array(await source.arrayBuffer());
     } catch (error) {
@@ -343,52 +334,4 @@ async function bytesFrom(source) {
     }
   }
   throw new DynaconvError("bad-input", "expected the address of a model file, or its bytes as ArrayBuffer, Uint8Array or Blob");
-}
-
-/** A model on the device that is wanted, or on the one that suits it best. */
-async function choose(bytes, options, device) {
-  if (device === "cpu") return loadOn(bytes, options, null);
-  let gpu;
-  try {
-    gpu = await Gpu.open();
-  } catch (error) {
-    if (device === "gpu" || !["no-webgpu", "no-adapter"].includes(error.kind)) throw error;
-    return withNotice(await loadOn(bytes, options, null), `${error.message} The CPU answers instead.`);
-  }
-  if (!gpu.software || device === "gpu") return loadOn(bytes, options, gpu);
-  const { notice } = factsOf(gpu);
-  let worthwhile;
-  try {
-    worthwhile = (await probe(gpu.device.share())) <= (await probe());
-  } catch (error) {
-    gpu.destroy();
-    throw typed(error);
-  }
-  if (worthwhile) {
-    return withNotice(await loadOn(bytes, options, gpu), `${notice} It was measured to be the faster way here all the same.`);
-  }
-  gpu.destroy();
-  return withNotice(await loadOn(bytes, options, null), `${notice} The CPU was measured to be faster without it, and answers instead.`);
-}
-
-/**
- * Loads a model and runs it once, so that all is compiled before the first picture. Software has nothing left to compile then that
- * takes as long as a run.
- */
-async function loadOn(bytes, { topK, half }, gpu) {
-  let engine;
-  try {
-    engine = await Engine.load(bytes, topK, half, gpu?.device);
-    const info = { ...JSON.parse(engine.description), ...factsOf(gpu) };
-    if (gpu && !gpu.software) await engine.run(new Float32Array(valuesOf(info)));
-    return { engine, gpu, info };
-  } catch (error) {
-    engine?.free();
-    gpu?.destroy();
-    throw typed(error);
-  }
-}
-
-function withNotice(loaded, notice) {
-  return { ...loaded, info: { ...loaded.info, notice } };
 }

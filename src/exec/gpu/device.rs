@@ -126,10 +126,10 @@ impl Gpu {
             memory_hints: wgpu::MemoryHints::Performance,
             trace: wgpu::Trace::Off,
         };
-        let (device, queue) = adapter
-            .request_device(&descriptor)
-            .await
-            .map_err(|error| GpuError::NoDevice { adapter: info.name.clone(), reason: error.to_string() })?;
+        let (device, queue) = adapter.request_device(&descriptor).await.map_err(|error| GpuError::NoDevice {
+            adapter: info.name.clone(),
+            reason: plain(&error.to_string()).into(),
+        })?;
         let failure = Arc::new(Mutex::new(None));
         let keep = |failure: &Arc<Mutex<Option<GpuError>>>, error: GpuError| {
             failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
@@ -241,6 +241,12 @@ async fn adapters_of(backends: wgpu::Backends) -> Vec<wgpu::Adapter> {
     adapters
 }
 
+/// What a browser said, where wgpu gives it as JavaScript's value: its first line. The rest is the call stack.
+fn plain(reason: &str) -> &str {
+    let Some((_, value)) = reason.split_once("JsValue(") else { return reason };
+    value.lines().next().unwrap_or_default().trim_end_matches(')')
+}
+
 fn info_of(adapter: &wgpu::Adapter) -> GpuInfo {
     let info = adapter.get_info();
     let name = info.name.to_lowercase();
@@ -286,5 +292,18 @@ fn limits_of(limits: &wgpu::Limits, features: wgpu::Features, info: &wgpu::Adapt
         whole_subgroups: software && features.contains(wgpu::Features::SUBGROUP_BARRIER) && least == most,
         software,
         cores: if software { std::thread::available_parallelism().map_or(0, |cores| cores.get() as u32) } else { 0 },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::plain;
+
+    #[test]
+    fn what_a_browser_says_is_told_in_its_words() {
+        let thrown = "JsValue(OperationError: no memory\nOperationError: no memory\n    at page.js:1)";
+        assert_eq!(plain(thrown), "OperationError: no memory");
+        assert_eq!(plain("JsValue(OperationError: no memory)"), "OperationError: no memory");
+        assert_eq!(plain("the driver (of 2019) is gone\nfor good"), "the driver (of 2019) is gone\nfor good");
     }
 }

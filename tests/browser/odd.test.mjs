@@ -1,0 +1,144 @@
+// What pages pass that is odd, and what browsers do that is: none of it costs a device, hangs, or goes unsaid.
+// Run by scripts/test-web.sh with node --test.
+
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { inPage } from "./page.mjs";
+
+/** Counts the devices that a page is given, in `devices`. */
+function countDevices() {
+  globalThis.devices = [];
+  const request = GPUAdapter.prototype.requestDevice;
+  GPUAdapter.prototype.requestDevice = async function (...values) {
+    devices.push(await request.apply(this, values));
+    return devices.at(-1);
+  };
+}
+
+describe("what is odd", { timeout: 600_000 }, () => {
+  test("about a picture, values or options is a bad input, and costs no device", async () => {
+    const { kinds, devices, works } = await inPage(async () => {
+      const classifier = await Classifier.load(MODEL, { device: "gpu" });
+      const revoked = () => {
+        const { proxy, revoke } = Proxy.revocable({}, {});
+        revoke();
+        return proxy;
+      };
+      const throwing = (name, kind) => ({ [Symbol.toStringTag]: kind, get [name]() { throw Object.assign(new Error("mine"), { kind: "device" }); } });
+      const proxy = () => new Proxy({}, { get() { throw revoked(); } });
+      const calls = [
+        () => classifier.classify(throwing("width", "ImageBitmap")),
+        () => classifier.classify(throwing("data", "ImageData")),
+        () => classifier.classify(throwing("complete", "HTMLImageElement")),
+        () => classifier.classify({ [Symbol.toStringTag]: "HTMLImageElement" }),
+        () => classifier.classify({ [Symbol.toStringTag]: "ImageBitmap", width: 4, height: 4 }),
+        () => classifier.classify({ [Symbol.toStringTag]: "ImageData", width: 4, height: 4, data: new Uint8ClampedArray(3) }),
+        () => classifier.classify(revoked()),
+        () => classifier.classify(proxy()),
+        () => classifier.run(revoked()),
+        () => classifier.run(proxy()),
+        () => classifier.profile(proxy()),
+        () => Classifier.load(revoked()),
+        () => Classifier.load(proxy()),
+        () => Classifier.load(MODEL, proxy()),
+      ];
+      const kinds = [];
+      // A call that throws before there is a promise ends the test.
+      for (const call of calls) kinds.push((await kindOf(call())).kind);
+      return { kinds, devices: devices.length, works: (await classifier.classify(await bitmap("pictures/cat.jpg"))).length };
+    }, undefined, { early: countDevices });
+    assert.deepEqual([...new Set(kinds)], ["bad-input"], kinds.join());
+    assert.deepEqual([devices, works], [1, 5]);
+  });
+
+  test("values of another window are taken, and what is known stays as it is", async () => {
+    const found = await inPage(async () => {
+      const other = document.body.appendChild(document.createElement("iframe")).contentWindow;
+      const bytes = await (await fetch(MODEL)).arrayBuffer();
+      const classifier = await Classifier.load(new other.Uint8Array(bytes), { device: "cpu" });
+      const values = classifier.info.input.reduce((product, length) => product * length);
+      const scores = await classifier.run(new other.Float32Array(values));
+      const [before] = await classifier.classify(await bitmap("pictures/cat.jpg"));
+      const frozen = [];
+      for (const change of [() => classifier.info.labels.sort().reverse(), () => classifier.info.input.fill(1)]) {
+        try {
+          change();
+        } catch (error) {
+          frozen.push(error.name);
+        }
+      }
+      const [after] = await classifier.classify(await bitmap("pictures/cat.jpg"));
+      return { scores: scores.length, before, after, frozen };
+    });
+    assert.equal(found.scores, 10);
+    assert.deepEqual(found.after, found.before);
+    assert.deepEqual(found.frozen, ["TypeError", "TypeError"]);
+  });
+
+  test("an image that never loads does not hold dispose back, and one that is given another address is waited for again", async () => {
+    const found = await inPage(async () => {
+      const classifier = await Classifier.load(MODEL, { device: "gpu" });
+      const never = () => Object.assign(new Image(), { src: "/never.png" });
+      const image = never();
+      const changed = classifier.classify(image);
+      image.src = "/assets/pictures/cat.jpg";
+      const [best] = await changed;
+      const [expected] = await classifier.classify(await bitmap("pictures/cat.jpg"));
+      const waiting = kindOf(classifier.classify(never()));
+      classifier.dispose();
+      const { kind } = await waiting;
+      const { reason } = await devices[0].lost;
+      return { best, expected, kind, reason };
+    }, undefined, { early: countDevices, silent: /never/ });
+    assert.equal(found.best.class, found.expected.class);
+    assert.deepEqual([found.kind, found.reason], ["disposed", "destroyed"]);
+  });
+
+  test("a queue that never says that its work is done holds no answer back", async () => {
+    const answers = await inPage(async () => {
+      const classifier = await Classifier.load(MODEL, { device: "gpu" });
+      GPUQueue.prototype.onSubmittedWorkDone = () => new Promise(() => {});
+      return classifier.classify(await bitmap("pictures/cat.jpg"));
+    });
+    assert.equal(answers.length, 5);
+  });
+
+  test("a device lost under a profile is replaced", async () => {
+    const found = await inPage(async () => {
+      const classifier = await Classifier.load(MODEL, { device: "gpu" });
+      const profile = classifier.profile({ repeats: 30, warmUp: 0, roof: false });
+      // Once it maps what it measured.
+      const map = GPUBuffer.prototype.mapAsync;
+      await new Promise((mapped) => {
+        GPUBuffer.prototype.mapAsync = function (...values) {
+          GPUBuffer.prototype.mapAsync = map;
+          setTimeout(mapped);
+          return map.apply(this, values);
+        };
+      });
+      classifier.loseDevice();
+      return { runs: (await profile).runs.plain.n, devices: devices.length };
+    }, undefined, { early: countDevices });
+    assert.deepEqual(found, { runs: 30, devices: 2 });
+  });
+
+  test("an adapter that gives no device, and a device that fails as it is measured, leave the CPU", async () => {
+    const load = async () => {
+      const { info } = await Classifier.load(MODEL);
+      return { ...info, works: (await (await Classifier.load(MODEL)).classify(await bitmap("pictures/cat.jpg"))).length };
+    };
+    const noDevice = await inPage(load, undefined, {
+      early: () => { GPUAdapter.prototype.requestDevice = async () => { throw new DOMException("out of memory", "OperationError"); }; },
+    });
+    const noProbe = await inPage(load, undefined, {
+      early: () => { GPUBuffer.prototype.mapAsync = async () => { throw new DOMException("no mapping", "OperationError"); }; },
+    });
+    for (const { device, works, notice } of [noDevice, noProbe]) {
+      assert.deepEqual([device, works], ["cpu", 5]);
+      assert.match(notice, /The CPU answers instead\.$/);
+      assert.doesNotMatch(notice, /JsValue|\n/);
+    }
+    assert.match(noDevice.notice, /gave no device: OperationError: out of memory\./);
+    assert.match(noProbe.notice, /failed when its speed was measured/);
+  });
+});
