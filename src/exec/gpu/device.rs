@@ -126,10 +126,12 @@ impl Gpu {
             memory_hints: wgpu::MemoryHints::Performance,
             trace: wgpu::Trace::Off,
         };
-        let (device, queue) = adapter.request_device(&descriptor).await.map_err(|error| GpuError::NoDevice {
-            adapter: info.name.clone(),
-            reason: plain(&error.to_string()).into(),
-        })?;
+        // Browsers tell no name.
+        let name = if info.name.is_empty() { "without a name".into() } else { info.name.clone() };
+        let (device, queue) = adapter
+            .request_device(&descriptor)
+            .await
+            .map_err(|error| GpuError::NoDevice { adapter: name, reason: plain(&error.to_string()).into() })?;
         let failure = Arc::new(Mutex::new(None));
         let keep = |failure: &Arc<Mutex<Option<GpuError>>>, error: GpuError| {
             failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
