@@ -17,15 +17,18 @@ describe("a model from the network", { timeout: 600_000 }, () => {
       await cache.put(url, new Response("spoilt"));
       const healed = (await Classifier.load(url, { device: "cpu" })).info.bytes;
       const fetched = globalThis.fetch;
+      // A server's worse file replaces none.
+      globalThis.fetch = async () => new Response("no model", { headers: { "content-length": "8" } });
+      const worse = await kindOf(Classifier.load(url, { device: "cpu" }));
       globalThis.fetch = () => Promise.reject(new TypeError("offline"));
       const offline = (await Classifier.load(url, { device: "cpu" })).info.bytes;
       const uncached = await kindOf(Classifier.load(url, { device: "cpu", cache: false }));
       globalThis.fetch = fetched;
-      return { size, kept, healed, offline, uncached, first: progress[0], last: progress.at(-1) };
+      return { size, kept, healed, worse, offline, uncached, first: progress[0], last: progress.at(-1) };
     });
     assert.deepEqual([found.kept, found.healed, found.offline], [found.size, found.size, found.size]);
     assert.deepEqual([found.first[0], found.last[0]], [0, found.size]);
-    assert.equal(found.uncached.kind, "network");
+    assert.deepEqual([found.worse.kind, found.uncached.kind], ["bad-model", "network"]);
   });
 
   test("is fetched again only when the server has another one, and then not out of the browser's own cache", async () => {

@@ -47,17 +47,14 @@ export async function choose(bytes, options, device) {
   return withNotice(await loadOn(bytes, options, null), `${notice} The CPU was measured to be faster without it, and answers instead.`);
 }
 
-/**
- * Loads a model and runs it once, so that all is compiled before the first picture. Software has nothing left to compile then that
- * takes as long as a run.
- */
+/** Loads a model, and runs it once where all is compiled only then: before the first picture. */
 async function loadOn(bytes, { topK, half }, gpu) {
   let engine;
   try {
     engine = await Engine.load(bytes, topK, half, gpu?.device);
     const info = { ...JSON.parse(engine.description), ...factsOf(gpu) };
     [info.labels, info.input].forEach(Object.freeze);
-    if (gpu && !gpu.software) await engine.run(new Float32Array(valuesOf(info)));
+    if (gpu?.compilesLate) await engine.run(new Float32Array(valuesOf(info)));
     return { engine, gpu, info };
   } catch (error) {
     engine?.free();

@@ -51,7 +51,8 @@ export async function withModel(url, { onProgress, cache: wanted }, use) {
     return await use(file.bytes);
   } catch (error) {
     await written;
-    await forget();
+    // Other faults say nothing of the file. What was there before may serve where there is no better one.
+    if (error?.kind === "bad-model") await (kept ? attempt(() => cache.put(url, kept)) : forget());
     throw error;
   } finally {
     await written;

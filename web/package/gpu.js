@@ -16,7 +16,9 @@ export class Gpu {
     [this.device, this.handle, this.counts] = [device, handle, {}];
     const { vendor, architecture, device: model, description, isFallbackAdapter } = handle.adapterInfo ?? {};
     this.name = description || [vendor, architecture, model].filter(Boolean).join(" ") || "GPU";
-    this.software = Boolean(isFallbackAdapter) || SOFTWARE.test(`${this.name} ${architecture}`);
+    const known = `${this.name} ${architecture}`;
+    this.software = Boolean(isFallbackAdapter) || SOFTWARE.test(known);
+    this.compilesLate = !/swiftshader/i.test(known);
     for (const name of ["Buffer", "Texture", "BindGroup", "BindGroupLayout", "PipelineLayout", "ShaderModule", "ComputePipeline", "QuerySet"]) {
       this.#count(handle, `create${name}`);
     }
