@@ -100,7 +100,7 @@ fn what_is_found_is_kept_and_taken_and_nothing_else_is() {
         (text.replace(driver, "\"driver\": \"another\","), "made for the driver `another`, expected "),
         (text.replace(device, "\"name\": \"\\u001b[2J\","), "made for the device `\\u{1b}[2J`, expected "),
         (text.replace(shaders, "\"shaders\": \"0\","), "made for the shaders `0`, expected "),
-        (text.replace("\"schema\": 1", "\"schema\": 9"), "made for schema `9`, expected `1`"),
+        (text.replace("\"schema\": 2", "\"schema\": 9"), "made for schema `9`, expected `2`"),
         (text.chars().take(text.len() / 2).collect(), "expected the JSON that `dynaconv tune` writes"),
         (" ".repeat((1 << 20) + 1), "expected at most 1048576 bytes"),
         ("[".repeat(1 << 19), "expected the JSON that `dynaconv tune` writes"),
