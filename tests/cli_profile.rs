@@ -126,6 +126,13 @@ fn two_profiles_are_compared_and_judged() {
 
     value["dispatches"][0]["layer"] = "new".into();
     value["network"] = "another\x1b[2J".into();
+    value["dispatches"][0]["layer"] = "new".repeat(30_000).into();
+    place.write("long.json", value.to_string());
+    for arguments in [&["compare", "a.json", "long.json"][..], &["profile", "--read", "long.json", "--by", "layer"]] {
+        let out = place.run(arguments).succeeded().out;
+        assert!(out.contains("newne…"), "{out}");
+    }
+    value["dispatches"][0]["layer"] = "new".into();
     place.write("c.json", value.to_string());
     let other = place.run(&["compare", "a.json", "c.json"]).succeeded();
     assert!(other.err.contains("note: network: tiny_zip before, another\\u{1b}[2J after"), "{other:#?}");

@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::classify_files::Found;
 use super::output::{print_json, stdout, unless_closed};
 use super::settings::{DeviceArguments, ModelArguments, introduce};
-use super::show::{bar, printable};
+use super::show::{bar, clipped, printable};
 use super::{Outcome, classify_files, failure, find_pictures};
 
 /// Say what is in pictures
@@ -110,7 +110,8 @@ fn print_guesses(classifier: &Classifier, file: &Path, guesses: Found) -> Result
             return Ok(());
         }
     };
-    let label = |class| classifier.label(class).map_or_else(|| format!("class {class}"), printable);
+    let label =
+        |class| classifier.label(class).map_or_else(|| format!("class {class}"), |label| clipped(&printable(label)));
     let width = guesses.iter().map(|guess| label(guess.class).chars().count()).max().unwrap_or(0);
     let (bold, green) = (anstyle::Style::new().bold(), anstyle::AnsiColor::Green.on_default());
     let mut out = stdout();

@@ -9,6 +9,15 @@ pub fn printable(text: &str) -> String {
     shown
 }
 
+/// What a table shows of a text: no more than anybody reads in a column.
+pub fn clipped(text: &str) -> String {
+    const MOST: usize = 200;
+    match text.char_indices().nth(MOST) {
+        None => text.into(),
+        Some((end, _)) => format!("{}…", &text[..end]),
+    }
+}
+
 /// A share of one as a bar of `cells` cells, to the eighth of a cell; what is above zero is seen.
 pub fn bar(share: f64, cells: usize) -> String {
     const PARTS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
@@ -104,6 +113,13 @@ mod tests {
         );
         assert_eq!([1.5e9, 123.4e9, 2e12].map(rate), ["1.50", "123", "2000"]);
         assert_eq!([percent(1, 3), percent(0, 0)], ["33.33 %", "–"]);
+    }
+
+    #[test]
+    fn long_text_is_cut_between_letters() {
+        assert_eq!(clipped("→ 犬"), "→ 犬");
+        assert_eq!(clipped(&"犬".repeat(200)), "犬".repeat(200));
+        assert_eq!(clipped(&"犬".repeat(70_000)), "犬".repeat(200) + "…");
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use std::io::{self, Write};
 
+use super::show::clipped;
+
 /// At which side of its column a text stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {
@@ -21,9 +23,9 @@ impl<'a, const N: usize> Table<'a, N> {
         Self { header, rows: Vec::new() }
     }
 
-    /// Adds a row.
+    /// Adds a row; a text that is too long for a table is cut.
     pub fn push(&mut self, row: [String; N]) {
-        self.rows.push(row);
+        self.rows.push(row.map(|text| clipped(&text)));
     }
 
     /// Prints the table, each column as wide as its widest text.
@@ -62,5 +64,14 @@ mod tests {
         table.write(&mut out).unwrap();
         let text = String::from_utf8(out.into_inner()).unwrap();
         assert_eq!(text, "layer      size  form\na        12,345\nstem ×2       1  branch\n");
+    }
+
+    #[test]
+    fn what_is_longer_than_columns_can_be_is_cut() {
+        let mut table = Table::new([("layer", Side::Left), ("size", Side::Right)]);
+        table.push(["a".repeat(70_000), "1".into()]);
+        let mut out = anstream::StripStream::new(Vec::new());
+        table.write(&mut out).unwrap();
+        assert!(String::from_utf8(out.into_inner()).unwrap().ends_with("a…     1\n"));
     }
 }
