@@ -567,6 +567,8 @@ fn foreign_text_does_not_reach_the_terminal_as_it_is() {
     let place = Place::new();
     place.write("labels.txt", "\x1b[2Jred\n".repeat(10));
     place.import_tiny("tiny_zip.pth.tar", &["--labels", "labels.txt", "--name", "a\x1b[31mname"]).succeeded();
+    let plan = place.run(&["inspect", "-m", "tiny.safetensors", "--plan"]).succeeded().out;
+    assert!(plan.starts_with("a\\u{1b}[31mname: "), "{plan:.100}");
     let ended = place.run(&["classify", "-m", "tiny.safetensors", "-d", "cpu", &cat()]).succeeded();
     assert!(ended.out.contains("\\u{1b}[2Jred") && ended.err.contains("a\\u{1b}[31mname"), "{ended:#?}");
 }

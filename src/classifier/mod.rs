@@ -145,7 +145,7 @@ impl Classifier {
         let executor = GpuExecutor::new(&gpu, plan, Some(&description.preprocess)).await?;
         let Preparing { pipelines, memory } = executor.preparing();
         let loading = Loading { fold: model.folding, lower, pipelines, memory };
-        log::info!("{}: {loading:.1?}", description.name);
+        log::info!("{:?}: {loading:.1?}", description.name);
         let (device, software) = (gpu.info().to_string(), gpu.info().software);
         Ok(Self::with(description, Executor::Gpu(Box::new(executor)), batch, loading, device, software))
     }

@@ -103,6 +103,7 @@ pub fn run(arguments: &Arguments) -> Result<Outcome> {
     let target = arguments.target.target(&model)?;
     let plan = target.plan(&model)?;
     if arguments.plan {
+        let plan = Plan { name: printable(&plan.name), ..plan };
         write!(stdout(), "{plan}")?;
         return Ok(Outcome::Success);
     }
