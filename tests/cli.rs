@@ -90,7 +90,20 @@ fn standard_output_has_the_result_alone_whatever_it_is_called() {
         end(place.command(&[&run[..], &[name]].concat()).stdout(file)).succeeded();
         assert_eq!(std::fs::read(place.path("z.npy")).unwrap(), expected, "{name}");
     }
-    assert!(place.run(&[&run[..], &["x.npy"]].concat()).error().contains("would replace their own input"));
+    for (to, part) in [
+        ("x.npy", "x.npy: the scores would replace their own input"),
+        ("./tiny.safetensors", "./tiny.safetensors: the scores would replace the model"),
+        ("none/y.npy", "none/y.npy: cannot be written: none: "),
+    ] {
+        let ended = place.run(&[&run[..], &[to]].concat());
+        assert!(!ended.err.contains("model   "), "{ended:#?}");
+        assert!(ended.error().starts_with(part), "{to}");
+    }
+    // A model by its name too.
+    std::fs::create_dir_all(place.path("assets/models")).unwrap();
+    std::fs::rename(place.path("tiny.safetensors"), place.path("assets/models/named.safetensors")).unwrap();
+    let named = ["run", "-m", "named", "-d", "cpu", "--input", "x.npy", "--output", "assets/models/named.safetensors"];
+    assert!(place.run(&named).error().ends_with("the scores would replace the model"));
 }
 
 #[test]
@@ -504,6 +517,14 @@ fn accuracy_is_measured_on_folders() {
     assert_eq!(report["classes"][0]["label"], "one");
     assert_eq!((&report["classes"][1]["class"], &report["classes"][1]["top_1"]), (&2.into(), &1.into()));
     assert!(ended.err.contains("broken.png: expected"), "{ended:#?}");
+
+    // Nothing that is read is replaced.
+    for (to, part) in [("tiny.safetensors", "the model"), ("data/one/3.jpg", "a picture that is evaluated")] {
+        let before = std::fs::read(place.path(to)).unwrap();
+        let error = place.run(&[&eval[..6], &[to]].concat()).error();
+        assert_eq!(error, format!("{to}: the predictions would replace {part}"));
+        assert!(std::fs::read(place.path(to)).unwrap() == before);
+    }
 
     // Standard output has one result.
     let eval_to = |to: &str, more: &[&str]| {

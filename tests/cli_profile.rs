@@ -58,6 +58,18 @@ fn a_profile_is_shown_and_written_in_every_form() {
         assert!(error.starts_with(part), "expected {part:?} in {error:?}");
     }
     assert!(json_of(&place, "p.json") == profile && !place.path("new").exists());
+    let error = place.run(&[&QUICK[..], &["--html", "tiny.safetensors"]].concat()).error();
+    assert_eq!(error, "tiny.safetensors: --html would replace the model");
+    // Standard output has one result.
+    let both = ["profile", "--read", "p.json", "--by", "layer", "--json"];
+    assert!(place.run(&both).error().starts_with("--by and --json -: expected one result for standard output"));
+    // What fails is told of every place.
+    let mut without_trace = profile.clone();
+    without_trace["timeline"] = Value::Null;
+    place.write("w.json", without_trace.to_string());
+    let full = ["profile", "--read", "w.json", "--html", "/dev/full", "--trace", "w.trace"];
+    let ended = place.run(&full).with_code(2);
+    assert_eq!(ended.err.lines().filter(|line| line.starts_with("error: ")).count(), 2, "{ended:#?}");
 
     let cpu =
         place.run(&[&QUICK[..], &["--device", "cpu", "--batch", "2", "--form", "branch"]].concat()).succeeded().out;

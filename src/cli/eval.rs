@@ -12,7 +12,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
 use super::labelled_folder::LabelledFolder;
-use super::output::{ensure_writable, is_stdout, print_json, stdout, unless_closed, write_whole};
+use super::output::{ensure_another, ensure_writable, is_stdout, print_json, stdout, unless_closed, write_whole};
 use super::settings::{DeviceArguments, ModelArguments, introduce};
 use super::show::{percent, printable, thousands};
 use super::table::{Side, Table};
@@ -104,11 +104,18 @@ pub fn run(arguments: &Arguments) -> Result<Outcome> {
         !(arguments.json && prints_predictions),
         "--json and --predictions -: expected one result for standard output, found two"
     );
-    predictions_file.map_or(Ok(()), ensure_writable)?;
+    if let Some(file) = predictions_file {
+        ensure_writable(file)?;
+        ensure_another(file, [arguments.model.file()?.as_path()], "the predictions would replace the model")?;
+    }
     let model = arguments.model.load()?;
     let labels = &model.description().labels;
     let class_count = model.graph().output().channels;
     let data = LabelledFolder::find(&arguments.data, labels, class_count)?;
+    if let Some(file) = predictions_file {
+        let pictures = data.files.iter().map(PathBuf::as_path);
+        ensure_another(file, pictures, "the predictions would replace a picture that is evaluated")?;
+    }
     if !data.by_name {
         failure::note("the folders are not named as the model's classes; they are taken in alphabetical order");
     }

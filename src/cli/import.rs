@@ -9,7 +9,7 @@ use dynaconv::model::{Description, Fault, ImportOptions, Model, ModelError, Prec
 use dynaconv::picture::{Filter, Preprocess};
 
 use super::describe::network;
-use super::output::{ensure_another, read_text, write_whole};
+use super::output::{ensure_another, ensure_writable, read_text, write_whole};
 use super::show::{bytes, printable, thousands};
 use super::{Outcome, failure};
 
@@ -77,7 +77,9 @@ enum FilterName {
 /// Imports a checkpoint and says what it holds.
 pub fn run(arguments: &Arguments) -> Result<Outcome> {
     let Arguments { source, output, .. } = arguments;
-    ensure_another(output, source, "the model would replace its own source")?;
+    ensure_another(output, [source.as_path()], "the model would replace its own source")?;
+    ensure_another(output, arguments.labels.as_deref(), "the model would replace the file of its labels")?;
+    ensure_writable(output)?;
     let labels = arguments.labels.as_deref().map_or(Ok(Vec::new()), read_labels)?;
     let usual = ImportOptions::default();
     let options = ImportOptions {

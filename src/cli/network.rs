@@ -1,5 +1,6 @@
 //! Networks by name: for what hangs on their sizes alone, no model file is needed.
 
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::Args;
@@ -28,6 +29,11 @@ struct Network {
 }
 
 impl NetworkArguments {
+    /// The file that has the model; none of a network by name.
+    pub fn file(&self) -> anyhow::Result<Option<PathBuf>> {
+        if self.network.is_some() { Ok(None) } else { self.model.file().map(Some) }
+    }
+
     /// Reads the model, or makes the network up and says so.
     pub fn load(&self) -> anyhow::Result<Model> {
         match &self.network {

@@ -69,8 +69,10 @@ pub fn read_text(path: &Path, most: u64) -> Result<String> {
 }
 
 /// Refuses to write where something is read from.
-pub fn ensure_another(to: &Path, from: &Path, otherwise: &str) -> Result<()> {
-    let same = matches!((from.canonicalize(), to.canonicalize()), (Ok(from), Ok(to)) if from == to);
+pub fn ensure_another<'a>(to: &Path, from: impl IntoIterator<Item = &'a Path>, otherwise: &str) -> Result<()> {
+    // Where there is no file yet nothing is read.
+    let Ok(place) = to.canonicalize() else { return Ok(()) };
+    let same = from.into_iter().any(|from| from.canonicalize().is_ok_and(|from| from == place));
     ensure!(!same, "{}: {otherwise}", to.display());
     Ok(())
 }

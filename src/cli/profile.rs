@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 use dynaconv::classifier::block_on;
 use dynaconv::profile::{Profile, Profiler, View};
@@ -90,15 +90,21 @@ impl From<ViewName> for View {
 
 /// Takes the profile and shows it.
 pub fn run(arguments: &Arguments) -> Result<Outcome> {
-    let Arguments { by, json, trace, html, read, .. } = arguments;
+    let Arguments { model, by, json, trace, html, read, .. } = arguments;
     let results = [("--json", json), ("--trace", trace), ("--html", html)];
     let results: Vec<_> = results.iter().filter_map(|(option, file)| Some((*option, file.as_deref()?))).collect();
     ensure_apart(&results)?;
+    let (source, what) = match read {
+        Some(file) => (Some(file.clone()), "profile that is read"),
+        None => (model.file()?, "model"),
+    };
     for (option, file) in &results {
         ensure_writable(file)?;
-        if let Some(read) = read {
-            ensure_another(file, read, &format!("{option} would replace the profile that is read"))?;
-        }
+        ensure_another(file, source.as_deref(), &format!("{option} would replace the {what}"))?;
+    }
+    let to_stdout = results.iter().find(|(_, file)| is_stdout(file));
+    if let (Some(_), Some((option, _))) = (by, to_stdout) {
+        bail!("--by and {option} -: expected one result for standard output, found two");
     }
     let profile = match read {
         Some(file) => load(file)?,
@@ -114,11 +120,15 @@ pub fn run(arguments: &Arguments) -> Result<Outcome> {
         let trace = profile.to_trace().context("there is no trace: the launches of this profile were not timed")?;
         written(file, &serde_json::to_vec(&trace)?, "trace")
     });
-    let taken = results.iter().any(|(_, file)| is_stdout(file));
-    let table = (!taken).then(|| profile_table::print(&profile, by.map(View::from), &mut stdout()));
+    let table = to_stdout.is_none().then(|| profile_table::print(&profile, by.map(View::from), &mut stdout()));
     // Who has closed the pipe knows; of files that were not written nobody does.
-    [json, html, trace, table].into_iter().flatten().try_for_each(unless_closed)?;
-    Ok(Outcome::Success)
+    let results = [json, html, trace, table].into_iter().flatten();
+    let mut failures: Vec<_> = results.filter_map(|result| unless_closed(result).err()).collect();
+    let Some(last) = failures.pop() else { return Ok(Outcome::Success) };
+    for error in failures {
+        failure::report(error.as_ref());
+    }
+    Err(last)
 }
 
 fn take(arguments: &Arguments) -> Result<Profile> {

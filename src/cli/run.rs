@@ -6,7 +6,7 @@ use anyhow::Result;
 use clap::Args;
 use dynaconv::classifier::{ClassifierError, block_on};
 
-use super::output::{ensure_another, write_whole};
+use super::output::{ensure_another, ensure_writable, write_whole};
 use super::settings::{DeviceArguments, ModelArguments, introduce};
 use super::show::printable;
 use super::{Outcome, failure, npy};
@@ -40,7 +40,9 @@ pub struct Arguments {
 /// Runs the network on all pictures of the input.
 pub fn run(arguments: &Arguments) -> Result<Outcome> {
     let Arguments { input, output, .. } = arguments;
-    ensure_another(output, input, "the scores would replace their own input")?;
+    ensure_another(output, [input.as_path()], "the scores would replace their own input")?;
+    ensure_another(output, [arguments.model.file()?.as_path()], "the scores would replace the model")?;
+    ensure_writable(output)?;
     let model = arguments.model.load()?;
     let pictures = npy::read(input)?;
     let count = pictures.shape().first().copied().unwrap_or(0);

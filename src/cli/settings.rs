@@ -29,9 +29,14 @@ pub struct ModelArguments {
 }
 
 impl ModelArguments {
+    /// The file that has the model.
+    pub fn file(&self) -> Result<PathBuf> {
+        find_model::find(&self.model)
+    }
+
     /// Finds and reads the model.
     pub fn load(&self) -> Result<Model> {
-        Ok(Model::load(find_model::find(&self.model)?)?)
+        Ok(Model::load(self.file()?)?)
     }
 }
 
