@@ -357,6 +357,32 @@ fn a_broken_picture_does_not_keep_the_others_from_being_classified() {
     );
 }
 
+#[cfg(unix)]
+#[test]
+fn a_link_that_leads_nowhere_is_a_broken_picture() {
+    let place = Place::with_tiny_model();
+    place.picture("assets/pictures/cat.jpg", "p/a.jpg");
+    std::os::unix::fs::symlink("none.jpg", place.path("p/b.jpg")).unwrap();
+    let json = place.run(&["classify", "-m", "tiny.safetensors", "-d", "cpu", "p", "--json"]).with_code(1).json();
+    assert!(json.len() == 2 && json[1]["error"].as_str().unwrap().starts_with("p/b.jpg: "), "{json:?}");
+}
+
+/// A shell that lets no file grow stands for a disk that is full.
+#[cfg(target_os = "linux")]
+#[test]
+fn what_cannot_be_written_whole_is_told_without_the_temporary_files_name() {
+    let place = Place::new();
+    let source = golden("tiny_zip.pth.tar");
+    let limited = "trap '' XFSZ; ulimit -f 1; exec \"$@\"";
+    let program = env!("CARGO_BIN_EXE_dynaconv");
+    let import = ["import", source.to_str().unwrap(), "-o", "x.safetensors", "--input-size", "32"];
+    let mut shell = std::process::Command::new("bash");
+    shell.args(["-c", limited, "bash", program]).args(import).current_dir(place.path(""));
+    let error = end(&mut shell).error();
+    assert!(error.starts_with("x.safetensors: cannot be written: ") && !error.contains(".dynaconv-"), "{error}");
+    assert_eq!(std::fs::read_dir(place.path("")).unwrap().count(), 0);
+}
+
 /// Of a black picture this network's scores are zero, and of any other larger than numbers can be.
 #[test]
 fn a_picture_without_finite_scores_is_broken_and_the_others_are_not() {

@@ -61,7 +61,8 @@ fn read_folder(folder: &Path, pictures: &mut Vec<PathBuf>, folders: &mut Vec<Pat
         // A linked folder is not entered, for it may lead round in a circle.
         if entry.file_type()?.is_dir() {
             folders.push(entry.path());
-        } else if is_picture(&entry.path()) && entry.path().is_file() {
+        } else if is_picture(&entry.path()) && entry.path().metadata().map_or(true, |found| found.is_file()) {
+            // A link that leads nowhere is a picture that cannot be read.
             pictures.push(entry.path());
         }
     }

@@ -56,7 +56,8 @@ fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     if let Ok(before) = path.metadata() {
         file.as_file().set_permissions(before.permissions())?;
     }
-    file.write_all(bytes)?;
+    // Not by way of the temporary file, whose errors say its name.
+    file.as_file_mut().write_all(bytes)?;
     file.as_file().sync_all()?;
     file.persist(path).map_err(|error| error.error)?;
     Ok(())
