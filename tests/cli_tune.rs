@@ -89,6 +89,7 @@ fn what_is_found_is_kept_and_taken_and_nothing_else_is() {
     let wrong =
         found[0]["shapes"].as_array().unwrap().iter().any(|shape| !shape["wrong"].as_array().unwrap().is_empty());
     assert!(found[0]["precision"] == "f16" && !wrong, "{found:?}");
+    assert_eq!((&found[0]["batch"], &found[0]["pictures"]), (&2.into(), &2.into()));
     assert_eq!(all(), [true, false, false, true]);
 
     // Files that are stale, foreign or no tables are ignored with a word, and replaced.
@@ -136,6 +137,27 @@ fn only_gpus_are_tuned() {
     assert!(run(&place, &["tune", "--device", "cpu"]).error().contains("nothing to tune"));
     assert!(run(&place, &["tune", "--device", "no such adapter"]).error().contains("no GPU adapter matches"));
     run(&place, &["tune", "--rounds", "0"]).with_code(2);
+    // Software takes six pictures in two runs.
+    let six = ["tune", "--batch", "6", "--rounds", "3", "--seconds", "1", "--dry-run", "--json"];
+    let six = run(&place, &six).succeeded();
+    let report = &six.json()[0];
+    assert_eq!(
+        six.err.contains("note: 6 pictures take 2 runs here; this is one of 3"),
+        report["pictures"] == 3,
+        "{six:?}"
+    );
+    assert_eq!(report["batch"], 6);
+    // Nobody asked for the CPU: there is nothing else.
+    #[cfg(target_os = "linux")]
+    for command in [&["tune"][..], &["ab", "--layer", "features.0.0"]] {
+        let mut without = place.command(&[command, &MODEL].concat());
+        without
+            .env("VK_DRIVER_FILES", "/none")
+            .env("VK_ICD_FILENAMES", "/none")
+            .env("__EGL_VENDOR_LIBRARY_FILENAMES", "/none");
+        let error = program::end(&mut without).error();
+        assert!(error.starts_with("no GPU adapter was found, and "), "{error}");
+    }
 }
 
 #[test]

@@ -19,7 +19,7 @@ use super::failure::note;
 use super::launch_of::{family, launch_of, stem};
 use super::network::NetworkArguments;
 use super::output::{print_json, read_text, stdout};
-use super::settings::{DeviceArguments, introduce_plan};
+use super::settings::{DeviceArguments, introduce_plan, note_runs};
 use super::shader_contract::{check_candidate, is_valid};
 use super::show::{duration, printable};
 use super::table::{Side, Table};
@@ -108,7 +108,7 @@ pub fn run(arguments: &Arguments) -> Result<Outcome> {
     let Arguments { layer, kernel, batch, repeats, .. } = arguments;
     let model = arguments.model.load()?;
     let Some((gpu, mut options)) = arguments.device.open(&model, *batch)? else {
-        bail!("variants are those of shaders, which the CPU does not run");
+        bail!(arguments.device.without_gpu("variants are those of shaders, which the CPU does not run"));
     };
     let network = fold(model.graph(), model.weights())?;
     let limits = gpu.limits();
@@ -138,6 +138,7 @@ pub fn run(arguments: &Arguments) -> Result<Outcome> {
     let of_tuner = |layer: &String| tuned.contains_key(layer);
     let chosen = plan.chosen.keys().filter(|layer| of_tuner(layer)).count();
     introduce_plan(&plan, chosen, &gpu.info().to_string(), gpu.info().software);
+    note_runs(*batch, plan.runs, plan.batch);
     let names = candidates.each_ref().map(|candidate| candidate.name.clone());
     let trial = block_on(ab(&gpu, candidates, &noise(&plan, plan.batch), *repeats))?;
     let dispatch = &plan.passes[launch].dispatch;

@@ -11,7 +11,7 @@ use super::network::NetworkArguments;
 use super::output::{
     ensure_another, ensure_apart, ensure_writable, is_stdout, print_json, read_text, stdout, unless_closed, write_whole,
 };
-use super::settings::{DeviceArguments, introduce};
+use super::settings::{DeviceArguments, introduce, note_runs};
 use super::show::printable;
 use super::{Outcome, failure, profile_table};
 
@@ -137,9 +137,7 @@ fn take(arguments: &Arguments) -> Result<Profile> {
     introduce(&classifier);
     let profiler = Profiler { warm_up: *warm_up, repeats: *repeats, roof: !no_roof };
     let (pictures, runs) = (classifier.plan().batch, classifier.plan().runs);
-    if runs > 1 {
-        failure::note(&format!("{batch} pictures take {runs} runs here; this is one of {pictures} pictures"));
-    }
+    note_runs(*batch, runs, pictures);
     Ok(block_on(classifier.profile(&profiler, pictures))?)
 }
 

@@ -194,6 +194,12 @@ impl DeviceArguments {
         Ok(Some((gpu, options)))
     }
 
+    /// Why there is no GPU.
+    #[cfg(feature = "gpu")]
+    pub fn without_gpu(&self, of_cpu: &str) -> String {
+        without_gpu(self.device.as_deref(), of_cpu)
+    }
+
     #[cfg(feature = "gpu")]
     fn options(&self, model: &Model, gpu: &Gpu, batch: u32) -> Options {
         Options { batch, choices: self.tuned.choices(gpu), ..self.plan.options(model) }
@@ -218,6 +224,19 @@ pub fn open_gpu(name: Option<&str>) -> Result<Option<Gpu>> {
     match block_on(Gpu::open(&choice)) {
         Err(GpuError::NoAdapter) if name.is_none() => Ok(None),
         gpu => Ok(Some(gpu?)),
+    }
+}
+
+/// Why a command that needs a GPU has none: the CPU was asked for, or there is nothing else.
+#[cfg(feature = "gpu")]
+pub fn without_gpu(name: Option<&str>, of_cpu: &str) -> String {
+    if name.is_some() { of_cpu.into() } else { format!("no GPU adapter was found, and {of_cpu}") }
+}
+
+/// Says where what is told of a run is not of the whole batch.
+pub fn note_runs(batch: u32, runs: u32, pictures: u32) {
+    if runs > 1 {
+        failure::note(&format!("{batch} pictures take {runs} runs here; this is one of {pictures} pictures"));
     }
 }
 

@@ -15,7 +15,7 @@ use serde::Serialize;
 
 use super::network::NetworkArguments;
 use super::output::{print_json, stdout, unless_closed};
-use super::settings::{PrecisionName, open_gpu};
+use super::settings::{PrecisionName, note_runs, open_gpu, without_gpu};
 use super::show::{duration, printable};
 use super::table::{Side, Table};
 use super::{Outcome, failure, tuned_file};
@@ -63,7 +63,10 @@ pub struct Arguments {
 struct Report<'a> {
     model: &'a str,
     device: String,
+    /// Pictures that were asked for; they take several runs where `pictures` are fewer.
     batch: u32,
+    /// Pictures of each run.
+    pictures: u32,
     precision: Precision,
     #[serde(flatten)]
     found: &'a Found,
@@ -75,10 +78,13 @@ pub fn run(arguments: &Arguments) -> Result<Outcome> {
     let precision = arguments.precision.into();
     let model = arguments.model.load()?;
     let Some(gpu) = open_gpu(arguments.device.as_deref())? else {
-        bail!("the CPU computes each layer in one way, so there is nothing to tune");
+        let nothing = "the CPU computes each layer in one way, so there is nothing to tune";
+        bail!(without_gpu(arguments.device.as_deref(), nothing));
     };
     let network = fold(model.graph(), model.weights())?;
     let options = Options { batch, precision, ..Options::default() };
+    let [runs, pictures] = options.runs(&gpu.limits());
+    note_runs(batch, runs, pictures);
     let tuner = Tuner { rounds, time: Duration::from_secs(seconds.into()) };
     let bar = progress_bar();
     let found = block_on(tuner.tune(&gpu, &network, options, |step| show(&bar, step)))?;
@@ -92,7 +98,7 @@ pub fn run(arguments: &Arguments) -> Result<Outcome> {
         failure::note(&format!("`{way}` computes something else than the rule's way for {shape}; it is left out"));
     }
     let printed = if arguments.json {
-        print_json(&Report { model, device, batch, precision, found: &found })
+        print_json(&Report { model, device, batch, pictures, precision, found: &found })
     } else {
         print(model, &device, &found)
     };

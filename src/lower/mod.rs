@@ -58,7 +58,7 @@ const AT_ONCE_IN_SOFTWARE: u32 = 4;
 
 impl Options {
     /// The runs that a batch takes on a device, and the pictures of each.
-    pub(crate) fn runs(&self, limits: &Limits) -> [u32; 2] {
+    pub fn runs(&self, limits: &Limits) -> [u32; 2] {
         // What can be read after a run must be that of the whole batch.
         let in_parts = limits.software && !self.insight;
         let runs = if in_parts { self.batch.div_ceil(AT_ONCE_IN_SOFTWARE).max(1) } else { 1 };
