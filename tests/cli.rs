@@ -17,7 +17,23 @@ use dynaconv::tensor::Tensor;
 use program::{Place, end, golden, npy, npy_of, read_npy, repository};
 use serde_json::Value;
 
-const COMMANDS: [&str; 7] = ["classify", "run", "eval", "bench", "inspect", "import", "devices"];
+const COMMANDS: &[&str] = &[
+    "classify",
+    "run",
+    "eval",
+    "bench",
+    "inspect",
+    "profile",
+    "predict",
+    "compare",
+    #[cfg(feature = "gpu")]
+    "ab",
+    #[cfg(feature = "gpu")]
+    "tune",
+    "shaders",
+    "import",
+    "devices",
+];
 const FORMS: [&str; 3] = ["auto", "assemble", "branch"];
 
 /// The devices that must agree; a build without GPU support has the CPU alone.
@@ -38,6 +54,9 @@ fn help_has_examples_and_the_version_is_the_packages() {
     for command in COMMANDS {
         let help = place.run(&[command, "--help"]).succeeded().out;
         assert!(help.contains("Examples:") && help.contains(&format!("dynaconv {command}")), "{help}");
+        // What is pasted is whole.
+        let (_, examples) = help.split_once("Examples:\n").unwrap();
+        assert!(examples.lines().all(|line| line.starts_with("  dynaconv ") && line.len() <= 100), "{examples}");
     }
     let help = place.run(&["--help"]).succeeded().out;
     assert!(help.contains("Exit codes") && COMMANDS.iter().all(|command| help.contains(command)), "{help}");

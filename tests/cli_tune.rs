@@ -212,5 +212,11 @@ fn ways_of_a_layer_are_tried_against_each_other() {
         assert!(error.contains(part), "expected {part:?} in {error}");
     }
     let listed = &ab(&["--layer", "features.0.0"]).succeeded().json()[0];
-    assert!(listed[0] == "small" && listed[1] == "wide", "{listed}");
+    let variants = &listed["variants"];
+    assert!(listed["layer"] == "features.0.0" && variants[0] == "small" && variants[1] == "wide", "{listed}");
+    let twice = ab(&["--layer", "features.1.conv.0", "--variant", "8x8", "--variant", "8×8"]).error();
+    assert_eq!(twice, "--variant: expected two, found 8×8 twice");
+    // Software takes six pictures in two runs.
+    let six = ab(&["--layer", "features.0.0", "--variant", "small", "--variant", "wide", "--batch", "6"]).succeeded();
+    assert_eq!(six.err.contains("this is one of 3 pictures"), six.json()[0]["pictures"] == 3, "{six:?}");
 }

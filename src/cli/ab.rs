@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 use dynaconv::classifier::block_on;
 use dynaconv::exec::gpu::Gpu;
@@ -41,7 +41,7 @@ Examples:
   dynaconv ab --layer features.3.conv.3 --variant 8×8 --variant 16×4
   dynaconv ab --layer features.3.conv.3 --variant plain   # against what ships
   dynaconv ab --layer features.8.conv.0 --variant assemble --variant branch
-  dynaconv ab --layer features.8.conv.0 --variant branch-wide-latent --variant branch-wide-latent_wide
+  dynaconv ab --layer features.8.conv.0 --variant latent --variant latent_wide
   dynaconv ab --layer features.3.conv.3 --shader my.wgsl  # your own against it")]
 pub struct Arguments {
     #[command(flatten)]
@@ -87,6 +87,13 @@ struct Subject<'a> {
     ways: Option<Alternatives>,
 }
 
+/// What there is to try.
+#[derive(Serialize)]
+struct Variants<'a> {
+    layer: &'a str,
+    variants: &'a [String],
+}
+
 #[derive(Serialize)]
 struct Report<'a> {
     model: &'a str,
@@ -127,7 +134,7 @@ pub fn run(arguments: &Arguments) -> Result<Outcome> {
         let sizes = subject.pass().dispatch.variants();
         let names = subject.names(&sizes);
         if arguments.json {
-            print_json(&names)?;
+            print_json(&Variants { layer, variants: &names })?;
         } else {
             names.iter().try_for_each(|name| writeln!(stdout(), "{}", printable(name)))?;
         }
@@ -196,7 +203,11 @@ impl Subject<'_> {
                     ships.map_or_else(shipped, |ways| self.with_launch(format!("{} (shipped)", ways.taken), None));
                 [shipped, named(one)?]
             }
-            [one, other] => [named(one)?, named(other)?],
+            [one, other] => {
+                let both = [named(one)?, named(other)?];
+                ensure!(both[0].name != both[1].name, "--variant: expected two, found {} twice", both[0].name);
+                both
+            }
             given => bail!("expected one or two of --variant, or --shader; found {}", given.len()),
         };
         let whole = arguments.variant.iter().any(|name| size(name).is_none());
