@@ -204,7 +204,7 @@ fn the_description_must_be_there_and_right() {
     };
     assert!(refused_with(|parts| parts.metadata.clear()).contains("no entry `dynaconv`"));
     let broken = refused_with(|parts| parts.metadata.get_mut("dynaconv").unwrap().truncate(100));
-    assert!(broken.starts_with("m.safetensors: description: EOF"), "{broken}");
+    assert!(broken.starts_with("m.safetensors: description: field `architecture`: EOF"), "{broken}");
     assert!(changed(|d| d["format_version"] = 2.into()).contains("written by a newer dynaconv"));
     assert!(changed(|d| d["format_version"] = 0.into()).ends_with("expected 1, found 0"));
     assert!(changed(|d| d["labels"] = serde_json::json!(["a"])).contains("`labels`: expected none or 10"));
@@ -212,7 +212,10 @@ fn the_description_must_be_there_and_right() {
     assert!(changed(|d| d["preprocess"]["resize"] = 8.into()).contains("`preprocess.resize`"));
     assert!(changed(|d| d["preprocess"]["resize"] = 20000.into()).contains("`preprocess.resize`"));
     assert!(changed(|d| d["preprocess"]["std"][0] = 0.into()).contains("`preprocess.std`"));
-    assert!(changed(|d| d["preprocess"]["mean"][0] = 1e300.into()).contains("description: number out of range"));
+    assert!(
+        changed(|d| d["preprocess"]["mean"][0] = 1e300.into())
+            .contains("description: field `preprocess.mean[0]`: number")
+    );
     assert!(changed(|d| d["preprocess"]["filter"] = "nearest".into()).contains("unknown variant `nearest`"));
     assert!(changed(|d| d["architecture"]["kind"] = "vgg".into()).contains("unknown variant `vgg`"));
     assert!(changed(|d| d["architecture"]["input_size"] = 0.into()).contains("`architecture`: node `input`"));

@@ -5,13 +5,16 @@ use serde::{Deserialize, Serialize};
 use super::Fault;
 use crate::graph::Graph;
 use crate::graph::networks::Architecture;
-use crate::picture::Preprocess;
+use crate::picture::{Filter, Preprocess};
 
 /// The version of the description that this program reads and writes.
 pub const FORMAT_VERSION: u32 = 1;
 
 /// No picture of this program's kind has a longer side.
-pub(super) const MAX_SIDE: u32 = 1 << 14;
+const MAX_SIDE: u32 = 1 << 14;
+
+/// No label of a class is longer, in bytes.
+const MAX_LABEL: usize = 1000;
 
 /// Everything about a model but its weights; kept as JSON in the file's metadata.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -45,17 +48,20 @@ impl Description {
         struct Version {
             format_version: u64,
         }
-        let Version { format_version: found } = serde_json::from_str(json).map_err(Fault::Description)?;
+        let Version { format_version: found } = read(json)?;
         if found != u64::from(FORMAT_VERSION) {
             return Err(Fault::FormatVersion { known: FORMAT_VERSION, found });
         }
-        serde_json::from_str(json).map_err(Fault::Description)
+        read(json)
     }
 
     /// Builds the network, having checked the whole description.
     pub(super) fn graph(&self) -> Result<Graph, Fault> {
         if self.format_version != FORMAT_VERSION {
             return Err(Fault::FormatVersion { known: FORMAT_VERSION, found: self.format_version.into() });
+        }
+        if self.name.is_empty() {
+            return Err(Fault::Field { field: "name", expected: "a name".into(), found: "none".into() });
         }
         self.check_width()?;
         let graph = self.architecture.build()?;
@@ -77,11 +83,14 @@ impl Description {
     }
 
     fn check_labels(&self, classes: usize) -> Result<(), Fault> {
-        if self.labels.is_empty() || self.labels.len() == classes {
-            return Ok(());
+        let refused = |expected, found: String| Err(Fault::Field { field: "labels", expected, found });
+        if !self.labels.is_empty() && self.labels.len() != classes {
+            return refused(format!("none or {classes}, one for each class"), self.labels.len().to_string());
         }
-        let expected = format!("none or {classes}, one for each class");
-        Err(Fault::Field { field: "labels", expected, found: self.labels.len().to_string() })
+        match self.labels.iter().map(String::len).find(|length| *length > MAX_LABEL) {
+            Some(found) => refused(format!("labels of at most {MAX_LABEL} bytes"), format!("one of {found}")),
+            None => Ok(()),
+        }
     }
 
     fn check_preprocess(&self, input_size: usize) -> Result<(), Fault> {
@@ -98,6 +107,36 @@ impl Description {
         let positive = std.iter().all(|s| s.is_finite() && *s > 0.0);
         require(positive, "preprocess.std", "finite values above zero".into(), format!("{std:?}"))
     }
+}
+
+/// Reads JSON; an error says in which field, where it is in one.
+fn read<'a, T: Deserialize<'a>>(json: &'a str) -> Result<T, Fault> {
+    let reader = &mut serde_json::Deserializer::from_str(json);
+    let read = serde_path_to_error::deserialize(&mut *reader).map_err(|error| {
+        let field = error.path().iter().next().map(|_| error.path().to_string());
+        Fault::Description { field, source: error.into_inner() }
+    })?;
+    reader.end().map_err(|source| Fault::Description { field: None, source })?;
+    Ok(read)
+}
+
+/// How the authors of a network prepared their pictures.
+pub(super) fn usual_preprocess(architecture: &Architecture, input_size: usize) -> Preprocess {
+    // The network was built, so its input is small; the description's check refuses what would be too large after all.
+    let crop = u32::try_from(input_size).unwrap_or(u32::MAX).min(1 << 24);
+    let usual = match architecture {
+        Architecture::MobileNetV2(_) | Architecture::MobileNetV2Dcd { .. } => Preprocess::imagenet(crop),
+        // For 8-bit values v, (v − 127) / 128.
+        Architecture::EfficientNetLite0 { .. } => Preprocess {
+            resize: (f64::from(crop) / 0.875).round() as u32,
+            crop,
+            filter: Filter::Bicubic,
+            mean: [127.0 / 255.0; 3],
+            std: [128.0 / 255.0; 3],
+        },
+    };
+    // As much as a description allows.
+    Preprocess { resize: usual.resize.min(MAX_SIDE.max(crop)), ..usual }
 }
 
 #[cfg(test)]
@@ -157,6 +196,30 @@ mod tests {
     }
 
     #[test]
+    fn fields_of_the_wrong_type_are_named() {
+        let parse = |pointer: &str| {
+            let mut json = serde_json::to_value(Description { labels: vec!["a".into(); 3], ..description() }).unwrap();
+            *json.pointer_mut(pointer).unwrap() = true.into();
+            Description::parse(&json.to_string()).unwrap_err().to_string()
+        };
+        for (pointer, field) in [
+            ("/name", "name"),
+            ("/labels/1", "labels[1]"),
+            ("/preprocess/mean/2", "preprocess.mean[2]"),
+            ("/architecture/classes", "architecture"),
+            ("/format_version", "format_version"),
+        ] {
+            let error = parse(pointer);
+            assert!(
+                error.starts_with(&format!("description: field `{field}`: invalid type: boolean `true`")),
+                "{error}"
+            );
+        }
+        let json = serde_json::to_string(&description()).unwrap() + "}";
+        assert!(Description::parse(&json).unwrap_err().to_string().contains("trailing characters"));
+    }
+
+    #[test]
     fn unknown_fields_are_refused() {
         let mut json = serde_json::to_value(description()).unwrap();
         json["colour"] = "red".into();
@@ -179,6 +242,11 @@ mod tests {
             "field `preprocess.resize`: expected 32 (the crop) to 16384 pixels, found 31"
         );
         assert!(refused(|d| d.preprocess.resize = 16385).contains("found 16385"));
+        assert_eq!(refused(|d| d.name.clear()), "field `name`: expected a name, found none");
+        assert_eq!(
+            refused(|d| d.labels = vec!["a".into(), "b".repeat(1001), "c".into()]),
+            "field `labels`: expected labels of at most 1000 bytes, found one of 1001"
+        );
         assert!(refused(|d| d.preprocess.mean[1] = f32::NAN).contains("`preprocess.mean`"));
         for std in [0.0, -1.0, f32::INFINITY, f32::NAN] {
             assert!(refused(|d| d.preprocess.std[2] = std).contains("`preprocess.std`"), "{std}");

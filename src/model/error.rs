@@ -73,8 +73,13 @@ pub enum Fault {
     #[error("its metadata has no entry `dynaconv` that describes the network (a safetensors file of another program?)")]
     NoDescription,
     /// The description is not the JSON that it should be.
-    #[error("description: {}", brief(&.0.to_string()))]
-    Description(serde_json::Error),
+    #[error("description: {}{}", within(.field.as_deref()), brief(&.source.to_string()))]
+    Description {
+        /// The field, where it is the fault of one.
+        field: Option<String>,
+        /// What is wrong.
+        source: serde_json::Error,
+    },
     /// The description is of a format that this program does not know.
     #[error("field `format_version`: expected {known}, found {found}{}", newer(*known, *found))]
     FormatVersion {
@@ -147,6 +152,10 @@ pub enum Fault {
 
 fn newer(known: u32, found: u64) -> &'static str {
     if found > known.into() { ": written by a newer dynaconv" } else { "" }
+}
+
+fn within(field: Option<&str>) -> String {
+    field.map_or(String::new(), |field| format!("field {}: ", Quoted(field)))
 }
 
 /// A reader's words in an error message, which may quote the file: made harmless, and cut where they are long.

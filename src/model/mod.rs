@@ -34,7 +34,7 @@
 //! `input_size` alone); see [`Architecture`](crate::graph::networks::Architecture). The width is above zero. `filter`
 //! is `bilinear` or `bicubic`; see [`Preprocess`](crate::picture::Preprocess). `crop` is the network's input size,
 //! `resize` is at least `crop` and at most 16384, the means are finite, the deviations finite and above zero. `labels`
-//! is empty or has one label per class. `notes` may be absent or null. Other fields of the description itself and of
+//! is empty or has one label per class, each of at most 1000 bytes; `name` is not empty. `notes` may be absent or null. Other fields of the description itself and of
 //! `preprocess` are refused, and so is any other `format_version`.
 //!
 //! [safetensors]: https://huggingface.co/docs/safetensors

@@ -34,7 +34,8 @@ impl Model {
     }
 
     fn serialise(&self, precision: Precision) -> Result<Vec<u8>, Fault> {
-        let json = serde_json::to_string(&self.description).map_err(Fault::Description)?;
+        let json =
+            serde_json::to_string(&self.description).map_err(|source| Fault::Description { field: None, source })?;
         let metadata = HashMap::from([(DESCRIPTION_KEY.to_string(), json)]);
         let encode = |(name, tensor): (&String, &Tensor)| Ok((name.clone(), Encoded::new(name, tensor, precision)?));
         let tensors = self.weights.iter().map(encode).collect::<Result<Vec<_>, Fault>>()?;

@@ -7,11 +7,10 @@ mod scan;
 
 use std::path::Path;
 
-use super::description::MAX_SIDE;
+use super::description::usual_preprocess;
 use super::read::check_file_size;
 use super::{Description, Fault, Model, ModelError};
-use crate::graph::networks::Architecture;
-use crate::picture::{Filter, Preprocess};
+use crate::picture::Preprocess;
 
 /// What a checkpoint does not tell of its network.
 #[derive(Clone, Debug, PartialEq)]
@@ -91,25 +90,6 @@ fn file_name(path: &Path) -> String {
         }
     }
     name
-}
-
-/// How the authors of a network prepared their pictures.
-fn usual_preprocess(architecture: &Architecture, input_size: usize) -> Preprocess {
-    // The network was built, so its input is small; the description's check refuses what would be too large after all.
-    let crop = u32::try_from(input_size).unwrap_or(u32::MAX).min(1 << 24);
-    let usual = match architecture {
-        Architecture::MobileNetV2(_) | Architecture::MobileNetV2Dcd { .. } => Preprocess::imagenet(crop),
-        // For 8-bit values v, (v − 127) / 128.
-        Architecture::EfficientNetLite0 { .. } => Preprocess {
-            resize: (f64::from(crop) / 0.875).round() as u32,
-            crop,
-            filter: Filter::Bicubic,
-            mean: [127.0 / 255.0; 3],
-            std: [128.0 / 255.0; 3],
-        },
-    };
-    // As much as a description allows.
-    Preprocess { resize: usual.resize.min(MAX_SIDE.max(crop)), ..usual }
 }
 
 #[cfg(test)]
