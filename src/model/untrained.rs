@@ -4,10 +4,11 @@ use std::hash::Hasher;
 
 use fnv::FnvHasher;
 
-use super::{Description, Model, ModelError};
+use super::description::usual_preprocess;
+use super::read::MAX_FILE;
+use super::{Description, Fault, Model, ModelError};
 use crate::graph::networks::Architecture;
 use crate::graph::{Parameter, Weights};
-use crate::picture::Preprocess;
 use crate::tensor::Tensor;
 
 impl Model {
@@ -18,8 +19,14 @@ impl Model {
     /// When a size is outside what the network can have.
     pub fn untrained(name: &str, architecture: Architecture) -> Result<Self, ModelError> {
         let graph = architecture.build().map_err(|error| ModelError::new(name, error.into()))?;
-        let preprocess = Preprocess::imagenet(graph.input().height as u32);
-        let weights: Weights = graph.parameters().iter().map(|it| (it.name.clone(), value(it))).collect();
+        let parameters = graph.parameters();
+        let bytes = |parameter: &Parameter| parameter.shape.iter().fold(4, |all: u64, n| all.saturating_mul(*n as u64));
+        let found = parameters.iter().map(bytes).fold(0, u64::saturating_add);
+        if found > MAX_FILE {
+            return Err(ModelError::new(name, Fault::TooLarge { most: MAX_FILE, found }));
+        }
+        let preprocess = usual_preprocess(&architecture, graph.input().height);
+        let weights: Weights = parameters.iter().map(|it| (it.name.clone(), value(it))).collect();
         Self::new(Description::new(name, architecture, preprocess), weights)
     }
 }
@@ -85,5 +92,15 @@ mod tests {
         let base = MobileNetV2 { width: 1e9, ..MobileNetV2::imagenet(1.0) };
         let error = Model::untrained("huge", Architecture::MobileNetV2(base)).unwrap_err().to_string();
         assert!(error.contains("huge"), "{error}");
+        let base = MobileNetV2 { input_size: 32, ..MobileNetV2::imagenet(50.0) };
+        let error = Model::untrained("wide", Architecture::MobileNetV2(base)).unwrap_err().to_string();
+        assert!(error.starts_with("wide: ") && error.contains("bytes are more than the 2147483648"), "{error}");
+    }
+
+    #[test]
+    fn a_side_may_be_as_long_as_a_description_allows() {
+        let base = MobileNetV2 { width: 0.1, input_size: 16384, ..MobileNetV2::imagenet(1.0) };
+        let model = Model::untrained("large", Architecture::MobileNetV2(base)).unwrap();
+        assert_eq!(model.description().preprocess.resize, 16384);
     }
 }
