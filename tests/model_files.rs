@@ -193,6 +193,15 @@ fn offsets_that_overflow_are_refused() {
 }
 
 #[test]
+fn names_that_are_there_twice_are_refused() {
+    let file = |json: &str| [&(json.len() as u64).to_le_bytes(), json.as_bytes()].concat();
+    let tensor = r#""t":{"dtype":"F32","shape":[0],"data_offsets":[0,0]}"#;
+    assert!(refused(&file(&format!("{{{tensor},{tensor}}}"))).contains("broken one: `t` is there twice"));
+    let twice = refused(&file(r#"{"__metadata__":{"dynaconv":"{}","dynaconv":"{}"}}"#));
+    assert!(twice.contains("broken one: `dynaconv` is there twice"), "{twice}");
+}
+
+#[test]
 fn the_description_must_be_there_and_right() {
     let changed = |change: fn(&mut serde_json::Value)| {
         refused_with(|parts| {

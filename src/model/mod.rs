@@ -3,7 +3,7 @@
 //! # The file format
 //!
 //! A model is a [safetensors] file. Its first 8 bytes are the header's length n, a little-endian `u64`; then n bytes of
-//! JSON, at most 16 MiB; then the tensors' bytes, back to back, to the end of the file. A file has at most 2 GiB.
+//! JSON, at most 16 MiB, in which no object has a key twice; then the tensors' bytes, back to back, to the end of the file. A file has at most 2 GiB.
 //!
 //! The JSON maps each tensor's name to `{"dtype": …, "shape": […], "data_offsets": [begin, end]}`, with offsets counted
 //! from the end of the header. Values are little-endian and row-major, `F32`, `F16` or `BF16`, and finite. The tensors
@@ -45,6 +45,7 @@ mod error;
 #[cfg(not(target_arch = "wasm32"))]
 mod import;
 mod read;
+mod unique;
 mod untrained;
 mod values;
 mod write;

@@ -6,6 +6,7 @@ use safetensors::Dtype;
 use safetensors::tensor::{Metadata, TensorInfo};
 
 use super::error::{Quoted, brief};
+use super::unique::UniqueKeys;
 use super::values::{self, Encoding};
 use super::{Description, Fault, Model, ModelError, check};
 use crate::graph::Weights;
@@ -103,8 +104,9 @@ fn split(bytes: &[u8]) -> Result<(Metadata, &[u8]), Fault> {
     let Some((header, data)) = rest.split_at_checked(length as usize) else {
         return Err(Fault::Truncated { expected: data_start, found });
     };
-    let metadata: Metadata =
-        serde_json::from_slice(header).map_err(|error| Fault::Header(brief(&error.to_string())))?;
+    let refused = |error: serde_json::Error| Fault::Header(brief(&error.to_string()));
+    let metadata: Metadata = serde_json::from_slice(header).map_err(refused)?;
+    serde_json::from_slice::<UniqueKeys>(header).map_err(refused)?;
     let data_end = metadata.tensors().values().map(|info| info.data_offsets.1 as u64).max().unwrap_or(0);
     let expected = data_start.saturating_add(data_end);
     if expected > found {
