@@ -500,6 +500,33 @@ fn what_is_imported_is_as_the_options_say() {
         let error = place.import_tiny("tiny_zip.pth.tar", &[option, values]).with_code(2).err;
         assert!(error.contains(part) && error.contains(option), "expected {part:?} in {error:?}");
     }
+    for (option, value) in [
+        ("--stem-stride", "0"),
+        ("--stem-stride", "16"),
+        ("--fc-squeeze", "0"),
+        ("--width", "nan"),
+        ("--width", "0"),
+        ("--input-size", "0"),
+        ("--input-size", "16385"),
+    ] {
+        let source = golden("tiny_zip.pth.tar");
+        let import = ["import", source.to_str().unwrap(), "-o", "x.safetensors", option, value];
+        let error = place.run(&import).with_code(2).err;
+        assert!(error.contains(&format!("invalid value '{value}' for '{option} <")), "{error}");
+    }
+    assert_eq!(place.import_tiny("tiny_zip.pth.tar", &["--name", ""]).error(), "--name: expected a name, found none");
+    let labels = ["--labels", "labels.txt"];
+    place.write("labels.txt", "");
+    let error = place.import_tiny("tiny_zip.pth.tar", &labels).error();
+    assert_eq!(error, "--labels labels.txt: expected the classes' names, found none");
+    place.write("labels.txt", "a".repeat(70_000) + &"\nb".repeat(9));
+    let error = place.import_tiny("tiny_zip.pth.tar", &labels).error();
+    assert_eq!(error, "--labels labels.txt: expected labels of at most 1000 bytes, found one of 70000");
+    let replaced = place.import_tiny("tiny_zip.pth.tar", &["--labels", "tiny.safetensors"]).error();
+    assert!(replaced.ends_with("the model would replace the file of its labels"), "{replaced}");
+    let source = golden("tiny_zip.pth.tar");
+    let nowhere = place.run(&["import", source.to_str().unwrap(), "-o", "none/x.safetensors"]);
+    assert!(nowhere.error().starts_with("none/x.safetensors: cannot be written: none: "));
     assert!(place.run(&["import", "none.pth", "-o", "x.safetensors"]).error().starts_with("none.pth: "));
     let itself = ["import", "tiny.safetensors", "--output", "./tiny.safetensors"];
     assert!(place.run(&itself).error().contains("would replace its own source"));

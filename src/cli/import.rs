@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, anyhow};
+use anyhow::{Result, anyhow, ensure};
 use clap::{Args, ValueEnum};
 use dynaconv::graph::networks::Architecture;
 use dynaconv::model::{Description, Fault, ImportOptions, Model, ModelError, Precision, import};
@@ -37,17 +37,17 @@ pub struct Arguments {
     #[arg(long)]
     name: Option<String>,
     /// Side of the square input in pixels; the checkpoint does not tell it
-    #[arg(long, value_name = "N", default_value_t = 224)]
-    input_size: usize,
+    #[arg(long, value_name = "N", default_value_t = 224, value_parser = clap::value_parser!(u32).range(1..=16384))]
+    input_size: u32,
     /// Stride of MobileNetV2's first convolution; the checkpoint does not tell it [default: 2]
-    #[arg(long, value_name = "N")]
-    stem_stride: Option<usize>,
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=15))]
+    stem_stride: Option<u32>,
     /// MobileNetV2's channel multiplier [default: the usual one that fits]
-    #[arg(long, value_name = "W")]
+    #[arg(long, value_name = "W", value_parser = width)]
     width: Option<f64>,
     /// Divisor of the dynamic layers' hidden width [default: the usual one that fits]
-    #[arg(long, value_name = "N")]
-    fc_squeeze: Option<usize>,
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    fc_squeeze: Option<u32>,
     /// Text file with the classes' names, one per line
     #[arg(long, value_name = "FILE")]
     labels: Option<PathBuf>,
@@ -84,14 +84,14 @@ pub fn run(arguments: &Arguments) -> Result<Outcome> {
     let usual = ImportOptions::default();
     let options = ImportOptions {
         name: arguments.name.clone(),
-        input_size: arguments.input_size,
-        stem_stride: arguments.stem_stride.unwrap_or(usual.stem_stride),
+        input_size: arguments.input_size as usize,
+        stem_stride: arguments.stem_stride.map_or(usual.stem_stride, |stride| stride as usize),
         width: arguments.width,
-        fc_squeeze: arguments.fc_squeeze,
+        fc_squeeze: arguments.fc_squeeze.map(|squeeze| squeeze as usize),
         notes: arguments.notes.clone(),
         ..usual
     };
-    let model = import(source, &options)?;
+    let model = import(source, &options).map_err(|error| arguments.blame(error))?;
     // How a network usually wants its pictures is known only now that it is recognised.
     let (mut description, _, weights) = model.into_parts();
     for option in arguments.unused(&description.architecture) {
@@ -101,7 +101,7 @@ pub fn run(arguments: &Arguments) -> Result<Outcome> {
     arguments.adjust(&mut description.preprocess);
     let model = Model::new(description, weights).map_err(|error| arguments.blame(error))?;
     let precision = if arguments.half { Precision::F16 } else { Precision::F32 };
-    let bytes = model.to_bytes(precision)?;
+    let bytes = model.to_bytes(precision).map_err(|error| arguments.blame(error))?;
     write_whole(output, &bytes)?;
     say(&model, output, bytes.len() as u64);
     Ok(Outcome::Success)
@@ -120,10 +120,15 @@ impl Arguments {
         options.into_iter().filter(|(_, given, used)| *given && !used).map(|(option, ..)| option)
     }
 
-    /// Names the option that a field of the description has its value from.
+    /// Names the option that is to blame: a field of the description may have its value from one.
     fn blame(&self, error: ModelError) -> anyhow::Error {
-        let Fault::Field { field, expected, found } = error.fault() else { return error.into() };
-        let option = match (*field, &self.labels, self.resize) {
+        let (field, expected, found) = match error.fault() {
+            Fault::Field { field, expected, found } => (*field, expected, found),
+            fault @ Fault::HalfOverflow { .. } => return anyhow!("{}: --half: {fault}", self.source.display()),
+            _ => return error.into(),
+        };
+        let option = match (field, &self.labels, self.resize) {
+            ("name", ..) if self.name.is_some() => "--name".into(),
             ("labels", Some(file), _) => format!("--labels {}", file.display()),
             ("preprocess.resize", _, Some(side)) => format!("--resize {side}"),
             _ => return error.into(),
@@ -168,7 +173,14 @@ const MOST_LABELS: u64 = 16 << 20;
 fn read_labels(path: &Path) -> Result<Vec<String>> {
     let text = read_text(path, MOST_LABELS)?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
-    Ok(text.lines().map(|line| line.trim().to_string()).collect())
+    let labels: Vec<_> = text.lines().map(|line| line.trim().to_string()).collect();
+    ensure!(!labels.is_empty(), "--labels {}: expected the classes' names, found none", path.display());
+    Ok(labels)
+}
+
+fn width(text: &str) -> Result<f64, String> {
+    let width = text.parse().ok().filter(|width: &f64| width.is_finite() && *width > 0.0);
+    width.ok_or_else(|| "expected a finite number above zero".into())
 }
 
 fn means(text: &str) -> Result<[f32; 3], String> {
@@ -201,21 +213,34 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn options_that_say_nothing_of_a_network_are_known() {
+    fn arguments(more: &str) -> Arguments {
         #[derive(Parser)]
         struct Import {
             #[command(flatten)]
             arguments: Arguments,
         }
+        let text = format!("import a.pth -o b.safetensors{more}");
+        Import::parse_from(text.split(' ')).arguments
+    }
+
+    #[test]
+    fn weights_too_large_for_halves_are_told_with_file_and_option() {
+        let base = MobileNetV2 { width: 0.1, classes: 10, input_size: 32, stem_stride: 1 };
+        let model = Model::untrained("small", Architecture::MobileNetV2(base)).unwrap();
+        let (description, _, mut weights) = model.into_parts();
+        weights.get_mut("conv.0.weight").unwrap().data_mut()[7] = 1e6;
+        let error = Model::new(description, weights).unwrap().to_bytes(Precision::F16).unwrap_err();
+        let said = arguments(" --half").blame(error).to_string();
+        assert!(said.starts_with("a.pth: --half: tensor `conv.0.weight`: expected values within ±65504"), "{said}");
+    }
+
+    #[test]
+    fn options_that_say_nothing_of_a_network_are_known() {
         let base = MobileNetV2::imagenet(1.0);
         let lite = Architecture::EfficientNetLite0 { classes: 10, input_size: 32 };
         let fixed = Architecture::MobileNetV2(base.clone());
         let dynamic = Architecture::MobileNetV2Dcd { base, fc_squeeze: 16 };
-        let unused = |more: &str, architecture: &Architecture| {
-            let text = format!("import a.pth -o b.safetensors{more}");
-            Import::parse_from(text.split(' ')).arguments.unused(architecture).collect::<Vec<_>>()
-        };
+        let unused = |more, architecture: &Architecture| arguments(more).unused(architecture).collect::<Vec<_>>();
         let all = " --stem-stride 1 --width 0.5 --fc-squeeze 8";
         assert_eq!(unused(all, &lite), ["--stem-stride", "--width", "--fc-squeeze"]);
         assert_eq!(unused(all, &fixed), ["--fc-squeeze"]);
