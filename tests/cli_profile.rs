@@ -148,6 +148,10 @@ fn two_profiles_are_compared_and_judged() {
     place.write("c.json", value.to_string());
     let other = place.run(&["compare", "a.json", "c.json"]).succeeded();
     assert!(other.err.contains("note: network: tiny_zip before, another\\u{1b}[2J after"), "{other:#?}");
+    value["runs"]["plain"]["values"][2] = 0.into();
+    place.write("none.json", value.to_string());
+    let error = place.run(&["compare", "a.json", "none.json"]).error();
+    assert_eq!(error, "none.json: field `runs.plain`: expected times above zero, found 0 ns");
     let gone = other.out.lines().find(|line| line.starts_with("new ")).unwrap();
     assert!(gone.contains('–'), "{gone}");
 }
@@ -173,8 +177,11 @@ fn files_that_are_no_profiles_are_refused_by_name() {
             assert!(error.starts_with(&format!("{file}: ")) && error.contains(part), "{error}");
         }
     }
-    for threshold in ["x", "-1%", "nan"] {
-        place.run(&["compare", "a", "b", &format!("--fail-above={threshold}")]).with_code(2);
+    for threshold in ["x", "-1%", "nan", "5%%"] {
+        for arguments in [&[&format!("--fail-above={threshold}")[..]][..], &["--fail-above", threshold]] {
+            let refused = place.run(&[&["compare", "a", "b"], arguments].concat()).with_code(2);
+            assert!(refused.err.contains("for '--fail-above <PERCENT>': expected "), "{refused:?}");
+        }
     }
     place.run(&["compare", "a", "b", "--each"]).with_code(2);
     place.run(&["profile", "--read", "a", "--batch", "2"]).with_code(2);

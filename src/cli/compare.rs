@@ -37,7 +37,7 @@ pub struct Arguments {
     by: ViewName,
     /// End with exit code 1 where a plain run or all launches together are slower by more than this, for certain; with 0 and a note
     /// where neither can be told: fewer than six runs, or too short for the clock
-    #[arg(long, value_name = "PERCENT", value_parser = percentage)]
+    #[arg(long, value_name = "PERCENT", value_parser = percentage, allow_hyphen_values = true)]
     fail_above: Option<f64>,
     /// Hold each row to --fail-above as well
     #[arg(long, requires = "fail_above")]
@@ -58,7 +58,7 @@ struct Report<'a> {
 
 /// A share from text such as `5%` or `5`.
 fn percentage(text: &str) -> Result<f64, String> {
-    let number = text.trim().trim_end_matches('%').trim().parse::<f64>();
+    let number = text.strip_suffix('%').unwrap_or(text).trim().parse::<f64>();
     let number = number.map_err(|_| "expected a number of percent such as 5%".to_string())?;
     if number.is_finite() && number >= 0.0 { Ok(number / 100.0) } else { Err("expected 0 % or more".into()) }
 }

@@ -52,6 +52,9 @@ impl Profile {
         if count == 0 {
             return wrong("dispatches".into(), "expected at least one launch, found none".into());
         }
+        if let Some(time) = self.runs.plain.values().iter().find(|time| **time <= 0) {
+            return wrong("runs.plain".into(), format!("expected times above zero, found {time} ns"));
+        }
         let samples = |index: usize| self.dispatches[index].time.as_ref().map_or(0, |time| time.values().len());
         for (index, dispatch) in self.dispatches.iter().enumerate() {
             if dispatch.index as usize != index {
