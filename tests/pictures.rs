@@ -182,7 +182,7 @@ fn unreasonable_sizes_are_refused() {
 #[test]
 fn errors_name_the_file_and_what_was_found() {
     let refusal = |name: &str, bytes: &[u8]| Picture::decode(name, bytes).unwrap_err().to_string();
-    assert_eq!(refusal("a.gif", b"GIF89a..."), "a.gif: expected a JPEG, PNG or WebP picture, found Gif");
+    assert_eq!(refusal("a.gif", b"GIF89a..."), "a.gif: expected a JPEG, PNG or WebP picture, found GIF");
     assert_eq!(
         refusal("a.txt", b"hi"),
         "a.txt: expected a JPEG, PNG or WebP picture, found 2 bytes that start with [68, 69]"

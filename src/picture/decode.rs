@@ -125,7 +125,7 @@ impl Picture {
             Ok(format @ ImageFormat::WebP) => {
                 return upright(name, sound(name, "WebP", || decode_plain(name, bytes, format, "WebP"))?);
             }
-            Ok(other) => format!("{other:?}"),
+            Ok(other) => format!("{other:?}").to_uppercase(),
             Err(_) => format!("{} bytes that start with {:02x?}", bytes.len(), &bytes[..bytes.len().min(8)]),
         };
         Err(PictureError::UnknownFormat { name: name.to_owned(), found })
