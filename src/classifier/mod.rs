@@ -71,7 +71,7 @@ pub struct Classifier {
     notice: Option<String>,
 }
 
-/// Where the time of preparing a model went. Natively pipelines and memory are made at the same time; the CPU needs neither.
+/// Where the time of preparing a model went. Pipelines and memory are made at the same time; the CPU needs neither.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Loading {
     /// The network was folded.
