@@ -73,8 +73,8 @@ struct Invocation {
 var<private> own_outputs: vec2<u32>;
 // The first of these whose λ it stores: another workgroup may share a tile's outputs.
 var<private> first_stored: u32;
-// Where the workgroup's set of what it makes begins.
-var<private> own_set: u32;
+// Where the workgroup's room for what it makes begins.
+var<private> own_room: u32;
 
 // Lanes go in step, so what one has stored, in whichever memory, is there for all of them on llvmpipe; SPIR-V itself orders memory of
 // subgroups alone at this barrier.
@@ -94,20 +94,20 @@ fn keep_head(part: u32, picture: u32, index: u32, value: vec4<f32>) {
     }
 }
 
-// Where W would begin for the workgroup's panels to lie in its set: what wraps around here wraps back in a place of theirs.
-fn assembled_at(picture: u32) -> u32 { return own_set - 4u * params.in_groups * own_outputs.x; }
-fn own_bias_at(n: u32) -> u32 { return own_set + 4u * params.in_groups * params.own_groups + n - own_outputs.x; }
+// Where W would begin for the workgroup's panels to lie in its room: what wraps around here wraps back in a place of theirs.
+fn assembled_at(picture: u32) -> u32 { return own_room - 4u * params.in_groups * own_outputs.x; }
+fn own_bias_at(n: u32) -> u32 { return own_room + 4u * params.in_groups * params.own_groups + n - own_outputs.x; }
 
 // The vectors begin with M·q_offset + latent_offset; then comes M·Q, or P·M of the workgroup's outputs.
 fn product_place(group: u32) -> vec2<u32> {
     return vec2<u32>(params.latent_groups + group, select(params.own_groups, params.in_groups, params.in_groups < params.out_groups));
 }
 
-fn latent_value(at: u32) -> vec4<f32> { return from_words(latent[own_set + at]); }
+fn latent_value(at: u32) -> vec4<f32> { return from_words(latent[own_room + at]); }
 
 // Stores a group of a pixel's latent vector, or, `behind` all of the tile's, of what M meets.
 fn store_latent(offset: u32, group: u32, behind: u32, value: vec4<f32>) {
-    if offset < own_pixels() { latent[own_set + behind + place(offset, params.latent_groups) + group] = to_words(value); }
+    if offset < own_pixels() { latent[own_room + behind + place(offset, params.latent_groups) + group] = to_words(value); }
 }
 
 // M·(Q·x + q_offset) + latent_offset of the tile's pixels.
@@ -231,7 +231,7 @@ fn $side(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(num_workgroups) w
     let down = tiles_down();
     begin(workgroup, invocation);
     first_stored = (run.x + down - 1u) / down * TILE_GROUPS;
-    own_set = (picture * workgroups.x + part) * (4u * params.in_groups + 1u) * params.own_groups;
+    own_room = (picture * workgroups.x + part) * (4u * params.in_groups + 1u) * params.own_groups;
 
     control(part, picture, index);
     multiply_offsets(index);
@@ -279,7 +279,7 @@ fn branch(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(num_workgroups) 
         let first = row / across * tile_pixels();
         pixel = first + TILE_PIXELS * index;
         // As with panels: `place` counts all pixels before.
-        own_set = (2u * (picture * workgroups.x + part) * tile_pixels() - picture * pixels - first) * params.latent_groups;
+        own_room = (2u * (picture * workgroups.x + part) * tile_pixels() - picture * pixels - first) * params.latent_groups;
         make_latent();
         // A pixel past the last one loads what another has stored.
         wait_for_all();

@@ -455,7 +455,7 @@ mod shader_faults {
                 "first + TILE_LATENT < groups; first += TILE_LATENT",
             ),
             ("second latent groups the first", "branch", "q_at() + min(first + lane % 8u", "q_at() + min(lane % 8u"),
-            ("what M meets over the vectors", "branch", "own_set + behind + place(", "own_set + place("),
+            ("what M meets over the vectors", "branch", "own_room + behind + place(", "own_room + place("),
             ("a run taken for whole pixels", "branch", "run.x / across * across; row", "run.x; row"),
             (
                 "M of another row",

@@ -151,7 +151,7 @@ pub fn dispatch(shape: Shape, tile: Tile) -> Dispatch {
         kernel,
         entry: "controller",
         precision: Precision::F32,
-        overrides: overrides.into_iter().filter(|(name, _)| kernel.spec().overrides.contains(name)).collect(),
+        overrides: kernel.spec().known(overrides),
         params: bytemuck::bytes_of(&params).to_vec(),
         workgroups: [shape.head_groups().div_ceil(heads_per_workgroup), 1],
         cost: cost(shape),

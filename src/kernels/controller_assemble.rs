@@ -125,7 +125,7 @@ pub fn dispatch(shape: controller::Shape, tile: Tile) -> Dispatch {
         kernel,
         entry: if columns { "columns" } else { "rows" },
         precision: Precision::F32,
-        overrides: overrides.into_iter().filter(|(name, _)| kernel.spec().overrides.contains(name)).collect(),
+        overrides: kernel.spec().known(overrides),
         params: bytemuck::bytes_of(&params).to_vec(),
         workgroups: [wide.div_ceil(groups_per_workgroup), 1],
         cost: Cost {

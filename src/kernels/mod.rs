@@ -237,6 +237,11 @@ pub enum Access {
 }
 
 impl Spec {
+    /// Those of these values whose overrides the kernel has: variants that share a launch may differ in them.
+    fn known<const N: usize>(&self, values: [(&'static str, u32); N]) -> Vec<(&'static str, u32)> {
+        values.into_iter().filter(|(name, _)| self.overrides.contains(name)).collect()
+    }
+
     /// The bindings of one entry point: number, name and access.
     pub fn bindings_of(&self, entry: &str) -> Option<impl Iterator<Item = (u32, &'static str, Access)>> {
         let (_, used) = self.entries.iter().find(|(name, _)| *name == entry)?;

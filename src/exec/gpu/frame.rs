@@ -1,6 +1,6 @@
 //! Prepares a frame on the GPU: a picture that a page shows, or pixels. Only the part that the network sees is copied,
-//! to a texture that is kept between frames and from there to where `resize` reads it; the pixels never pass through this
-//! program's memory.
+//! to a texture that is kept between frames and from there to where `resize` reads it; what a page shows never passes through
+//! this program's memory.
 
 use super::{Gpu, GpuError};
 use crate::picture::Window;
