@@ -4,6 +4,7 @@
 // loaded once for all the subgroup's tiles. Here x counts tiles and y output groups, of which a workgroup has one.
 
 #import dense
+#import tile_order
 
 const TILE_PIXELS: u32 = 4u;
 const TILE_GROUPS: u32 = 8u;

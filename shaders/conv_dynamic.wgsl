@@ -22,6 +22,7 @@
 #import multiply_p
 #import loaded_tile
 #import tile
+#import tile_order
 #import pointwise_epilogue
 #import shared_slot
 

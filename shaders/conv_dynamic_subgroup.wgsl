@@ -26,6 +26,7 @@
 #import weight_factors
 #import subgroup_assembly
 #import tile
+#import tile_order
 #import pointwise_epilogue
 #import subgroup_slot
 

@@ -3,6 +3,7 @@
 // Small tiles, of the fewest registers: for hardware. x counts output groups and y pixels.
 
 #import pointwise
+#import tile_order
 #import pointwise_plain
 #import lane_sums
 #import shared_slot

@@ -4,6 +4,7 @@
 // their sums. For maps of few pixels and many channels, whose tiles alone would leave a device idle.
 
 #import pointwise
+#import tile_order
 #import own_slot
 
 const TILE_PIXELS: u32 = 4u;

@@ -4,6 +4,7 @@
 // loaded once for all the subgroup's pixels. Here x counts pixels and y output groups, of which a workgroup has one.
 
 #import pointwise
+#import tile_order
 #import subgroup_slot
 
 const TILE_PIXELS: u32 = 4u;

@@ -3,6 +3,7 @@
 // Large tiles, for software that computes lanes on a CPU: there loads cost more than registers.
 
 #import pointwise
+#import tile_order
 #import pointwise_plain
 #import own_slot
 

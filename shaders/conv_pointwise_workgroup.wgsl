@@ -4,6 +4,7 @@
 // groups at a time: for hardware, where that memory is fast. x counts output groups and y pixels.
 
 #import pointwise
+#import tile_order
 #import loaded_tile
 #import lane_sums
 #import shared_slot

@@ -74,9 +74,9 @@ fn store() {
     if row >= params.out_height { return; }
     let first = (picture * params.out_height + row) * params.out_width + column;
     for (var offset = 0u; offset < min(TILE_PIXELS, params.out_width - min(column, params.out_width)); offset++) {
-        let place = (first + offset) * params.out_groups + group;
+        let place = (first + offset) * params.out_groups;
 #repeat g = 0..TILE_GROUPS
-        if has_group($gu) { output[place + $gu] = to_stored(sum_$g(offset)); }
+        if has_group($gu) { output[place + tile_group($gu)] = to_stored(sum_$g(offset)); }
 #end
     }
 }
@@ -100,7 +100,7 @@ fn store_pool_sums() {
 #end
 #repeat b = 0..4
     if $bu < bins && has_group($gu) {
-        partials[((picture * tiles + slot) * bins + $bu) * params.out_groups + group + $gu] = bin_sums_$g[$b];
+        partials[((picture * tiles + slot) * bins + $bu) * params.out_groups + tile_group($gu)] = bin_sums_$g[$b];
     }
 #end
 #end

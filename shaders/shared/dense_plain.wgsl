@@ -1,5 +1,7 @@
 // The sums of `shared/dense.wgsl` where every invocation loads what it needs.
 
+#import tile_order
+
 struct Invocation {
     @builtin(global_invocation_id) id: vec3<u32>,
 }

@@ -34,9 +34,9 @@ fn add_residual() {
 
 fn store() {
     for (var offset = 0u; offset < own_pixels(); offset++) {
-        let place = place(offset, params.out_groups) + group;
+        let place = place(offset, params.out_groups);
 #repeat g = 0..TILE_GROUPS
-        if has_group($gu) { output[place + $gu] = to_stored(sum_$g(offset)); }
+        if has_group($gu) { output[place + tile_group($gu)] = to_stored(sum_$g(offset)); }
 #end
     }
 }

@@ -1,4 +1,5 @@
-// What kernels have in common that compute TILE_PIXELS pixels of TILE_GROUPS output groups an invocation.
+// What kernels have in common that compute TILE_PIXELS pixels of TILE_GROUPS output groups an invocation. Each brings `tile_group`,
+// which says whose sums it has at an offset among those of the tile.
 
 var<private> picture: u32;
 // The first of the invocation's output groups.
@@ -10,11 +11,11 @@ var<private> sums_$p: array<vec4<f32>, TILE_GROUPS>;
 
 // Whether the tile has this output group; a group past the last stands for the last one.
 fn has_group(offset: u32) -> bool {
-    return group + offset < params.out_groups;
+    return tile_group(offset) < params.out_groups;
 }
 
 fn group_at(offset: u32) -> u32 {
-    return min(group + offset, params.out_groups - 1u);
+    return min(tile_group(offset), params.out_groups - 1u);
 }
 
 // Bias, which begins at this place of the weights, and activation.

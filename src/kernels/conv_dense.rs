@@ -18,6 +18,10 @@ pub const SPEC: Spec = spec("conv_dense", include_str!("../../shaders/conv_dense
 pub const WIDE_SPEC: Spec =
     spec("conv_dense_wide", include_str!("../../shaders/conv_dense_wide.wgsl"), Subgroups::None);
 
+/// The specification of tiles whose weights a quad loads together.
+pub const QUAD_SPEC: Spec =
+    spec("conv_dense_quad", include_str!("../../shaders/conv_dense_quad.wgsl"), Subgroups::OfFour);
+
 /// The specification of tiles whose weights a subgroup loads together.
 pub const SUBGROUP_SPEC: Spec =
     spec("conv_dense_subgroup", include_str!("../../shaders/conv_dense_subgroup.wgsl"), Subgroups::OfEight);
@@ -50,6 +54,7 @@ const fn kernel_of(tile: Tile) -> (Kernel, Tile) {
     match tile {
         Tile::Small | Tile::Workgroup | Tile::Split => (Kernel::ConvDense, Tile::Small),
         Tile::Wide => (Kernel::ConvDenseWide, tile),
+        Tile::Quad => (Kernel::ConvDenseQuad, tile),
         Tile::Subgroup(_) => (Kernel::ConvDenseSubgroup, tile),
     }
 }

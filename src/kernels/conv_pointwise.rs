@@ -25,6 +25,12 @@ pub const SUBGROUP_SPEC: Spec = Spec {
     ..spec("conv_pointwise_subgroup", include_str!("../../shaders/conv_pointwise_subgroup.wgsl"))
 };
 
+/// The specification of tiles whose weights a quad loads together.
+pub const QUAD_SPEC: Spec = Spec {
+    subgroups: Subgroups::OfFour,
+    ..spec("conv_pointwise_quad", include_str!("../../shaders/conv_pointwise_quad.wgsl"))
+};
+
 /// The specification of tiles that a workgroup loads into memory that it shares.
 pub const WORKGROUP_SPEC: Spec = Spec {
     workgroup_memory: &[LANE_SUMS, (256, &["WORKGROUP_Y"]), (512, &["WORKGROUP_X"])],
@@ -73,6 +79,7 @@ pub(super) const fn kernel_of(tile: Tile) -> Kernel {
         Tile::Small => Kernel::ConvPointwise,
         Tile::Wide => Kernel::ConvPointwiseWide,
         Tile::Subgroup(_) => Kernel::ConvPointwiseSubgroup,
+        Tile::Quad => Kernel::ConvPointwiseQuad,
         Tile::Workgroup => Kernel::ConvPointwiseWorkgroup,
         Tile::Split => Kernel::ConvPointwiseSplit,
     }

@@ -92,7 +92,7 @@ impl Shape {
     pub const fn suits(&self, tile: Tile) -> bool {
         match tile {
             Tile::Subgroup(size) => self.pixels >= size && self.latent_groups <= TILE[1],
-            Tile::Wide => self.pixels >= TILE[0] && self.latent_groups <= TILE[1],
+            Tile::Quad | Tile::Wide => self.pixels >= TILE[0] && self.latent_groups <= TILE[1],
             _ => true,
         }
     }
@@ -108,7 +108,7 @@ pub fn dispatch(shape: Shape, tile: Tile) -> Dispatch {
         Tile::Subgroup(size) if shape.suits(tile) => {
             (Kernel::LatentSubgroup, vec![groups, ("WORKGROUP_X", size)], pixels.div_ceil(TILE[0] * size))
         }
-        Tile::Wide if shape.suits(tile) => {
+        Tile::Quad | Tile::Wide if shape.suits(tile) => {
             let size = WIDE_WORKGROUP;
             (Kernel::LatentWide, vec![("WORKGROUP_X", size)], pixels.div_ceil(TILE[0] * size))
         }

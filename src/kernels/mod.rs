@@ -34,7 +34,7 @@ mod vectors;
 pub use epilogue::{Epilogue, Nonlinearity, Pooling};
 pub use panels::in_panels;
 pub use scalar::Scalar;
-pub use source::{ROW_TEXELS, has_texels, holds_weights, in_pairs, in_texels, textures, wgsl};
+pub use source::{ROW_TEXELS, has_texels, holds_weights, in_browser, in_pairs, in_texels, textures, wgsl};
 pub use tile::Tile;
 pub use twin::{Arguments, run_twin};
 pub use variants::Variant;
@@ -66,6 +66,8 @@ pub enum Kernel {
     ControllerSubgroup,
     /// `shaders/conv_dense.wgsl`
     ConvDense,
+    /// `shaders/conv_dense_quad.wgsl`
+    ConvDenseQuad,
     /// `shaders/conv_dense_subgroup.wgsl`
     ConvDenseSubgroup,
     /// `shaders/conv_dense_wide.wgsl`
@@ -82,6 +84,8 @@ pub enum Kernel {
     ConvExpandDepthwiseSubgroup,
     /// `shaders/conv_pointwise.wgsl`
     ConvPointwise,
+    /// `shaders/conv_pointwise_quad.wgsl`
+    ConvPointwiseQuad,
     /// `shaders/conv_pointwise_split.wgsl`
     ConvPointwiseSplit,
     /// `shaders/conv_pointwise_subgroup.wgsl`
@@ -110,7 +114,7 @@ pub enum Kernel {
 
 impl Kernel {
     /// Every kernel.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 30] = [
         Self::Assemble,
         Self::Controller,
         Self::ControllerAssemble,
@@ -119,6 +123,7 @@ impl Kernel {
         Self::ControllerScratch,
         Self::ControllerSubgroup,
         Self::ConvDense,
+        Self::ConvDenseQuad,
         Self::ConvDenseSubgroup,
         Self::ConvDenseWide,
         Self::ConvDepthwise,
@@ -127,6 +132,7 @@ impl Kernel {
         Self::ConvExpandDepthwise,
         Self::ConvExpandDepthwiseSubgroup,
         Self::ConvPointwise,
+        Self::ConvPointwiseQuad,
         Self::ConvPointwiseSplit,
         Self::ConvPointwiseSubgroup,
         Self::ConvPointwiseWide,
@@ -146,6 +152,7 @@ impl Kernel {
         matches!(
             self,
             Self::ConvPointwise
+                | Self::ConvPointwiseQuad
                 | Self::ConvPointwiseSplit
                 | Self::ConvPointwiseSubgroup
                 | Self::ConvPointwiseWide
@@ -164,6 +171,7 @@ impl Kernel {
             Self::ControllerScratch => &controller::SCRATCH_SPEC,
             Self::ControllerSubgroup => &controller::SUBGROUP_SPEC,
             Self::ConvDense => &conv_dense::SPEC,
+            Self::ConvDenseQuad => &conv_dense::QUAD_SPEC,
             Self::ConvDenseSubgroup => &conv_dense::SUBGROUP_SPEC,
             Self::ConvDenseWide => &conv_dense::WIDE_SPEC,
             Self::ConvDepthwise => &conv_depthwise::SPEC,
@@ -172,6 +180,7 @@ impl Kernel {
             Self::ConvExpandDepthwise => &conv_expand_depthwise::SPEC,
             Self::ConvExpandDepthwiseSubgroup => &conv_expand_depthwise::SUBGROUP_SPEC,
             Self::ConvPointwise => &conv_pointwise::SPEC,
+            Self::ConvPointwiseQuad => &conv_pointwise::QUAD_SPEC,
             Self::ConvPointwiseSplit => &conv_pointwise::SPLIT_SPEC,
             Self::ConvPointwiseSubgroup => &conv_pointwise::SUBGROUP_SPEC,
             Self::ConvPointwiseWide => &conv_pointwise::WIDE_SPEC,
@@ -193,6 +202,8 @@ impl Kernel {
 pub enum Subgroups {
     /// Nothing.
     None,
+    /// Quads: at least four invocations each.
+    OfFour,
     /// At least eight invocations each.
     OfEight,
     /// The same, and each workgroup is exactly one of them and uses its barrier: for software that runs lanes in lockstep.

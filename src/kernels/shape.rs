@@ -13,13 +13,16 @@ impl Dispatch {
             Kernel::ControllerAssemble | Kernel::ControllerAssembleScratch | Kernel::ControllerAssembleSubgroup => {
                 super::controller_assemble::shape(self)
             }
-            Kernel::ConvDense | Kernel::ConvDenseSubgroup | Kernel::ConvDenseWide => super::conv_dense::shape(self),
+            Kernel::ConvDense | Kernel::ConvDenseQuad | Kernel::ConvDenseSubgroup | Kernel::ConvDenseWide => {
+                super::conv_dense::shape(self)
+            }
             Kernel::ConvDepthwise => super::conv_depthwise::shape(self),
             Kernel::ConvDynamic | Kernel::ConvDynamicSubgroup => super::conv_dynamic::shape(self),
             Kernel::ConvExpandDepthwise | Kernel::ConvExpandDepthwiseSubgroup => {
                 super::conv_expand_depthwise::shape(self)
             }
             Kernel::ConvPointwise
+            | Kernel::ConvPointwiseQuad
             | Kernel::ConvPointwiseSplit
             | Kernel::ConvPointwiseSubgroup
             | Kernel::ConvPointwiseWide

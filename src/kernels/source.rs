@@ -5,10 +5,10 @@
 //! with `$NAME` replaced by it. Registers need it: an array that a loop indexes lies in memory wherever a driver does not
 //! unroll the loop itself.
 
-use super::{Kernel, Precision};
+use super::{Kernel, Precision, Subgroups};
 
 /// The files that kernels may import, by name. `storage` is one of two, behind `WORDS`.
-const SHARED: [(&str, &str); 33] = [
+const SHARED: [(&str, &str); 37] = [
     ("activation", include_str!("../../shaders/shared/activation.wgsl")),
     ("assembled", ASSEMBLED),
     ("controller", include_str!("../../shaders/shared/controller.wgsl")),
@@ -32,12 +32,16 @@ const SHARED: [(&str, &str); 33] = [
     ("pointwise_plain", include_str!("../../shaders/shared/pointwise_plain.wgsl")),
     ("pointwise_product", include_str!("../../shaders/shared/pointwise_product.wgsl")),
     ("pool_sums", include_str!("../../shaders/shared/pool_sums.wgsl")),
+    ("quad_order", include_str!("../../shaders/shared/quad_order.wgsl")),
+    ("quad_product", include_str!("../../shaders/shared/quad_product.wgsl")),
+    ("quad_slot", include_str!("../../shaders/shared/quad_slot.wgsl")),
     ("scratch_room", include_str!("../../shaders/shared/scratch_room.wgsl")),
     ("shared_slot", include_str!("../../shaders/shared/shared_slot.wgsl")),
     ("subgroup_assembly", include_str!("../../shaders/shared/subgroup_assembly.wgsl")),
     ("subgroup_product", include_str!("../../shaders/shared/subgroup_product.wgsl")),
     ("subgroup_slot", include_str!("../../shaders/shared/subgroup_slot.wgsl")),
     ("tile", include_str!("../../shaders/shared/tile.wgsl")),
+    ("tile_order", include_str!("../../shaders/shared/tile_order.wgsl")),
     ("weight_factors", include_str!("../../shaders/shared/weight_factors.wgsl")),
     ("weights", WEIGHTS),
     ("workgroup_heads", include_str!("../../shaders/shared/workgroup_heads.wgsl")),
@@ -95,6 +99,14 @@ pub fn has_texels(text: &str) -> bool {
 pub fn in_pairs(text: &str) -> String {
     let text = text.replacen(WORDS.trim_end(), WORDS_PAIRS.trim_end(), 1);
     text.replacen(STORAGE_F16.trim_end(), STORAGE_F16_PAIRS.trim_end(), 1)
+}
+
+/// A kernel's text as browsers want it: WGSL has subgroups only where it says so, in a line that naga 30 does not know.
+pub fn in_browser(kernel: Kernel, text: String) -> String {
+    match kernel.spec().subgroups {
+        Subgroups::None => text,
+        _ => format!("enable subgroups;\n{text}"),
+    }
 }
 
 /// Whether a binding of this name holds weights, static or assembled.

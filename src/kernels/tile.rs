@@ -9,6 +9,8 @@ pub enum Tile {
     Small,
     /// 8 pixels × 4 groups, for software, where a load costs more than a register.
     Wide,
+    /// 4 pixels × 8 groups with weights that four invocations load together, for software whose subgroups are small.
+    Quad,
     /// 4 pixels × 8 groups with weights handed round in subgroups of this many invocations, at least eight.
     Subgroup(u32),
     /// 4 pixels × 2 groups, whose inputs and weights a workgroup loads into memory that it shares, for hardware. Of pointwise
@@ -24,6 +26,7 @@ impl Tile {
         match self {
             Self::Small => "small",
             Self::Wide => "wide",
+            Self::Quad => "quad",
             Self::Subgroup(_) => "subgroup",
             Self::Workgroup => "workgroup",
             Self::Split => "split",
@@ -50,6 +53,8 @@ impl Tile {
             }
             // Small workgroups share the cores better, and software gains nothing from large ones.
             Self::Wide => ([1, 8], [out_groups.div_ceil(4), tiles.div_ceil(8)]),
+            // One quad: the fewer pixels there are, the more a larger workgroup would have for nothing.
+            Self::Quad => ([4, 1], [tiles.div_ceil(4), out_groups.div_ceil(8)]),
             Self::Subgroup(size) => ([size, 1], [tiles.div_ceil(size), out_groups.div_ceil(8)]),
             Self::Workgroup => ([8, 8], [out_groups.div_ceil(16), tiles.div_ceil(8)]),
             // Along x are those that share a tile.
@@ -69,9 +74,10 @@ pub(super) const fn pixels_of(kernel: Kernel) -> u32 {
 /// Rows of a workgroup whose invocations share a slot, where they do.
 pub(super) const SLOT_ROWS: u32 = 8;
 
-/// Pixels of one slot of a pointwise kernel's partial sums: those of one invocation, or of the eight that share weights or a slot.
+/// Pixels of one slot of a pointwise kernel's partial sums: those of one invocation, or of the four or eight that share weights or a slot.
 pub(super) const fn slot_pixels_of(kernel: Kernel) -> u32 {
     match kernel {
+        Kernel::ConvPointwiseQuad => 4 * pixels_of(kernel),
         Kernel::ConvDynamicSubgroup | Kernel::ConvPointwiseSubgroup => 8 * pixels_of(kernel),
         Kernel::ConvDynamic | Kernel::ConvPointwise | Kernel::ConvPointwiseWorkgroup => SLOT_ROWS * pixels_of(kernel),
         _ => pixels_of(kernel),

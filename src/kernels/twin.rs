@@ -69,7 +69,7 @@ pub fn run_twin<S: Scalar>(dispatch: &Dispatch, arguments: Arguments<'_, S>) {
         Kernel::ControllerAssemble | Kernel::ControllerAssembleScratch | Kernel::ControllerAssembleSubgroup => {
             super::controller_assemble::twin(dispatch, arguments);
         }
-        Kernel::ConvDense | Kernel::ConvDenseSubgroup | Kernel::ConvDenseWide => {
+        Kernel::ConvDense | Kernel::ConvDenseQuad | Kernel::ConvDenseSubgroup | Kernel::ConvDenseWide => {
             super::conv_dense::twin(dispatch, arguments);
         }
         Kernel::ConvDepthwise => super::conv_depthwise::twin(dispatch, arguments),
@@ -78,6 +78,7 @@ pub fn run_twin<S: Scalar>(dispatch: &Dispatch, arguments: Arguments<'_, S>) {
             super::conv_expand_depthwise::twin(dispatch, arguments)
         }
         Kernel::ConvPointwise
+        | Kernel::ConvPointwiseQuad
         | Kernel::ConvPointwiseSplit
         | Kernel::ConvPointwiseSubgroup
         | Kernel::ConvPointwiseWide

@@ -10,6 +10,7 @@ use crate::plan::Limits;
 pub const fn convolution_tile(limits: &Limits) -> Tile {
     match limits.subgroup {
         Some(size) if limits.software => Tile::Subgroup(size),
+        _ if limits.software && limits.quads => Tile::Quad,
         _ if limits.software => Tile::Wide,
         _ => Tile::Small,
     }
@@ -19,6 +20,7 @@ pub const fn convolution_tile(limits: &Limits) -> Tile {
 /// `Wide` stands for workgroups that share memory in a buffer.
 pub const fn controller_tile(limits: &Limits) -> Tile {
     match convolution_tile(limits) {
+        Tile::Quad => Tile::Wide,
         Tile::Subgroup(_) if !limits.whole_subgroups => Tile::Wide,
         tile => tile,
     }

@@ -93,7 +93,8 @@ impl Layers<'_> {
         let layer = self.layer(index);
         let own = Way { one_launch: false, ..self.rule_alone(index) };
         let subgroup = self.limits.subgroup.map(Tile::Subgroup);
-        let tiles = || [Tile::Small, Tile::Wide].into_iter().chain(subgroup);
+        let quad = self.limits.quads.then_some(Tile::Quad);
+        let tiles = || [Tile::Small, Tile::Wide].into_iter().chain(quad).chain(subgroup);
         let pointwise_tiles = || tiles().chain([Tile::Workgroup, Tile::Split]);
         let expansion_tiles = || [Tile::Small].into_iter().chain(subgroup).map(Some).collect();
         let mut ways: Vec<Way> = match &layer.op {
@@ -204,7 +205,7 @@ impl Way {
             LayerOp::DynamicConvolution(w) => {
                 let latent = match latent {
                     Tile::Subgroup(_) if latent_shape(layer, w).suits(*latent) => "latent_subgroup",
-                    Tile::Wide if latent_shape(layer, w).suits(*latent) => "latent_wide",
+                    Tile::Wide | Tile::Quad if latent_shape(layer, w).suits(*latent) => "latent_wide",
                     _ => "latent",
                 };
                 format!("branch-{}-{latent}", tile.name())

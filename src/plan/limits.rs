@@ -19,6 +19,8 @@ pub struct Limits {
     pub workgroup_bytes: u32,
     /// Alignment of a storage binding's first byte.
     pub storage_alignment: u32,
+    /// Whether shaders may use subgroups, each of at least four invocations: of quads.
+    pub quads: bool,
     /// The most invocations of a subgroup, where shaders may use subgroups and each has at least eight invocations.
     pub subgroup: Option<u32>,
     /// Whether every subgroup has exactly `subgroup` invocations, which run in lockstep and have a barrier of their own, so that a
@@ -51,6 +53,7 @@ impl Default for Limits {
             invocations: 256,
             workgroup_bytes: WORKGROUP_BYTES,
             storage_alignment: 256,
+            quads: false,
             subgroup: None,
             whole_subgroups: false,
             software: false,

@@ -113,8 +113,14 @@ impl Plan {
     fn check_launch(&self, pass: &Pass) -> Result<(), String> {
         let (dispatch, spec, limits) = (&pass.dispatch, pass.dispatch.kernel.spec(), &self.limits);
         let bindings = spec.bindings_of(dispatch.entry).ok_or("the kernel has no such entry point")?.count();
-        if spec.subgroups != Subgroups::None && limits.subgroup.is_none() {
-            return Err("needs subgroups of at least eight invocations, which the device lacks".into());
+        match spec.subgroups {
+            Subgroups::None => {}
+            Subgroups::OfFour if limits.quads => {}
+            Subgroups::OfFour => {
+                return Err("needs subgroups of at least four invocations, which the device lacks".into());
+            }
+            Subgroups::OfEight | Subgroups::Whole if limits.subgroup.is_some() => {}
+            _ => return Err("needs subgroups of at least eight invocations, which the device lacks".into()),
         }
         let is_subgroup = limits.whole_subgroups && dispatch.override_value("WORKGROUP_X") == limits.subgroup;
         if spec.subgroups == Subgroups::Whole && !is_subgroup {

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::GpuError;
 use super::pipeline_cache::PipelineCache;
-use crate::kernels::{Kernel, Precision, in_pairs, in_texels, wgsl};
+use crate::kernels::{Kernel, Precision, in_browser, in_pairs, in_texels, wgsl};
 use crate::plan::Limits;
 
 /// What is used where it is there: subgroups by plans, words of 64 bits and textures that a launch reads and writes by some software,
@@ -128,8 +128,10 @@ impl Gpu {
         };
         // Browsers tell no name.
         let name = if info.name.is_empty() { "without a name".into() } else { info.name.clone() };
-        let (device, queue) = adapter
-            .request_device(&descriptor)
+        let request = || adapter.request_device(&descriptor);
+        #[cfg(target_arch = "wasm32")]
+        let request = || super::browser_subgroups::asked_for(request);
+        let (device, queue) = request()
             .await
             .map_err(|error| GpuError::NoDevice { adapter: name, reason: plain(&error.to_string()).into() })?;
         let failure = Arc::new(Mutex::new(None));
@@ -148,7 +150,10 @@ impl Gpu {
                 .flags
                 .contains(wgpu::TextureFormatFeatureFlags::STORAGE_READ_WRITE);
         let adapter = adapter.get_info();
-        let limits = limits_of(&device.limits(), device.features(), &adapter, info.software);
+        let subgroups = device.features().contains(wgpu::Features::SUBGROUP);
+        #[cfg(target_arch = "wasm32")]
+        let subgroups = subgroups || super::browser_subgroups::has_feature(&browser_device(&device));
+        let limits = limits_of(&device.limits(), device.features(), subgroups, &adapter, info.software);
         let id = [adapter.vendor, adapter.device];
         Ok(Self { device, queue, info, id, limits, own_texels, failure, pipelines: None })
     }
@@ -161,9 +166,7 @@ impl Gpu {
     /// The browser's `GPUDevice`; undefined where the device is not the browser's.
     #[cfg(target_arch = "wasm32")]
     pub fn handle(&self) -> wasm_bindgen::JsValue {
-        self.device
-            .as_webgpu()
-            .map_or(wasm_bindgen::JsValue::UNDEFINED, |device| AsRef::<wasm_bindgen::JsValue>::as_ref(device).clone())
+        browser_device(&self.device)
     }
 
     /// What the device allows a plan.
@@ -198,9 +201,10 @@ impl Gpu {
 
     /// As [`Gpu::texts`], with weights in textures where that is said.
     pub(super) fn texts_with(&self, texels: bool) -> impl Fn(Kernel, Precision) -> String + Sync + use<> {
-        let pairs = self.loads_pairs();
+        let (pairs, browser) = (self.loads_pairs(), self.info.api == "webgpu");
         move |kernel, precision| {
             let text = wgsl(kernel, precision);
+            let text = if browser { in_browser(kernel, text) } else { text };
             let text = if pairs { in_pairs(&text) } else { text };
             if texels { in_texels(&text, precision) } else { text }
         }
@@ -279,7 +283,22 @@ fn info_of(adapter: &wgpu::Adapter) -> GpuInfo {
     GpuInfo { name: info.name, api: api.into(), kind: kind.into(), driver, software, features }
 }
 
-fn limits_of(limits: &wgpu::Limits, features: wgpu::Features, info: &wgpu::AdapterInfo, software: bool) -> Limits {
+/// The browser's `GPUDevice`; undefined where the device is not the browser's.
+#[cfg(target_arch = "wasm32")]
+fn browser_device(device: &wgpu::Device) -> wasm_bindgen::JsValue {
+    device
+        .as_webgpu()
+        .map_or(wasm_bindgen::JsValue::UNDEFINED, |device| AsRef::<wasm_bindgen::JsValue>::as_ref(device).clone())
+}
+
+/// `subgroups` says whether shaders may use any: wgpu knows no such feature of browsers.
+fn limits_of(
+    limits: &wgpu::Limits,
+    features: wgpu::Features,
+    subgroups: bool,
+    info: &wgpu::AdapterInfo,
+    software: bool,
+) -> Limits {
     let (least, most) = (info.subgroup_min_size, info.subgroup_max_size);
     Limits {
         storage_binding_bytes: limits.max_storage_buffer_binding_size,
@@ -290,6 +309,7 @@ fn limits_of(limits: &wgpu::Limits, features: wgpu::Features, info: &wgpu::Adapt
         workgroup_bytes: limits.max_compute_workgroup_storage_size,
         // Plans keep WebGPU's default alignment everywhere, so that one plan serves every device.
         storage_alignment: limits.min_storage_buffer_offset_alignment.max(256),
+        quads: subgroups && least >= 4,
         subgroup: (features.contains(wgpu::Features::SUBGROUP) && least >= 8).then_some(most),
         whole_subgroups: software && features.contains(wgpu::Features::SUBGROUP_BARRIER) && least == most,
         software,

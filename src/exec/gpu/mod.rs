@@ -4,6 +4,8 @@
 //! between runs, submits once what was recorded ahead, and reads back. It creates no GPU object but command buffers. Two runs
 //! may be under way.
 
+#[cfg(target_arch = "wasm32")]
+mod browser_subgroups;
 mod device;
 mod executor;
 mod frame;

@@ -1,0 +1,3 @@
+// An invocation has the sums of its tile's output groups one after another.
+
+fn tile_group(offset: u32) -> u32 { return group + offset; }
