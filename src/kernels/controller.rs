@@ -128,7 +128,7 @@ pub fn dispatch(shape: Shape, tile: Tile) -> Dispatch {
     let vectors = shape.hidden_vec4s().max(VECTORS);
     let (kernel, lanes) = match tile {
         Tile::Subgroup(size) => (Kernel::ControllerSubgroup, size),
-        Tile::Wide => (Kernel::ControllerScratch, SOFTWARE_LANES),
+        Tile::Quad | Tile::Wide => (Kernel::ControllerScratch, SOFTWARE_LANES),
         _ => (Kernel::Controller, hardware_lanes(vectors)),
     };
     let workgroups = match kernel {

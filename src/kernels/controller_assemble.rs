@@ -97,7 +97,7 @@ pub fn dispatch(shape: controller::Shape, tile: Tile) -> Dispatch {
     let wide = in_groups.max(out_groups);
     let (kernel, lanes) = match tile {
         Tile::Subgroup(size) => (Kernel::ControllerAssembleSubgroup, size),
-        Tile::Wide => (Kernel::ControllerAssembleScratch, controller::SOFTWARE_LANES),
+        Tile::Quad | Tile::Wide => (Kernel::ControllerAssembleScratch, controller::SOFTWARE_LANES),
         _ => (Kernel::ControllerAssemble, LANES),
     };
     // All workgroups run the controller, so software, where they wait for few cores, gets few.

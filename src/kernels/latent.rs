@@ -34,6 +34,14 @@ pub const SUBGROUP_SPEC: Spec = Spec {
     subgroups: Subgroups::OfEight,
 };
 
+/// The specification of the kernel whose quads load weights together.
+pub const QUAD_SPEC: Spec = Spec {
+    stem: "latent_quad",
+    source: include_str!("../../shaders/latent_quad.wgsl"),
+    subgroups: Subgroups::OfFour,
+    ..WIDE_SPEC
+};
+
 /// The specification of the kernel whose invocations make all groups of a few pixels.
 pub const WIDE_SPEC: Spec = Spec {
     stem: "latent_wide",
@@ -55,7 +63,7 @@ const ENTRIES: &[(&str, &[&str])] = &[("latent_map", &["input", "weights", "head
 
 /// Pixels of one invocation and most latent groups of the variants.
 const TILE: [u32; 2] = [4, 16];
-/// Invocations of a workgroup of the wide kernel: few, so that the cores share few pixels evenly.
+/// Invocations of a workgroup of the wide kernel and that of quads: few, so that the cores share few pixels evenly.
 const WIDE_WORKGROUP: u32 = 4;
 
 #[repr(C)]
@@ -109,8 +117,9 @@ pub fn dispatch(shape: Shape, tile: Tile) -> Dispatch {
             (Kernel::LatentSubgroup, vec![groups, ("WORKGROUP_X", size)], pixels.div_ceil(TILE[0] * size))
         }
         Tile::Quad | Tile::Wide if shape.suits(tile) => {
+            let kernel = if tile == Tile::Quad { Kernel::LatentQuad } else { Kernel::LatentWide };
             let size = WIDE_WORKGROUP;
-            (Kernel::LatentWide, vec![("WORKGROUP_X", size)], pixels.div_ceil(TILE[0] * size))
+            (kernel, vec![("WORKGROUP_X", size)], pixels.div_ceil(TILE[0] * size))
         }
         _ => {
             let pixels_of_workgroup = (64 / latent_groups.max(1)).clamp(1, 16).min(pixels.max(1));

@@ -96,6 +96,8 @@ pub enum Kernel {
     ConvPointwiseWorkgroup,
     /// `shaders/latent.wgsl`
     Latent,
+    /// `shaders/latent_quad.wgsl`
+    LatentQuad,
     /// `shaders/latent_subgroup.wgsl`
     LatentSubgroup,
     /// `shaders/latent_wide.wgsl`
@@ -114,7 +116,7 @@ pub enum Kernel {
 
 impl Kernel {
     /// Every kernel.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 31] = [
         Self::Assemble,
         Self::Controller,
         Self::ControllerAssemble,
@@ -138,6 +140,7 @@ impl Kernel {
         Self::ConvPointwiseWide,
         Self::ConvPointwiseWorkgroup,
         Self::Latent,
+        Self::LatentQuad,
         Self::LatentSubgroup,
         Self::LatentWide,
         Self::Linear,
@@ -186,6 +189,7 @@ impl Kernel {
             Self::ConvPointwiseWide => &conv_pointwise::WIDE_SPEC,
             Self::ConvPointwiseWorkgroup => &conv_pointwise::WORKGROUP_SPEC,
             Self::Latent => &latent::SPEC,
+            Self::LatentQuad => &latent::QUAD_SPEC,
             Self::LatentSubgroup => &latent::SUBGROUP_SPEC,
             Self::LatentWide => &latent::WIDE_SPEC,
             Self::Linear => &linear::SPEC,

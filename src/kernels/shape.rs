@@ -27,7 +27,9 @@ impl Dispatch {
             | Kernel::ConvPointwiseSubgroup
             | Kernel::ConvPointwiseWide
             | Kernel::ConvPointwiseWorkgroup => super::conv_pointwise::shape(self),
-            Kernel::Latent | Kernel::LatentSubgroup | Kernel::LatentWide => super::latent::shape(self),
+            Kernel::Latent | Kernel::LatentQuad | Kernel::LatentSubgroup | Kernel::LatentWide => {
+                super::latent::shape(self)
+            }
             Kernel::Linear => super::linear::shape(self),
             Kernel::Pool => super::pool::shape(self),
             Kernel::Resize => super::resize::shape(self),

@@ -8,7 +8,7 @@
 use super::{Kernel, Precision, Subgroups};
 
 /// The files that kernels may import, by name. `storage` is one of two, behind `WORDS`.
-const SHARED: [(&str, &str); 37] = [
+const SHARED: [(&str, &str); 38] = [
     ("activation", include_str!("../../shaders/shared/activation.wgsl")),
     ("assembled", ASSEMBLED),
     ("controller", include_str!("../../shaders/shared/controller.wgsl")),
@@ -19,6 +19,7 @@ const SHARED: [(&str, &str); 37] = [
     ("expand_depthwise_plain", include_str!("../../shaders/shared/expand_depthwise_plain.wgsl")),
     ("head_share", include_str!("../../shaders/shared/head_share.wgsl")),
     ("lane_sums", include_str!("../../shaders/shared/lane_sums.wgsl")),
+    ("latent_tiles", include_str!("../../shaders/shared/latent_tiles.wgsl")),
     ("load_inputs", include_str!("../../shaders/shared/load_inputs.wgsl")),
     ("loaded_tile", include_str!("../../shaders/shared/loaded_tile.wgsl")),
     ("low_rank", include_str!("../../shaders/shared/low_rank.wgsl")),

@@ -83,7 +83,9 @@ pub fn run_twin<S: Scalar>(dispatch: &Dispatch, arguments: Arguments<'_, S>) {
         | Kernel::ConvPointwiseSubgroup
         | Kernel::ConvPointwiseWide
         | Kernel::ConvPointwiseWorkgroup => super::conv_pointwise::twin(dispatch, arguments),
-        Kernel::Latent | Kernel::LatentSubgroup | Kernel::LatentWide => super::latent::twin(dispatch, arguments),
+        Kernel::Latent | Kernel::LatentQuad | Kernel::LatentSubgroup | Kernel::LatentWide => {
+            super::latent::twin(dispatch, arguments)
+        }
         Kernel::Linear => super::linear::twin(dispatch, arguments),
         Kernel::Pool => super::pool::twin(dispatch, arguments),
         Kernel::Resize => super::resize::twin(dispatch, arguments),

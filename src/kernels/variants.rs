@@ -31,7 +31,7 @@ impl Dispatch {
             // The room that a workgroup has in a buffer hangs on its invocations.
             _ if matches!(self.kernel, Kernel::ControllerScratch | Kernel::ControllerAssembleScratch) => self.shipped(),
             _ if subgroups == Subgroups::Whole => self.shipped(),
-            [Some(x), y] if subgroups == Subgroups::OfEight => {
+            [Some(x), y] if matches!(subgroups, Subgroups::OfFour | Subgroups::OfEight) => {
                 let own = [x, y.unwrap_or(1)];
                 let sizes = SIDES.iter().filter(|side| side.is_multiple_of(x)).map(|side| [*side, own[1]]);
                 sizes.map(|size| self.with_workgroup(own, size)).collect()

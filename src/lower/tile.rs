@@ -20,7 +20,6 @@ pub const fn convolution_tile(limits: &Limits) -> Tile {
 /// `Wide` stands for workgroups that share memory in a buffer.
 pub const fn controller_tile(limits: &Limits) -> Tile {
     match convolution_tile(limits) {
-        Tile::Quad => Tile::Wide,
         Tile::Subgroup(_) if !limits.whole_subgroups => Tile::Wide,
         tile => tile,
     }

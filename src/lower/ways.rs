@@ -205,7 +205,8 @@ impl Way {
             LayerOp::DynamicConvolution(w) => {
                 let latent = match latent {
                     Tile::Subgroup(_) if latent_shape(layer, w).suits(*latent) => "latent_subgroup",
-                    Tile::Wide | Tile::Quad if latent_shape(layer, w).suits(*latent) => "latent_wide",
+                    Tile::Quad if latent_shape(layer, w).suits(*latent) => "latent_quad",
+                    Tile::Wide if latent_shape(layer, w).suits(*latent) => "latent_wide",
                     _ => "latent",
                 };
                 format!("branch-{}-{latent}", tile.name())
