@@ -24,7 +24,7 @@ mod shader_faults {
     use super::{BATCH, Case, cases_of, convolution, dynamic, failures, plan, vector};
     use crate::common::cases::{conv_dynamic, roof};
     use crate::common::suite::gpu;
-    use dynaconv::kernels::{Kernel, Precision, in_pairs, in_texels, wgsl};
+    use dynaconv::kernels::{Kernel, Precision, Texels, in_pairs, in_texels, wgsl};
 
     /// What is wrong, in which entry point it must show, and the text that makes it wrong.
     type Fault = (&'static str, &'static str, &'static str, &'static str);
@@ -112,12 +112,16 @@ mod shader_faults {
         }
     }
 
-    /// Of all devices lavapipe alone has weights in textures.
+    /// Of all devices lavapipe has weights in storage textures, and software with smaller subgroups in sampled ones.
     #[test]
     fn weights_in_texels() {
         let gpu = gpu::open();
-        let is_fast = gpu.info().name.starts_with("llvmpipe") && gpu.limits().subgroup.is_some();
-        assert_eq!(gpu.loads_texels(), is_fast, "{}", gpu.info());
+        let (limits, lavapipe) = (gpu.limits(), gpu.info().name.starts_with("llvmpipe"));
+        let expected = match limits.subgroup {
+            Some(_) => lavapipe.then_some(Texels::Stored),
+            None => (limits.software && limits.quads).then_some(Texels::Sampled),
+        };
+        assert_eq!(gpu.loads_texels(), expected, "{}", gpu.info());
         let faults: [(Precision, &[Fault]); 2] = [
             (
                 Precision::F32,
@@ -136,8 +140,16 @@ mod shader_faults {
         ];
         let kernel = Kernel::Assemble;
         for (precision, faults) in faults {
-            let text = in_texels(&wgsl(kernel, precision), precision);
+            let text = in_texels(&wgsl(kernel, precision), precision, Texels::Stored);
             must_be_caught_in(&text, precision, kernel, dynamic::assemble, faults);
+        }
+        let sampled: [(Precision, Fault); 2] = [
+            (Precision::F32, ("the row after", "rows", "at >> 10u), 0); }", "(at >> 10u) + 1u), 0); }")),
+            (Precision::F16, ("halves swapped", "rows", "unpack2x16float(words.y)", "unpack2x16float(words.x)")),
+        ];
+        for (precision, fault) in sampled {
+            let text = in_texels(&wgsl(kernel, precision), precision, Texels::Sampled);
+            must_be_caught_in(&text, precision, kernel, dynamic::assemble, &[fault]);
         }
     }
 
@@ -348,6 +360,16 @@ mod shader_faults {
     }
 
     #[test]
+    fn conv_dense_quad() {
+        let faults = [
+            ("weights of the other axis", "plain", "quadSwapX(rows[1])", "quadSwapY(rows[1])"),
+            ("own weights for those across", "plain", "rows_diagonal_0 * x_2", "rows_0 * x_2"),
+            ("sums of the first picture", "plain_pooled", "(picture * tiles + slot) * bins", "slot * bins"),
+        ];
+        must_be_caught(Kernel::ConvDenseQuad, convolution::dense_quad, &faults);
+    }
+
+    #[test]
     fn conv_dense_subgroup() {
         let faults = [
             ("weights of a neighbour", "plain", "subgroupBroadcast(own_y, 1u)", "subgroupBroadcast(own_y, 0u)"),
@@ -465,7 +487,8 @@ mod shader_faults {
             ),
         ];
         must_be_caught(Kernel::ConvDynamicSubgroup, conv_dynamic::conv_dynamic_subgroup, &faults);
-        let in_texels = in_texels(&wgsl(Kernel::ConvDynamicSubgroup, Precision::F16), Precision::F16);
+        let text = wgsl(Kernel::ConvDynamicSubgroup, Precision::F16);
+        let in_texels = in_texels(&text, Precision::F16, Texels::Stored);
         let faults = [(
             "stored to a neighbour",
             "columns",
@@ -564,6 +587,20 @@ mod shader_faults {
     }
 
     #[test]
+    fn conv_pointwise_quad() {
+        let faults = [
+            ("groups in the tile's order", "plain", "return group + (offset ^ lane);", "return group + offset;"),
+            ("weights of the other axis", "plain", "quadSwapX(rows[1])", "quadSwapY(rows[1])"),
+            ("second half forgotten", "branch", "sums_1[4 + 2] += rows_y_4 * x_1;", ""),
+            ("last group forgotten", "branch", "if has_group(7u) { output", "if false { output"),
+            ("sums of three", "plain_pooled", "+ quadSwapDiagonal(sums[0 + 3])", ""),
+            ("sums of another group", "plain_pooled", "first + (0u ^ lane)", "first + (3u - lane)"),
+            ("no slot but whole ones", "plain_pooled", "stored_pixels + TILE_PIXELS * lane", "stored_pixels"),
+        ];
+        must_be_caught(Kernel::ConvPointwiseQuad, convolution::pointwise_quad, &faults);
+    }
+
+    #[test]
     fn conv_pointwise_workgroup() {
         let faults = [
             ("weights of a neighbour", "plain", "tile_weights[local.x][at_1]", "tile_weights[local.x][at_0]"),
@@ -616,17 +653,22 @@ mod shader_faults {
     #[test]
     fn latent_wide() {
         let faults = [
-            (
-                "offset forgotten",
-                "latent_map",
-                "var sum_2_0 = weight(offsets + group_0);",
-                "var sum_2_0 = vec4<f32>();",
-            ),
+            ("offset forgotten", "latent_map", "sums_2[0] = offset_0;", "sums_2[0] = vec4<f32>();"),
             ("M transposed", "latent_map", "t_0 += compressed_0[j] * m;", "t_0 += m * compressed_0[j];"),
-            ("last group forgotten", "latent_map", "compressed_1[group_3] = sum_1_3;", ""),
+            ("last group forgotten", "latent_map", "compressed_1[group_at(3u)] = sums_1[3];", ""),
             ("last pixel forgotten", "latent_map", "if pixel + 3u < params.pixels", "if false"),
         ];
         must_be_caught(Kernel::LatentWide, dynamic::latent_wide, &faults);
+    }
+
+    #[test]
+    fn latent_quad() {
+        let faults = [
+            ("own weights for a neighbour's", "latent_map", "rows_x_0 * x_3", "rows_0 * x_3"),
+            ("weights of the tile's first group", "latent_map", "group_at(4u);\n", "group_at(0u);\n"),
+            ("last pixel forgotten", "latent_map", "if pixel + 3u < params.pixels", "if false"),
+        ];
+        must_be_caught(Kernel::LatentQuad, dynamic::latent_quad, &faults);
     }
 
     #[test]

@@ -33,6 +33,7 @@ fn check_stored_as(kernel: Kernel, precision: Precision) {
         let limits = gpu.limits();
         let suits = match kernel.spec().subgroups {
             Subgroups::None => true,
+            Subgroups::OfFour => limits.quads,
             Subgroups::OfEight => limits.subgroup.is_some(),
             Subgroups::Whole => limits.whole_subgroups && limits.subgroup == Some(8),
         };
@@ -40,7 +41,7 @@ fn check_stored_as(kernel: Kernel, precision: Precision) {
             let executor = gpu::executor(&gpu, plan.clone(), &gpu.texts());
             runtimes.push(("GPU", often, Box::new(executor)));
             // What hardware compiles, where this adapter has texts of its own.
-            if gpu.loads_pairs() || gpu.loads_texels() {
+            if gpu.loads_pairs() || gpu.loads_texels().is_some() {
                 let executor = gpu::executor(&gpu, plan.clone(), &dynaconv::kernels::wgsl);
                 runtimes.push(("GPU, plain text", &[BATCH], Box::new(executor)));
             }
@@ -135,6 +136,11 @@ fn conv_dense() {
 }
 
 #[test]
+fn conv_dense_quad() {
+    check(Kernel::ConvDenseQuad);
+}
+
+#[test]
 fn conv_dense_subgroup() {
     check(Kernel::ConvDenseSubgroup);
 }
@@ -175,6 +181,11 @@ fn conv_pointwise() {
 }
 
 #[test]
+fn conv_pointwise_quad() {
+    check(Kernel::ConvPointwiseQuad);
+}
+
+#[test]
 fn conv_pointwise_split() {
     check(Kernel::ConvPointwiseSplit);
 }
@@ -197,6 +208,11 @@ fn conv_pointwise_wide() {
 #[test]
 fn latent() {
     check(Kernel::Latent);
+}
+
+#[test]
+fn latent_quad() {
+    check(Kernel::LatentQuad);
 }
 
 #[test]

@@ -35,11 +35,13 @@ const HALF_TOLERANCE: f32 = 1e-2;
 /// The same where Φ and λ, which follow from rounded maps, multiply what comes after.
 const HALF_TOLERANCE_DYNAMIC: f32 = 8e-2;
 
-/// What every device allows, software without subgroups, and software of two cores, which computes a dynamic convolution in one launch.
-fn limits() -> [Limits; 3] {
+/// What every device allows, software without subgroups and with small ones, and software of two cores, which computes a dynamic
+/// convolution in one launch.
+fn limits() -> [Limits; 4] {
     let anywhere = Limits::default();
     let software = Limits { software: true, ..anywhere };
-    [anywhere, software, Limits { subgroup: Some(8), whole_subgroups: true, cores: 2, ..software }]
+    let quads = Limits { quads: true, ..software };
+    [anywhere, software, quads, Limits { subgroup: Some(8), whole_subgroups: true, cores: 2, ..software }]
 }
 
 fn cpu_scores_agree(name: &str, forms: &[FormChoice]) {
@@ -125,8 +127,11 @@ fn gpu_scores_agree_within(tolerance: f32, precision: Precision, name: &str, for
 #[test]
 fn gpu_as_others() {
     let gpu = pollster::block_on(Gpu::open(&GpuChoice::Best)).expect("a GPU test needs a GPU, if only a software one");
-    let plain = Limits { software: false, subgroup: None, whole_subgroups: false, cores: 0, ..gpu.limits() };
-    let limits = [plain, Limits { subgroup: gpu.limits().subgroup, ..plain }, Limits { software: true, ..plain }];
+    let Limits { quads, subgroup, .. } = gpu.limits();
+    let plain =
+        Limits { software: false, quads: false, subgroup: None, whole_subgroups: false, cores: 0, ..gpu.limits() };
+    let software = Limits { software: true, ..plain };
+    let limits = [plain, Limits { quads, subgroup, ..plain }, software, Limits { quads, ..software }];
     for (name, forms) in
         [("mobilenet_v2_050_75", &FORMS[..1]), ("dcd_050_32_stem1", &FORMS), ("dcd_035_96", &FORMS[..1])]
     {

@@ -6,12 +6,14 @@ use std::collections::BTreeSet;
 
 use common::cases;
 use dynaconv::kernels::resize::Resize;
-use dynaconv::kernels::{Access, Dispatch, Kernel, Precision, Subgroups, in_pairs, in_texels, wgsl};
+use dynaconv::kernels::{Access, Dispatch, Kernel, Precision, Subgroups, Texels, in_pairs, in_texels, wgsl};
 use dynaconv::picture::{Filter, Preprocess};
 use naga::back::{PipelineConstants, glsl, hlsl, msl, pipeline_constants::process_overrides, spv};
 use naga::proc::BoundsCheckPolicies;
 use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
-use naga::{AddressSpace, GlobalVariable, ImageClass, Module, ShaderStage, StorageAccess, StorageFormat, TypeInner};
+use naga::{
+    AddressSpace, GlobalVariable, ImageClass, Module, ScalarKind, ShaderStage, StorageAccess, StorageFormat, TypeInner,
+};
 
 /// A kernel's module, parsed and validated with no optional capability but what its specification says of subgroups.
 fn parse(kernel: Kernel, precision: Precision) -> (Module, ModuleInfo) {
@@ -29,7 +31,7 @@ fn validate(module: &Module, kernel: Kernel) -> ModuleInfo {
 fn validate_with(module: &Module, kernel: Kernel, more: Capabilities) -> ModuleInfo {
     let subgroups = match kernel.spec().subgroups {
         Subgroups::None => Capabilities::empty(),
-        Subgroups::OfEight => Capabilities::SUBGROUP,
+        Subgroups::OfFour | Subgroups::OfEight => Capabilities::SUBGROUP,
         Subgroups::Whole => Capabilities::SUBGROUP | Capabilities::SUBGROUP_BARRIER,
     };
     // Packing halves into words is no option in WebGPU, only in what naga serves beside it.
@@ -191,7 +193,7 @@ fn params_lie_alike_on_both_sides() {
             member.name.as_deref().expect("members have names")
         });
         // Variants of a kernel share its module.
-        let module_of = ["_scratch", "_split", "_subgroup", "_wide", "_workgroup"]
+        let module_of = ["_quad", "_scratch", "_split", "_subgroup", "_wide", "_workgroup"]
             .iter()
             .fold(spec.stem, |stem, end| stem.trim_end_matches(end));
         for (name, length) in rust_params(module_of) {
@@ -238,37 +240,44 @@ fn texts_in_pairs_bind_the_same_bytes() {
     }
 }
 
-/// They are compiled for Vulkan alone, and WGSL has all that they use but a texture of vec4 that is read and written.
+/// WGSL has all that they use but a texture of vec4 that is read and written, which is compiled for Vulkan alone.
 #[test]
 fn texts_in_texels_have_the_same_bindings() {
-    for (kernel, precision) in texts() {
+    let texts =
+        texts().flat_map(|(kernel, precision)| [Texels::Stored, Texels::Sampled].map(|t| (kernel, precision, t)));
+    for (kernel, precision, kind) in texts {
         let bindings = |module: &Module| -> BTreeSet<(u32, String)> {
             let bound = module.global_variables.iter().filter_map(|(_, variable)| binding_of(variable));
             bound.map(|(number, name)| (number, name.to_string())).collect()
         };
         let (plain, _) = parse(kernel, precision);
-        let text = in_texels(&wgsl(kernel, precision), precision);
+        let text = in_texels(&wgsl(kernel, precision), precision, kind);
         let texels =
             naga::front::wgsl::parse_str(&text).unwrap_or_else(|e| panic!("{kernel:?}: {}", e.emit_to_string(&text)));
         validate(&texels, kernel);
         assert_eq!(bindings(&texels), bindings(&plain), "{kernel:?} {precision:?}");
         let images = texels.global_variables.iter().filter_map(|(_, variable)| match texels.types[variable.ty].inner {
-            TypeInner::Image { class: ImageClass::Storage { format, access }, .. } => {
-                Some((variable.name.as_deref().unwrap_or_default(), format, access))
-            }
+            TypeInner::Image { class, .. } => Some((variable.name.as_deref().unwrap_or_default(), class)),
             _ => None,
         });
-        for (name, found, access) in images {
+        for (name, found) in images {
             let spec = kernel.spec();
             let (_, known) = spec.bindings.iter().find(|(known, _)| *known == name).expect("a texture is a binding");
-            let expected = match known {
+            let access = match known {
                 Access::Read => StorageAccess::LOAD,
                 Access::Write => StorageAccess::STORE,
                 Access::Scratch => StorageAccess::LOAD | StorageAccess::STORE,
             };
             let halves = precision == Precision::F16 && spec.stored.contains(&name);
-            let format = if halves { StorageFormat::Rg32Uint } else { StorageFormat::Rgba32Float };
-            assert_eq!((found, access), (format, expected), "{kernel:?} {precision:?} {name}");
+            let (format, scalar) = match halves {
+                true => (StorageFormat::Rg32Uint, ScalarKind::Uint),
+                false => (StorageFormat::Rgba32Float, ScalarKind::Float),
+            };
+            let expected = match kind {
+                Texels::Sampled if *known == Access::Read => ImageClass::Sampled { kind: scalar, multi: false },
+                _ => ImageClass::Storage { format, access },
+            };
+            assert_eq!(found, expected, "{kernel:?} {precision:?} {name}");
         }
     }
 }

@@ -27,8 +27,9 @@ fn written(plan: &Plan, pass: usize) -> usize {
 #[test]
 fn validation_refuses_every_broken_rule() {
     type Fault = (&'static str, fn(&mut Plan));
-    let faults: [Fault; 27] = [
-        ("needs subgroups", |p| p.passes[0].dispatch.kernel = Kernel::ConvDenseSubgroup),
+    let faults: [Fault; 28] = [
+        ("needs subgroups of at least four", |p| p.passes[0].dispatch.kernel = Kernel::ConvDenseQuad),
+        ("needs subgroups of at least eight", |p| p.passes[0].dispatch.kernel = Kernel::ConvDenseSubgroup),
         ("needs workgroups that are subgroups", |p| {
             p.limits.subgroup = Some(8);
             let fused = p.passes.iter_mut().find(|pass| pass.dispatch.kernel == Kernel::ControllerAssemble);

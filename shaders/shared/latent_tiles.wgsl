@@ -54,7 +54,8 @@ fn latent_map(invocation: Invocation) {
 #repeat p = 0..TILE_PIXELS
     pixel_$p = picture * params.pixels + min(pixel + $pu, params.pixels - 1u);
 #end
-    for (group = 0u; group < step; group += TILE_GROUPS) {
+    for (var first = 0u; first < step; first += TILE_GROUPS) {
+        group = first;
 #repeat g = 0..TILE_GROUPS
         let offset_$g = weight(offsets + group_at($gu));
 #repeat p = 0..TILE_PIXELS

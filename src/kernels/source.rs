@@ -61,15 +61,15 @@ const WEIGHTS: &str = include_str!("../../shaders/shared/weights.wgsl");
 const ASSEMBLED: &str = include_str!("../../shaders/shared/assembled.wgsl");
 const OWN_ASSEMBLED: &str = include_str!("../../shaders/shared/own_assembled.wgsl");
 
-/// What stands in place of `weights` and of `assembled` where they are textures.
-const TEXELS_F32: [&str; 2] = [
-    include_str!("../../shaders/shared/weights_f32_texels.wgsl"),
-    include_str!("../../shaders/shared/assembled_f32_texels.wgsl"),
-];
-const TEXELS_F16: [&str; 2] = [
-    include_str!("../../shaders/shared/weights_f16_texels.wgsl"),
-    include_str!("../../shaders/shared/assembled_f16_texels.wgsl"),
-];
+/// What stands in place of `weights` where they are textures.
+const TEXELS_F32: &str = include_str!("../../shaders/shared/weights_f32_texels.wgsl");
+const TEXELS_F16: &str = include_str!("../../shaders/shared/weights_f16_texels.wgsl");
+const SAMPLED_F32: &str = include_str!("../../shaders/shared/weights_f32_sampled.wgsl");
+const SAMPLED_F16: &str = include_str!("../../shaders/shared/weights_f16_sampled.wgsl");
+
+/// What stands in place of `assembled` there.
+const ASSEMBLED_F32: &str = include_str!("../../shaders/shared/assembled_f32_texels.wgsl");
+const ASSEMBLED_F16: &str = include_str!("../../shaders/shared/assembled_f16_texels.wgsl");
 
 /// What stands in place of `own_assembled` there, in every precision.
 const OWN_TEXELS: &str = include_str!("../../shaders/shared/own_assembled_texels.wgsl");
@@ -77,9 +77,23 @@ const OWN_TEXELS: &str = include_str!("../../shaders/shared/own_assembled_texels
 /// Texels of a row of the textures that [`in_texels`] brings; each is a vec4.
 pub const ROW_TEXELS: u32 = 1024;
 
+/// How a text loads what it has in textures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Texels {
+    /// From storage textures: the faster ones on lavapipe, by a tenth for whole networks.
+    Stored,
+    /// From sampled textures, which browsers have too: the faster ones on SwiftShader.
+    Sampled,
+}
+
 /// A text whose weights, static and assembled, are textures, for software on which buffers are slower to load.
-pub fn in_texels(text: &str, precision: Precision) -> String {
-    let [weights, assembled] = if precision == Precision::F32 { TEXELS_F32 } else { TEXELS_F16 };
+pub fn in_texels(text: &str, precision: Precision, texels: Texels) -> String {
+    let (weights, assembled) = match (texels, precision) {
+        (Texels::Stored, Precision::F32) => (TEXELS_F32, ASSEMBLED_F32),
+        (Texels::Stored, Precision::F16) => (TEXELS_F16, ASSEMBLED_F16),
+        (Texels::Sampled, Precision::F32) => (SAMPLED_F32, ASSEMBLED_F32),
+        (Texels::Sampled, Precision::F16) => (SAMPLED_F16, ASSEMBLED_F16),
+    };
     let text = text.replacen(WEIGHTS.trim_end(), weights.trim_end(), 1);
     let text = text.replacen(ASSEMBLED.trim_end(), assembled.trim_end(), 1);
     text.replacen(OWN_ASSEMBLED.trim_end(), OWN_TEXELS.trim_end(), 1)
@@ -87,12 +101,13 @@ pub fn in_texels(text: &str, precision: Precision) -> String {
 
 /// How many bindings of a text are textures.
 pub fn textures(text: &str) -> usize {
-    text.matches("texture_storage_2d<").count()
+    text.matches("texture_storage_2d<").count() + text.matches("texture_2d<").count()
 }
 
-/// Whether a text's weights are textures.
-pub fn has_texels(text: &str) -> bool {
-    textures(text) > 0
+/// How a text loads weights from textures, where it has any.
+pub fn texels_of(text: &str) -> Option<Texels> {
+    let texels = if text.contains("texture_2d<") { Texels::Sampled } else { Texels::Stored };
+    (textures(text) > 0).then_some(texels)
 }
 
 /// A text that loads and stores the same values in words of 64 bits: half as many, for software on which their number costs more than
@@ -188,12 +203,13 @@ fn words_of(words: &str, whole: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kernels::Access;
 
     #[test]
     fn every_directive_is_resolved() {
         for (kernel, precision) in Kernel::ALL.into_iter().flat_map(|kernel| Precision::ALL.map(|it| (kernel, it))) {
             let text = wgsl(kernel, precision);
-            assert!(!has_texels(&text), "{kernel:?}");
+            assert_eq!(texels_of(&text), None, "{kernel:?}");
             assert!(!text.contains('#') && !text.contains('$'), "{kernel:?} {precision:?}");
             assert_eq!(text.contains("Stored>"), !kernel.spec().stored.is_empty(), "{kernel:?}");
         }
@@ -212,10 +228,18 @@ mod tests {
     #[test]
     fn all_weights_may_be_textures() {
         for (kernel, precision) in Kernel::ALL.into_iter().flat_map(|kernel| Precision::ALL.map(|it| (kernel, it))) {
-            let text = in_texels(&wgsl(kernel, precision), precision);
             let weights = kernel.spec().bindings.iter().filter(|(name, _)| holds_weights(name)).count();
-            assert_eq!(textures(&text), weights, "{kernel:?} {precision:?}");
-            assert_eq!(text.matches(&format!("at / {ROW_TEXELS}u")).count(), weights, "{kernel:?} {precision:?}");
+            for texels in [Texels::Stored, Texels::Sampled] {
+                let text = in_texels(&wgsl(kernel, precision), precision, texels);
+                assert_eq!(textures(&text), weights, "{kernel:?} {precision:?} {texels:?}");
+                let loads =
+                    kernel.spec().bindings.iter().any(|(name, access)| holds_weights(name) && *access == Access::Read);
+                assert_eq!(texels_of(&text), loads.then_some(texels), "{kernel:?} {precision:?}");
+                let rows = format!("at / {ROW_TEXELS}u");
+                let shifted = format!("at >> {}u", ROW_TEXELS.ilog2());
+                let places = text.matches(&rows).count() + text.matches(&shifted).count();
+                assert_eq!(places, weights, "{kernel:?} {precision:?} {texels:?}");
+            }
         }
     }
 

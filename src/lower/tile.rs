@@ -83,6 +83,8 @@ mod tests {
     #[test]
     fn each_kind_of_device_has_its_tile() {
         let tile = |subgroup, software| convolution_tile(&Limits { subgroup, software, ..Limits::default() });
+        let quads = |software| Limits { quads: true, software, ..Limits::default() };
+        assert_eq!([true, false].map(|software| convolution_tile(&quads(software))), [Tile::Quad, Tile::Small]);
         assert_eq!(tile(None, false), Tile::Small);
         assert_eq!(tile(Some(32), false), Tile::Small);
         assert_eq!(tile(None, true), Tile::Wide);

@@ -231,7 +231,7 @@ impl Part {
             | Kernel::ControllerAssemble
             | Kernel::ControllerAssembleScratch
             | Kernel::ControllerAssembleSubgroup => Self::Assembly,
-            Kernel::Latent | Kernel::LatentSubgroup | Kernel::LatentWide => Self::Latent,
+            Kernel::Latent | Kernel::LatentQuad | Kernel::LatentSubgroup | Kernel::LatentWide => Self::Latent,
             Kernel::ConvDynamic | Kernel::ConvDynamicSubgroup => Self::Dynamic,
             Kernel::Pool if in_dynamic_layer => Self::Pooling,
             _ if entry == "branch" => Self::Branch,

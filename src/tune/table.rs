@@ -7,7 +7,7 @@ use std::hash::Hasher;
 use fnv::FnvHasher;
 use serde::{Deserialize, Serialize};
 
-use crate::kernels::{Kernel, Precision, in_pairs, in_texels, wgsl};
+use crate::kernels::{Kernel, Precision, Texels, in_pairs, in_texels, wgsl};
 use crate::lower::Choices;
 use crate::profile::Device;
 
@@ -98,7 +98,8 @@ fn shaders() -> String {
     let texts = Precision::ALL.into_iter().flat_map(|precision| {
         Kernel::ALL.into_iter().flat_map(move |kernel| {
             let text = wgsl(kernel, precision);
-            [in_pairs(&text), in_texels(&text, precision), text]
+            let texels = [Texels::Stored, Texels::Sampled].map(|texels| in_texels(&text, precision, texels));
+            texels.into_iter().chain([in_pairs(&text), text])
         })
     });
     let texts = std::iter::once(env!("CARGO_PKG_VERSION").to_string()).chain(texts);

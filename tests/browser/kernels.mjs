@@ -28,10 +28,10 @@ try {
 
   // What the compiler has to say of each text, warnings included, and of each pipeline of whole networks.
   const pipelines = await page.evaluate(() => JSON.parse(globalThis.suite.pipelines()));
-  const { found: messages, left } = await page.evaluate(async ([kernels, pipelines]) => {
+  const { found: messages, left, hasSubgroups } = await page.evaluate(async ([kernels, pipelines]) => {
     const adapter = await navigator.gpu?.requestAdapter();
-    if (!adapter) return { found: ["no WebGPU adapter: a test that needs a GPU never passes without one"], left: [] };
-    // Only native plans have kernels with subgroups; their text is checked all the same where the browser knows subgroups.
+    if (!adapter) return { found: ["no WebGPU adapter: a test that needs a GPU never passes without one"], left: [], hasSubgroups: false };
+    // Only native plans have kernels with subgroups of eight; their text is checked all the same where the browser knows subgroups.
     const hasSubgroups = adapter.features.has("subgroups");
     const device = await adapter.requestDevice({ requiredFeatures: hasSubgroups ? ["subgroups"] : [] });
     const [found, modules, left] = [[], {}, []];
@@ -40,8 +40,8 @@ try {
         left.push(stem);
         continue;
       }
-      const module = device.createShaderModule({ code: subgroups ? `enable subgroups;\n${wgsl}` : wgsl });
-      const name = `${stem} ${precision}${texels ? " texels" : ""}`;
+      const module = device.createShaderModule({ code: wgsl });
+      const name = `${stem} ${precision}${texels ? ` ${texels}` : ""}`;
       const info = await module.getCompilationInfo();
       for (const { type, message, lineNum } of info.messages) found.push(`${name}: ${type} in line ${lineNum}: ${message}`);
       modules[name] = module;
@@ -54,8 +54,8 @@ try {
         found.push(`${name} ${entry} ${JSON.stringify(constants)}: ${error.message}`);
       }
     };
-    await Promise.all(pipelines.map(compile));
-    return { found, left };
+    await Promise.all(pipelines.filter(({ stem }) => !left.includes(stem)).map(compile));
+    return { found, left, hasSubgroups };
   }, [kernels, pipelines]);
   messages.forEach(fail);
   console.log(`${kernels.length - left.length} texts and ${pipelines.length} pipelines of whole networks went through the browser's compiler`);
@@ -63,23 +63,27 @@ try {
 
   // All texts load and store halves alike, so a few kernels are enough for these.
   const asHalves = ["conv_depthwise", "latent_wide", "linear", "pool"];
+  // Likewise load and store textures.
+  const inTextures = ["assemble", "conv_pointwise_quad", "linear"];
   const runs = ({ stem, precision, subgroups, texels }) =>
-    !subgroups && !texels && stem !== "resize" && (wanted.length === 0 || wanted.includes(stem)) && (precision === "f32" || asHalves.includes(stem));
+    (!subgroups || (subgroups === "quads" && hasSubgroups)) && stem !== "resize" && (wanted.length === 0 || wanted.includes(stem)) &&
+    (!texels || (texels === "sampled" && inTextures.includes(stem))) && (precision === "f32" || asHalves.includes(stem));
   let cases = 0;
-  for (const { stem, precision } of kernels.filter(runs)) {
+  for (const { stem, precision, texels } of kernels.filter(runs)) {
     const begin = performance.now();
-    const half = precision === "f16";
-    const result = JSON.parse(await page.evaluate(([stem, half]) => globalThis.suite.check(stem, half, []), [stem, half]));
+    const how = [stem, precision === "f16", texels === "sampled"];
+    const result = JSON.parse(await page.evaluate((how) => globalThis.suite.check(...how, []), how));
     cases += result.cases;
-    for (const failure of result.failures.slice(0, 10)) fail(`${stem} ${precision}: ${failure}`);
-    console.log(`${stem} ${precision}: ${result.cases} cases, ${result.failures.length} failures, ${Math.round(performance.now() - begin)} ms`);
+    const name = `${stem} ${precision}${texels ? ` ${texels}` : ""}`;
+    for (const failure of result.failures.slice(0, 10)) fail(`${name}: ${failure}`);
+    console.log(`${name}: ${result.cases} cases, ${result.failures.length} failures, ${Math.round(performance.now() - begin)} ms`);
   }
   if (cases === 0) fail("no case was run");
 
   // The suite can fail, here too.
   const fault = ["first + i * width < results", "first + i * width + 1u < results"];
   if (!kernels.find(({ stem }) => stem === "controller").wgsl.includes(fault[0])) fail("the text of the deliberate fault is out of date");
-  const faulty = JSON.parse(await page.evaluate((fault) => globalThis.suite.check("controller", false, fault), fault));
+  const faulty = JSON.parse(await page.evaluate((fault) => globalThis.suite.check("controller", false, false, fault), fault));
   if (faulty.failures.length === 0) fail("a deliberate fault in `controller` was not caught");
 
   console.log(`${cases} cases`);

@@ -104,7 +104,7 @@ pub fn plan(cases: &[Case]) -> Plan {
         name: "suite".into(),
         batch: BATCH as u32,
         runs: 1,
-        limits: Limits { subgroup: Some(8), whole_subgroups: true, ..Limits::default() },
+        limits: Limits { quads: true, subgroup: Some(8), whole_subgroups: true, ..Limits::default() },
         precision: cases.first().map_or(Precision::F32, |case| case.dispatch.precision),
         weights: Vec::new(),
         slots: vec![view.bytes],

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::GpuError;
 use super::pipeline_cache::PipelineCache;
-use crate::kernels::{Kernel, Precision, in_browser, in_pairs, in_texels, wgsl};
+use crate::kernels::{Kernel, Precision, Texels, in_browser, in_pairs, in_texels, wgsl};
 use crate::plan::Limits;
 
 /// What is used where it is there: subgroups by plans, words of 64 bits and textures that a launch reads and writes by some software,
@@ -177,8 +177,12 @@ impl Gpu {
     /// Whether weights are faster to load from textures: with them lavapipe takes a seventh less for a whole network, SwiftShader,
     /// whose subgroups are smaller, a tenth more. No other software was measured. None of it where a launch cannot read and write such a
     /// texture.
-    pub fn loads_texels(&self) -> bool {
-        self.loads_lane_by_lane() && self.own_texels
+    pub fn loads_texels(&self) -> Option<Texels> {
+        let small_subgroups = self.limits.software && self.limits.quads && self.limits.subgroup.is_none();
+        match self.loads_lane_by_lane() && self.own_texels {
+            true => Some(Texels::Stored),
+            false => small_subgroups.then_some(Texels::Sampled),
+        }
     }
 
     /// Whether it is the kind of software that loads buffers lane by lane.
@@ -200,13 +204,16 @@ impl Gpu {
     }
 
     /// As [`Gpu::texts`], with weights in textures where that is said.
-    pub(super) fn texts_with(&self, texels: bool) -> impl Fn(Kernel, Precision) -> String + Sync + use<> {
+    pub(super) fn texts_with(&self, texels: Option<Texels>) -> impl Fn(Kernel, Precision) -> String + Sync + use<> {
         let (pairs, browser) = (self.loads_pairs(), self.info.api == "webgpu");
         move |kernel, precision| {
             let text = wgsl(kernel, precision);
             let text = if browser { in_browser(kernel, text) } else { text };
             let text = if pairs { in_pairs(&text) } else { text };
-            if texels { in_texels(&text, precision) } else { text }
+            match texels {
+                Some(texels) => in_texels(&text, precision, texels),
+                None => text,
+            }
         }
     }
 

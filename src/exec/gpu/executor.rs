@@ -13,7 +13,7 @@ use super::scopes::{Scopes, sound};
 use super::texels::Texels;
 use super::{Gpu, GpuError};
 use crate::exec::{Compilation, HostTimes, Preparing};
-use crate::kernels::{Kernel, Precision, has_texels};
+use crate::kernels::{Kernel, Precision, Texels as Loads, texels_of};
 use crate::picture::Preprocess;
 use crate::plan::{Pass, Plan};
 
@@ -64,7 +64,7 @@ impl GpuExecutor {
     /// When the plan is not valid or the device refuses a part of it.
     pub async fn with_candidate(gpu: &Gpu, plan: Plan, launch: usize, text: Option<String>) -> Result<Self, GpuError> {
         // What a launch assembles and another loads lies in the same place for both.
-        let texels = gpu.loads_texels() && text.as_ref().is_none_or(|text| has_texels(text));
+        let texels = gpu.loads_texels().filter(|_| text.as_ref().is_none_or(|text| texels_of(text).is_some()));
         let (own, weights) = own_texts(gpu, &plan, texels);
         Self::prepare(gpu, plan.into(), None, Compiler::new(&own, weights), text.map(|text| (launch, text))).await
     }
@@ -172,7 +172,11 @@ impl GpuExecutor {
 }
 
 /// The device's texts for a plan, and where they have its weights: in textures where those are wanted and large enough.
-fn own_texts(gpu: &Gpu, plan: &Plan, texels: bool) -> (impl Fn(Kernel, Precision) -> String + Sync + use<>, Weights) {
-    let texels = texels && Texels::fit(gpu, plan);
-    (gpu.texts_with(texels), if texels { Weights::Textures } else { Weights::Buffers })
+fn own_texts(
+    gpu: &Gpu,
+    plan: &Plan,
+    texels: Option<Loads>,
+) -> (impl Fn(Kernel, Precision) -> String + Sync + use<>, Weights) {
+    let texels = texels.filter(|_| Texels::fit(gpu, plan));
+    (gpu.texts_with(texels), texels.map_or(Weights::Buffers, Weights::Textures))
 }

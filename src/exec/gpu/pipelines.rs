@@ -10,9 +10,9 @@ use super::parallel::each;
 use super::pipeline_cache::hash;
 use super::record::Launch;
 use super::scopes::Scopes;
-use super::texels::format;
+use super::texels::{format, sample_type};
 use crate::exec::Compilation;
-use crate::kernels::{Access, Dispatch, Kernel, Precision, has_texels, holds_weights};
+use crate::kernels::{Access, Dispatch, Kernel, Precision, Texels, holds_weights, texels_of};
 
 /// What makes two launches need different pipelines.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -26,8 +26,8 @@ struct Key {
 }
 
 /// The bindings after the params, which decide a bind group's layout: number and access, and how a texture holds a binding's
-/// weights where it is one.
-type Signature = Vec<(u32, Access, Option<Precision>)>;
+/// weights, and is loaded, where it is one.
+type Signature = Vec<(u32, Access, Option<(Precision, Texels)>)>;
 
 /// Gives the text to compile for a kernel's launches of a precision.
 pub(super) type Sources<'a> = &'a (dyn Fn(Kernel, Precision) -> String + Sync);
@@ -36,7 +36,7 @@ pub(super) type Sources<'a> = &'a (dyn Fn(Kernel, Precision) -> String + Sync);
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Weights {
     Buffers,
-    Textures,
+    Textures(Texels),
     /// Where each text says.
     AsGiven,
 }
@@ -99,9 +99,10 @@ impl<'a> Compiler<'a> {
     /// Says what a launch needs, from the text of a candidate for it where there is one.
     pub fn resolve(&mut self, gpu: &Gpu, dispatch: &Dispatch, candidate: Option<&str>) -> Resolved {
         let (kernel, entry) = (dispatch.kernel, dispatch.entry);
-        let textures = self.has_textures(dispatch, candidate);
+        let textures = self.textures_of(dispatch, candidate);
         let bindings = kernel.spec().bindings_of(entry).into_iter().flatten();
-        let texels = |name| (textures && holds_weights(name)).then(|| dispatch.precision_of(name));
+        let texels =
+            |name| textures.filter(|_| holds_weights(name)).map(|textures| (dispatch.precision_of(name), textures));
         let signature: Signature = bindings.map(|(number, name, access)| (number, access, texels(name))).collect();
         let bindings = signature.iter().map(|(number, _, texels)| (*number, texels.is_some()));
         let bindings = std::iter::once((0, false)).chain(bindings).collect();
@@ -119,12 +120,13 @@ impl<'a> Compiler<'a> {
         Resolved { pipeline, bindings, layout: layout.clone() }
     }
 
-    /// Whether the weights of a launch are textures.
-    fn has_textures(&self, dispatch: &Dispatch, candidate: Option<&str>) -> bool {
+    /// How the weights of a launch are textures, where they are.
+    fn textures_of(&self, dispatch: &Dispatch, candidate: Option<&str>) -> Option<Texels> {
         match (candidate, self.weights) {
-            (Some(text), _) => has_texels(text),
-            (None, Weights::AsGiven) => has_texels(&(self.sources)(dispatch.kernel, dispatch.precision)),
-            (None, weights) => weights == Weights::Textures,
+            (Some(text), _) => texels_of(text),
+            (None, Weights::AsGiven) => texels_of(&(self.sources)(dispatch.kernel, dispatch.precision)),
+            (None, Weights::Textures(texels)) => Some(texels),
+            (None, Weights::Buffers) => None,
         }
     }
 
@@ -247,20 +249,26 @@ impl Resolved {
 
 fn layouts(gpu: &Gpu, signature: &Signature) -> (wgpu::BindGroupLayout, wgpu::PipelineLayout) {
     let buffer = |ty, has_dynamic_offset| wgpu::BindingType::Buffer { ty, has_dynamic_offset, min_binding_size: None };
-    let texture = |access, precision| wgpu::BindingType::StorageTexture {
-        access: match access {
-            Access::Read => wgpu::StorageTextureAccess::ReadOnly,
-            Access::Write => wgpu::StorageTextureAccess::WriteOnly,
-            Access::Scratch => wgpu::StorageTextureAccess::ReadWrite,
+    let view_dimension = wgpu::TextureViewDimension::D2;
+    let texture = |access, precision, texels| match (access, texels) {
+        (Access::Read, Texels::Sampled) => {
+            wgpu::BindingType::Texture { sample_type: sample_type(precision), view_dimension, multisampled: false }
+        }
+        _ => wgpu::BindingType::StorageTexture {
+            access: match access {
+                Access::Read => wgpu::StorageTextureAccess::ReadOnly,
+                Access::Write => wgpu::StorageTextureAccess::WriteOnly,
+                Access::Scratch => wgpu::StorageTextureAccess::ReadWrite,
+            },
+            format: format(precision),
+            view_dimension,
         },
-        format: format(precision),
-        view_dimension: wgpu::TextureViewDimension::D2,
     };
     let entry =
         |binding, ty| wgpu::BindGroupLayoutEntry { binding, visibility: wgpu::ShaderStages::COMPUTE, ty, count: None };
     let params = entry(0, buffer(wgpu::BufferBindingType::Uniform, true));
     let storage = signature.iter().map(|(number, access, texels)| match texels {
-        Some(precision) => entry(*number, texture(*access, *precision)),
+        Some((precision, texels)) => entry(*number, texture(*access, *precision, *texels)),
         None => entry(*number, buffer(wgpu::BufferBindingType::Storage { read_only: *access == Access::Read }, false)),
     });
     let entries: Vec<_> = std::iter::once(params).chain(storage).collect();

@@ -97,6 +97,14 @@ pub(super) fn format(precision: Precision) -> wgpu::TextureFormat {
     }
 }
 
+/// What a load gives of such a texel.
+pub(super) fn sample_type(precision: Precision) -> wgpu::TextureSampleType {
+    match precision {
+        Precision::F32 => wgpu::TextureSampleType::Float { filterable: false },
+        Precision::F16 => wgpu::TextureSampleType::Uint,
+    }
+}
+
 fn weights_of(pass: &Pass) -> impl Iterator<Item = View> + '_ {
     pass.bound().filter(|(name, ..)| holds_weights(name)).map(|(_, _, view)| view)
 }
@@ -141,7 +149,7 @@ fn texture(gpu: &Gpu, view: &View) -> wgpu::Texture {
         sample_count: 1,
         dimension: wgpu::TextureDimension::D2,
         format: format(view.precision),
-        usage: Usage::STORAGE_BINDING | Usage::COPY_DST | Usage::COPY_SRC,
+        usage: Usage::STORAGE_BINDING | Usage::TEXTURE_BINDING | Usage::COPY_DST | Usage::COPY_SRC,
         view_formats: &[],
     })
 }

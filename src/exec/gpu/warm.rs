@@ -9,7 +9,7 @@ use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 
 use super::Gpu;
-use crate::kernels::{Access, Dispatch};
+use crate::kernels::{Access, Dispatch, Precision, holds_weights, texels_of};
 
 /// Pipelines that a browser was asked for.
 pub(super) struct Warm {
@@ -35,15 +35,31 @@ impl Warm {
 
 /// What wgpu would ask for, but for the labels.
 fn ask(device: &JsValue, dispatch: &Dispatch, text: &str) -> Result<JsValue, JsValue> {
-    let buffer = |kind: &str, dynamic: bool| object(&[("type", kind.into()), ("hasDynamicOffset", dynamic.into())]);
-    let entry = |number: u32, buffer: JsValue| {
-        object(&[("binding", number.into()), ("visibility", COMPUTE.into()), ("buffer", buffer)])
+    let buffer =
+        |kind: &str, dynamic: bool| ("buffer", object(&[("type", kind.into()), ("hasDynamicOffset", dynamic.into())]));
+    let entry = |number: u32, (kind, layout): (&str, JsValue)| {
+        object(&[("binding", number.into()), ("visibility", COMPUTE.into()), (kind, layout)])
     };
-    let storage =
-        dispatch.kernel.spec().bindings_of(dispatch.entry).into_iter().flatten().map(|(number, _, access)| {
-            let kind = if access == Access::Read { "read-only-storage" } else { "storage" };
-            entry(number, buffer(kind, false))
-        });
+    let has_textures = texels_of(text).is_some();
+    let bindings = dispatch.kernel.spec().bindings_of(dispatch.entry).into_iter().flatten();
+    let storage = bindings.map(|(number, name, access)| {
+        let [loaded, stored] = match dispatch.precision_of(name) {
+            Precision::F32 => ["unfilterable-float", "rgba32float"],
+            Precision::F16 => ["uint", "rg32uint"],
+        };
+        let layout = match access {
+            Access::Read if has_textures && holds_weights(name) => {
+                ("texture", object(&[("sampleType", loaded.into()), ("viewDimension", "2d".into())]))
+            }
+            _ if has_textures && holds_weights(name) => {
+                let members = [("access", "write-only"), ("format", stored), ("viewDimension", "2d")];
+                ("storageTexture", object(&members.map(|(name, value)| (name, value.into()))))
+            }
+            Access::Read => buffer("read-only-storage", false),
+            _ => buffer("storage", false),
+        };
+        entry(number, layout)
+    });
     let entries: Array = std::iter::once(entry(0, buffer("uniform", true))).chain(storage).collect();
     let group = call(device, "createBindGroupLayout", &object(&[("entries", entries.into())]))?;
     let groups = Array::of1(&group);

@@ -22,27 +22,34 @@ use dynaconv::exec::gpu::{Gpu, GpuChoice, GpuExecutor};
 use dynaconv::graph::fold;
 use dynaconv::graph::networks::{Architecture, MobileNetV2};
 use dynaconv::kernels::resize::Resize;
-use dynaconv::kernels::{Dispatch, Kernel, Precision, Subgroups, in_texels, wgsl};
+use dynaconv::kernels::{Dispatch, Kernel, Precision, Subgroups, Texels, in_browser, in_texels, wgsl};
 use dynaconv::lower::{Form, FormChoice, Options, lower};
 use dynaconv::picture::{Filter, Preprocess};
 use dynaconv::plan::Limits;
 use serde_json::json;
 use wasm_bindgen::prelude::{JsError, wasm_bindgen};
 
-/// The stem, precision and final texts of every kernel, also those whose weights are textures, and whether it needs subgroups, as
-/// JSON. In a browser no plan has one that does, nor textures.
+/// The stem, precision and final texts of every kernel, also those whose weights are textures and how they are loaded, and what it
+/// needs of subgroups, as JSON. In a browser no plan has one that needs more than quads, nor stored textures.
 #[wasm_bindgen]
 pub fn kernels() -> String {
     let describe = |(kernel, precision): (Kernel, Precision)| {
         let spec = kernel.spec();
         // The barrier of subgroups is naga's, not WGSL's: browsers are asked about all but that.
         let text = wgsl(kernel, precision).replace("subgroupBarrier();", "workgroupBarrier();");
-        let texels = in_texels(&text, precision);
+        let texels = [("stored", Texels::Stored), ("sampled", Texels::Sampled)];
+        let texels = texels.map(|(how, texels)| (in_texels(&text, precision, texels), Some(how)));
         // Nor has WGSL a texture of vec4 that is read and written.
-        let texels = (texels != text && !texels.contains("read_write>;")).then_some(texels);
-        let texts = std::iter::once((text, false)).chain(texels.map(|text| (text, true)));
-        let describe = |(text, texels): (String, bool)| {
-            let subgroups = spec.subgroups != Subgroups::None;
+        let texels = texels.into_iter().filter(|(changed, _)| *changed != text && !changed.contains("read_write>;"));
+        let texels: Vec<_> = texels.collect();
+        let texts = std::iter::once((text, None)).chain(texels);
+        let subgroups = match spec.subgroups {
+            Subgroups::None => None,
+            Subgroups::OfFour => Some("quads"),
+            Subgroups::OfEight | Subgroups::Whole => Some("eight"),
+        };
+        let describe = |(text, texels): (String, Option<&str>)| {
+            let text = in_browser(kernel, text);
             json!({ "stem": spec.stem, "precision": precision, "wgsl": text, "subgroups": subgroups, "texels": texels })
         };
         texts.map(describe).collect::<Vec<_>>()
@@ -52,13 +59,13 @@ pub fn kernels() -> String {
     json!(texts.flat_map(describe).collect::<Vec<_>>()).to_string()
 }
 
-/// Runs a kernel's cases on the page's GPU, with maps and weights stored as halves or not: on the whole batch, on a part of it, and on
-/// the whole again. With `fault`, a text of the kernel and what it is replaced by, the suite should fail. Gives JSON.
+/// Runs a kernel's cases on the page's GPU, with maps and weights stored as halves or not, and weights in sampled textures or not: on the
+/// whole batch, on a part of it, and on the whole again. With `fault`, a text of the kernel and what it is replaced by, the suite should fail. Gives JSON.
 ///
 /// # Errors
 /// When there is no GPU, or it fails.
 #[wasm_bindgen]
-pub async fn check(kernel: String, half: bool, fault: Vec<String>) -> Result<String, JsError> {
+pub async fn check(kernel: String, half: bool, sampled: bool, fault: Vec<String>) -> Result<String, JsError> {
     let found = Kernel::ALL.into_iter().find(|known| known.spec().stem == kernel);
     let precision = if half { Precision::F16 } else { Precision::F32 };
     let cases = found.map(cases::of).ok_or_else(|| JsError::new(&format!("there is no kernel `{kernel}`")))?;
@@ -70,9 +77,13 @@ pub async fn check(kernel: String, half: bool, fault: Vec<String>) -> Result<Str
         }
     }
     let plan = plan(&cases);
-    let source = |kernel, precision| match fault.as_slice() {
-        [right, wrong] => wgsl(kernel, precision).replacen(right, wrong, 1),
-        _ => wgsl(kernel, precision),
+    let source = |kernel, precision| {
+        let text = in_browser(kernel, wgsl(kernel, precision));
+        let text = if sampled { in_texels(&text, precision, Texels::Sampled) } else { text };
+        match fault.as_slice() {
+            [right, wrong] => text.replacen(right, wrong, 1),
+            _ => text,
+        }
     };
     let gpu = Gpu::open(&GpuChoice::Best).await?;
     let mut executor = GpuExecutor::with_sources(&gpu, plan.clone(), None, &source).await?;
@@ -116,8 +127,8 @@ pub fn pipelines() -> Result<String, JsError> {
     for (architecture, form, precision) in networks {
         let graph = architecture.build()?;
         let folded = fold(&graph, &generator::weights(&graph))?;
-        for software in [false, true] {
-            let limits = Limits { software, ..Limits::default() };
+        for (software, quads) in [(false, false), (true, false), (true, true)] {
+            let limits = Limits { software, quads, ..Limits::default() };
             let plan = lower("network", &folded, Options { form, precision, ..Options::default() }, limits)?;
             dispatches.extend(plan.passes.into_iter().map(|pass| pass.dispatch));
         }

@@ -48,6 +48,10 @@ pub fn dense_wide() -> Vec<Case> {
     dense_in(Tile::Wide)
 }
 
+pub fn dense_quad() -> Vec<Case> {
+    dense_in(Tile::Quad)
+}
+
 /// In workgroups of eight, which any subgroup of eight or more computes.
 pub fn dense_subgroup() -> Vec<Case> {
     dense_in(Tile::Subgroup(8))
@@ -234,6 +238,10 @@ pub fn pointwise_split() -> Vec<Case> {
 
 pub fn pointwise_workgroup() -> Vec<Case> {
     pointwise_in(Tile::Workgroup)
+}
+
+pub fn pointwise_quad() -> Vec<Case> {
+    pointwise_in(Tile::Quad)
 }
 
 /// In workgroups of eight, which any subgroup of eight or more computes.

@@ -360,6 +360,12 @@ pub fn latent_wide() -> Vec<Case> {
     cases
 }
 
+pub fn latent_quad() -> Vec<Case> {
+    let mut cases = latent_in(Tile::Quad);
+    cases.retain(|case| case.dispatch.kernel == Kernel::LatentQuad);
+    cases
+}
+
 /// In workgroups of eight, which any subgroup of eight or more computes.
 pub fn latent_subgroup() -> Vec<Case> {
     let mut cases = latent_in(Tile::Subgroup(8));
