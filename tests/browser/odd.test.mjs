@@ -29,7 +29,36 @@ function tellLossLate() {
   });
 }
 
+/** Has adapters without subgroups. */
+function hideSubgroups() {
+  const features = Object.getOwnPropertyDescriptor(GPUAdapter.prototype, "features");
+  Object.defineProperty(GPUAdapter.prototype, "features", {
+    get() {
+      const real = features.get.call(this);
+      return { has: (name) => name !== "subgroups" && real.has(name) };
+    },
+  });
+}
+
 describe("what is odd", { timeout: 600_000 }, () => {
+  test("about an adapter without subgroups is that it gets other kernels, which compute the same", async () => {
+    const compute = (hidden) => inPage(async () => {
+      const request = GPUAdapter.prototype.requestDevice;
+      const classifier = await Classifier.load(DYNAMIC, { device: "gpu" });
+      const restored = GPUAdapter.prototype.requestDevice === request;
+      const values = classifier.info.input.reduce((product, length) => product * length);
+      const scores = [...await classifier.run(Float32Array.from({ length: values }, (_, index) => (index * 7919 % 201) / 100 - 1))];
+      const { dispatches } = await classifier.profile({ repeats: 1, warmUp: 0, roof: false });
+      return { restored, scores, kernels: dispatches.map(({ kernel }) => kernel) };
+    }, undefined, { early: hidden ? hideSubgroups : undefined });
+    const [plain, quads] = [await compute(true), await compute(false)];
+    assert.deepEqual([plain, quads].map(({ kernels }) => kernels.some((kernel) => kernel.endsWith("_quad"))), [false, true]);
+    assert.ok(plain.kernels.includes("conv_pointwise_wide") && plain.restored && quads.restored);
+    const largest = Math.max(...plain.scores.map(Math.abs));
+    assert.ok(plain.scores.every((score, index) => Math.abs(score - quads.scores[index]) <= 1e-4 * largest));
+    assert.notDeepEqual(plain.scores, quads.scores);
+  });
+
   test("about a picture, values or options is a bad input, and costs no device", async () => {
     const { kinds, devices, works } = await inPage(async () => {
       const classifier = await Classifier.load(MODEL, { device: "gpu" });

@@ -408,7 +408,7 @@ describe("the package", { timeout: 600_000 }, () => {
       assert.ok(table.includes("features.0.0") && table.includes(device === "gpu" ? "webgpu" : "cpu"), table);
     }
     // A software adapter gets the kernels for software in a page, too.
-    assert.ok(found.gpu.profile.device.software && found.gpu.profile.dispatches.some(({ kernel }) => kernel === "conv_pointwise_wide"));
+    assert.ok(found.gpu.profile.device.software && found.gpu.profile.dispatches.some(({ kernel }) => kernel === "conv_pointwise_quad"));
     assert.equal(found.gpu.profile.method.timing, "pass_boundaries");
   });
 

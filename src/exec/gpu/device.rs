@@ -19,6 +19,9 @@ const OPTIONAL_FEATURES: wgpu::Features = wgpu::Features::SUBGROUP
     .union(wgpu::Features::TEXTURE_ADAPTER_SPECIFIC_FORMAT_FEATURES)
     .union(wgpu::Features::PIPELINE_CACHE);
 
+/// How subgroups are called, in reports as in browsers.
+const SUBGROUPS: &str = "subgroups";
+
 /// Which adapter is wanted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum GpuChoice {
@@ -109,7 +112,7 @@ impl Gpu {
     }
 
     async fn open_adapter(adapter: &wgpu::Adapter) -> Result<Self, GpuError> {
-        let info = info_of(adapter);
+        let mut info = info_of(adapter);
         let allowed = adapter.limits();
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("dynaconv"),
@@ -153,6 +156,9 @@ impl Gpu {
         let subgroups = device.features().contains(wgpu::Features::SUBGROUP);
         #[cfg(target_arch = "wasm32")]
         let subgroups = subgroups || super::browser_subgroups::has_feature(&browser_device(&device));
+        if subgroups && !info.features.contains(&SUBGROUPS) {
+            info.features.push(SUBGROUPS);
+        }
         let limits = limits_of(&device.limits(), device.features(), subgroups, &adapter, info.software);
         let id = [adapter.vendor, adapter.device];
         Ok(Self { device, queue, info, id, limits, own_texels, failure, pipelines: None })
@@ -282,7 +288,7 @@ fn info_of(adapter: &wgpu::Adapter) -> GpuInfo {
     };
     let known = [
         (wgpu::Features::SHADER_F16, "f16"),
-        (wgpu::Features::SUBGROUP, "subgroups"),
+        (wgpu::Features::SUBGROUP, SUBGROUPS),
         (wgpu::Features::TIMESTAMP_QUERY, "timestamps"),
     ];
     let features = known.into_iter().filter(|(f, _)| adapter.features().contains(*f)).map(|(_, name)| name).collect();
