@@ -6,7 +6,7 @@
 //         [picture][invocation]   `add_up`: the sum of what each invocation has read
 //
 // One invocation of `copy` copies four vec4, one of `add_up` adds up sixteen, and one of `multiply_add` runs eight chains of
-// `iterations` vec4 multiply-adds. Eight neighbours go through one stretch of memory: on hardware they share a line of a cache,
+// `iterations` vec4 multiply-adds, a multiple of eight. Eight neighbours go through one stretch of memory: on hardware they share a line of a cache,
 // and software that computes eight at a time reads half as fast where the next line is further away.
 
 #import storage
@@ -78,15 +78,13 @@ fn multiply_add(@builtin(global_invocation_id) id: vec3<u32>) {
     var f = a + Vector(Scalar(5.0));
     var g = a + Vector(Scalar(6.0));
     var h = a + Vector(Scalar(7.0));
-    for (var step = 0u; step < params.iterations; step++) {
-        a = a * factor + summand;
-        b = b * factor + summand;
-        c = c * factor + summand;
-        d = d * factor + summand;
-        e = e * factor + summand;
-        f = f * factor + summand;
-        g = g * factor + summand;
-        h = h * factor + summand;
+    // Eight iterations a turn: some compilers load and store all chains at the ends of a loop's body.
+    for (var step = 0u; step < params.iterations; step += 8u) {
+#repeat turn = 0..8
+#repeat chain = a b c d e f g h
+        $chain = $chain * factor + summand;
+#end
+#end
     }
     let sum = (a + b) + (c + d) + ((e + f) + (g + h));
     result[id.z * params.count + id.x] = vec4<f32>(sum);

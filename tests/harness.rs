@@ -737,12 +737,7 @@ mod shader_faults {
             &[
                 ("last vec4 forgotten", "copy", "if at < params.count {", "if at + 1u < params.count {"),
                 ("one step too few", "add_up", "step < 16u", "step < 15u"),
-                (
-                    "one iteration too few",
-                    "multiply_add",
-                    "step < params.iterations;",
-                    "step + 1u < params.iterations;",
-                ),
+                ("one iteration too few", "multiply_add", "a = a * factor + summand;", ""),
                 ("a chain left out", "multiply_add", "((e + f) + (g + h))", "((e + f) + g)"),
             ],
         );

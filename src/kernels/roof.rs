@@ -29,6 +29,8 @@ const COPIES: u32 = 4;
 const READS: u32 = 16;
 /// Neighbouring invocations that go through one stretch of memory.
 const LINE: u32 = 8;
+/// Iterations of a turn of the loop over them.
+const ITERATIONS: u32 = 8;
 /// Chains of multiply-adds of one invocation.
 const CHAINS: u32 = 8;
 
@@ -56,8 +58,9 @@ pub fn add_up(count: u32) -> Dispatch {
     launch("add_up", count, 0, workgroups, Cost { single_read: 0, ..cost })
 }
 
-/// The launch in which `count` invocations run their chains for `iterations` steps.
+/// The launch in which `count` invocations run their chains for `iterations` steps, rounded up to a multiple of eight.
 pub fn multiply_add(count: u32, iterations: u32) -> Dispatch {
+    let iterations = iterations.next_multiple_of(ITERATIONS);
     // Beside the chains each invocation starts them and adds them up.
     let vec4s = u64::from(CHAINS) * (2 * u64::from(iterations) + 2);
     let cost = Cost::of_words(4 * u64::from(count) * vec4s, 0, vec4_bytes(count));
