@@ -28,10 +28,10 @@ use super::table::{Side, Table};
 ///
 /// The network is run up to the layer each time, so that it meets the caches as it does in the network.
 ///
-/// A variant is the size of a launch's workgroups, such as 16x4, or a way to compute the layer: small, wide or subgroup for the
+/// A variant is the size of a launch's workgroups, such as 16x4, or a way to compute the layer: small, wide, quad or subgroup for the
 /// tiles of a convolution over all channels, of a 1×1 one also workgroup or split; rolling-4 or plain-4 for a depthwise one with tiles
 /// of four rows, expand-small or expand-subgroup for one that computes the layer before it too; assemble or branch for a dynamic one,
-/// with tiles as above, and latent, latent_wide or latent_subgroup for its branch's middle, one-launch for all of it at once on
+/// with tiles as above, and latent, latent_wide, latent_quad or latent_subgroup for its branch's middle, one-launch for all of it at once on
 /// software of few cores, or in-load for weights that are formed where they are loaded, on hardware. A part of a way's name will do:
 /// the rest is as it ships, where that has it. A shader of your own may stand in for a kernel's, if it binds the same.
 #[derive(Args)]

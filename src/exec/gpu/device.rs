@@ -180,9 +180,9 @@ impl Gpu {
         self.limits
     }
 
-    /// Whether weights are faster to load from textures: with them lavapipe takes a seventh less for a whole network, SwiftShader,
-    /// whose subgroups are smaller, a tenth more. No other software was measured. None of it where a launch cannot read and write such a
-    /// texture.
+    /// From which textures weights are faster to load than from buffers, if from any: with stored ones lavapipe takes a seventh less for a
+    /// whole network, with sampled ones SwiftShader, whose subgroups are smaller, a twentieth less. No other software was measured. No
+    /// stored ones where a launch cannot read and write such a texture.
     pub fn loads_texels(&self) -> Option<Texels> {
         let small_subgroups = self.limits.software && self.limits.quads && self.limits.subgroup.is_none();
         match self.loads_lane_by_lane() && self.own_texels {
