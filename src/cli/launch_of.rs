@@ -29,7 +29,7 @@ pub fn stem(kernel: Kernel) -> &'static str {
 
 /// The name that kernels of all tiles share.
 pub fn family(stem: &str) -> &str {
-    ["_wide", "_quad", "_subgroup", "_workgroup", "_split"]
+    ["_wide", "_quad", "_scratch", "_subgroup", "_workgroup", "_split"]
         .iter()
         .find_map(|tile| stem.strip_suffix(tile))
         .unwrap_or(stem)

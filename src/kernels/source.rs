@@ -117,7 +117,7 @@ pub fn in_pairs(text: &str) -> String {
     text.replacen(STORAGE_F16.trim_end(), STORAGE_F16_PAIRS.trim_end(), 1)
 }
 
-/// A kernel's text as browsers want it: WGSL has subgroups only where it says so, in a line that naga 30 does not know.
+/// A kernel's text as browsers want it: WGSL has subgroups only where it says so, in a line that naga 30 refuses.
 pub fn in_browser(kernel: Kernel, text: String) -> String {
     match kernel.spec().subgroups {
         Subgroups::None => text,

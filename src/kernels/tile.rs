@@ -53,8 +53,11 @@ impl Tile {
             }
             // Small workgroups share the cores better, and software gains nothing from large ones.
             Self::Wide => ([1, 8], [out_groups.div_ceil(4), tiles.div_ceil(8)]),
-            // One quad: the fewer pixels there are, the more a larger workgroup would have for nothing.
-            Self::Quad => ([4, 1], [tiles.div_ceil(4), out_groups.div_ceil(8)]),
+            Self::Quad => {
+                // One quad, since a larger workgroup has more for nothing; as many as needed where there would be too many workgroups.
+                let quads = tiles.div_ceil(4).div_ceil(MOST_WORKGROUPS).next_power_of_two().min(64);
+                ([4 * quads, 1], [tiles.div_ceil(4 * quads), out_groups.div_ceil(8)])
+            }
             Self::Subgroup(size) => ([size, 1], [tiles.div_ceil(size), out_groups.div_ceil(8)]),
             Self::Workgroup => ([8, 8], [out_groups.div_ceil(16), tiles.div_ceil(8)]),
             // Along x are those that share a tile.
@@ -62,6 +65,9 @@ impl Tile {
         }
     }
 }
+
+/// Workgroups on an axis that every device allows.
+const MOST_WORKGROUPS: u32 = 65535;
 
 /// Pixels of one invocation of a kernel with tiles.
 pub(super) const fn pixels_of(kernel: Kernel) -> u32 {

@@ -11,14 +11,14 @@ use crate::plan::Limits;
 pub const fn convolution_tile(limits: &Limits) -> Tile {
     match limits.subgroup {
         Some(size) if limits.software => Tile::Subgroup(size),
-        _ if limits.software && limits.quads => Tile::Quad,
+        _ if limits.computes_in_quads() => Tile::Quad,
         _ if limits.software => Tile::Wide,
         _ => Tile::Small,
     }
 }
 
 /// The tile of controllers and of what assembles weights: as of convolutions, but in subgroups only where each is a whole workgroup.
-/// `Wide` stands for workgroups that share memory in a buffer.
+/// `Wide` and `Quad` stand for workgroups that share memory in a buffer.
 pub const fn controller_tile(limits: &Limits) -> Tile {
     match convolution_tile(limits) {
         Tile::Subgroup(_) if !limits.whole_subgroups => Tile::Wide,

@@ -24,7 +24,7 @@ pub(super) struct Way {
     pub one_launch: bool,
     /// Of a convolution over all channels.
     pub tile: Tile,
-    /// Of a branch: the variant of `latent`; any tile but `Subgroup` and `Wide` is the plain kernel's.
+    /// Of a branch: the variant of `latent`; any tile but `Subgroup`, `Quad` and `Wide` is the plain kernel's.
     pub latent: Tile,
     /// Of a depthwise convolution: whether each row is loaded once, and a tile's rows.
     pub rolling: bool,
@@ -93,7 +93,8 @@ impl Layers<'_> {
         let layer = self.layer(index);
         let own = Way { one_launch: false, ..self.rule_alone(index) };
         let subgroup = self.limits.subgroup.map(Tile::Subgroup);
-        let quad = self.limits.quads.then_some(Tile::Quad);
+        // Of larger subgroups more invocations load weights together.
+        let quad = (self.limits.quads && subgroup.is_none()).then_some(Tile::Quad);
         let tiles = || [Tile::Small, Tile::Wide].into_iter().chain(quad).chain(subgroup);
         let pointwise_tiles = || tiles().chain([Tile::Workgroup, Tile::Split]);
         let expansion_tiles = || [Tile::Small].into_iter().chain(subgroup).map(Some).collect();

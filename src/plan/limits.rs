@@ -19,7 +19,7 @@ pub struct Limits {
     pub workgroup_bytes: u32,
     /// Alignment of a storage binding's first byte.
     pub storage_alignment: u32,
-    /// Whether shaders may use subgroups, each of at least four invocations: of quads.
+    /// Whether shaders may swap values within quads: they may use subgroups, each of which has at least four invocations.
     pub quads: bool,
     /// The most invocations of a subgroup, where shaders may use subgroups and each has at least eight invocations.
     pub subgroup: Option<u32>,
@@ -33,6 +33,11 @@ pub struct Limits {
 }
 
 impl Limits {
+    /// Whether it is software that has subgroups, but none that are known to have eight invocations.
+    pub const fn computes_in_quads(&self) -> bool {
+        self.software && self.quads && self.subgroup.is_none()
+    }
+
     /// What the CPU executor allows: its memory is the host's, of which a page has little, and it launches no workgroups. What one
     /// workgroup may have decides on forms and stays, so that layers take the same as on a GPU.
     pub fn cpu() -> Self {

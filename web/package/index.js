@@ -274,7 +274,7 @@ export class Classifier {
         drawnOn(gpu).forEach((type) => this.#drawn.add(type));
       } catch (error) {
         gpu?.destroy();
-        throw new DynaconvError("device-lost", `The GPU was lost, and there is no other: ${error.message}`, { cause: error });
+        throw new DynaconvError("device-lost", `The GPU was lost, and no other took its place: ${error.message}`, { cause: error });
       } finally {
         this.#recovery = null;
       }

@@ -22,6 +22,9 @@ const OPTIONAL_FEATURES: wgpu::Features = wgpu::Features::SUBGROUP
 /// How subgroups are called, in reports as in browsers.
 const SUBGROUPS: &str = "subgroups";
 
+/// Invocations of a quad.
+const QUAD: u32 = 4;
+
 /// Which adapter is wanted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum GpuChoice {
@@ -131,12 +134,9 @@ impl Gpu {
         };
         // Browsers tell no name.
         let name = if info.name.is_empty() { "without a name".into() } else { info.name.clone() };
-        let request = || adapter.request_device(&descriptor);
-        #[cfg(target_arch = "wasm32")]
-        let request = || super::browser_subgroups::asked_for(request);
-        let (device, queue) = request()
-            .await
-            .map_err(|error| GpuError::NoDevice { adapter: name, reason: plain(&error.to_string()).into() })?;
+        let opened = request(adapter, &descriptor, info.software).await;
+        let (device, queue) =
+            opened.map_err(|error| GpuError::NoDevice { adapter: name, reason: plain(&error.to_string()).into() })?;
         let failure = Arc::new(Mutex::new(None));
         let keep = |failure: &Arc<Mutex<Option<GpuError>>>, error: GpuError| {
             failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
@@ -184,7 +184,7 @@ impl Gpu {
     /// whole network, with sampled ones SwiftShader, whose subgroups are smaller, a twentieth less. No other software was measured. No
     /// stored ones where a launch cannot read and write such a texture.
     pub fn loads_texels(&self) -> Option<Texels> {
-        let small_subgroups = self.limits.software && self.limits.quads && self.limits.subgroup.is_none();
+        let small_subgroups = self.limits.computes_in_quads();
         match self.loads_lane_by_lane() && self.own_texels {
             true => Some(Texels::Stored),
             false => small_subgroups.then_some(Texels::Sampled),
@@ -296,6 +296,33 @@ fn info_of(adapter: &wgpu::Adapter) -> GpuInfo {
     GpuInfo { name: info.name, api: api.into(), kind: kind.into(), driver, software, features }
 }
 
+/// A device of an adapter.
+#[cfg(not(target_arch = "wasm32"))]
+async fn request(
+    adapter: &wgpu::Adapter,
+    descriptor: &wgpu::DeviceDescriptor<'_>,
+    _software: bool,
+) -> Result<(wgpu::Device, wgpu::Queue), wgpu::RequestDeviceError> {
+    adapter.request_device(descriptor).await
+}
+
+/// A browser's device of an adapter: with subgroups where its software gains by them, unless it refuses.
+#[cfg(target_arch = "wasm32")]
+async fn request(
+    adapter: &wgpu::Adapter,
+    descriptor: &wgpu::DeviceDescriptor<'_>,
+    software: bool,
+) -> Result<(wgpu::Device, wgpu::Queue), wgpu::RequestDeviceError> {
+    let request = || adapter.request_device(descriptor);
+    if software && adapter.get_info().subgroup_min_size >= QUAD {
+        let with_subgroups = super::browser_subgroups::asked_for(request);
+        if let Ok(opened) = with_subgroups.await {
+            return Ok(opened);
+        }
+    }
+    request().await
+}
+
 /// The browser's `GPUDevice`; undefined where the device is not the browser's.
 #[cfg(target_arch = "wasm32")]
 fn browser_device(device: &wgpu::Device) -> wasm_bindgen::JsValue {
@@ -322,7 +349,7 @@ fn limits_of(
         workgroup_bytes: limits.max_compute_workgroup_storage_size,
         // Plans keep WebGPU's default alignment everywhere, so that one plan serves every device.
         storage_alignment: limits.min_storage_buffer_offset_alignment.max(256),
-        quads: subgroups && least >= 4,
+        quads: subgroups && least >= QUAD,
         subgroup: (features.contains(wgpu::Features::SUBGROUP) && least >= 8).then_some(most),
         whole_subgroups: software && features.contains(wgpu::Features::SUBGROUP_BARRIER) && least == most,
         software,

@@ -13,7 +13,7 @@ use super::scopes::{Scopes, sound};
 use super::texels::Texels;
 use super::{Gpu, GpuError};
 use crate::exec::{Compilation, HostTimes, Preparing};
-use crate::kernels::{Kernel, Precision, Texels as Loads, texels_of};
+use crate::kernels::{Kernel, Precision, Subgroups, Texels as Loads, texels_of};
 use crate::picture::Preprocess;
 use crate::plan::{Pass, Plan};
 
@@ -77,6 +77,12 @@ impl GpuExecutor {
         candidate: Option<(usize, String)>,
     ) -> Result<Self, GpuError> {
         plan.validate()?;
+        let swaps = |pass: &Pass| pass.dispatch.kernel.spec().subgroups != Subgroups::None;
+        if !gpu.limits().quads && plan.passes.iter().any(swaps) {
+            let (doing, reason) =
+                (format!("preparing the plan of {}", plan.name), "it needs subgroups, which the device lacks");
+            return Err(GpuError::Device { doing, reason: reason.into() });
+        }
         let scopes = Scopes::open(gpu);
         let mut resolve = |(index, pass): (usize, &Pass)| {
             let text = candidate.as_ref().filter(|(launch, _)| *launch == index).map(|(_, text)| text.as_str());

@@ -40,6 +40,7 @@ pub(super) struct Buffers {
 impl Drop for Buffers {
     fn drop(&mut self) {
         self.slots.iter().chain([&self.weights, &self.params]).for_each(wgpu::Buffer::destroy);
+        self.texels.destroy();
     }
 }
 

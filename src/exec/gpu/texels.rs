@@ -55,6 +55,12 @@ impl Texels {
         made
     }
 
+    /// Gives the memory back at once.
+    #[cfg(target_arch = "wasm32")]
+    pub fn destroy(&self) {
+        self.0.values().for_each(|texture| texture.texture.destroy());
+    }
+
     /// What is bound in place of a view.
     pub fn of(&self, view: &View) -> Option<&wgpu::TextureView> {
         Some(&self.0.get(&place(view))?.view)

@@ -23,7 +23,13 @@ impl Warm {
     /// Asks for the pipelines of these launches, each from a text, all at once.
     pub fn up<'a>(gpu: &Gpu, wanted: impl Iterator<Item = (&'a Dispatch, String)>) -> Self {
         let device = gpu.handle();
+        // What is refused here is no failure: wgpu asks again.
+        let scopes = ["validation", "out-of-memory", "internal"];
+        let opened = scopes.map(|scope| call(&device, "pushErrorScope", &[scope.into()]).is_ok());
         let asked: Array = wanted.filter_map(|(dispatch, text)| ask(&device, dispatch, &text).ok()).collect();
+        for _ in opened.into_iter().filter(|is_open| *is_open) {
+            asked.push(&call(&device, "popErrorScope", &[]).unwrap_or_default());
+        }
         Self { pipelines: JsFuture::from(Promise::all_settled(&asked)) }
     }
 
@@ -61,14 +67,14 @@ fn ask(device: &JsValue, dispatch: &Dispatch, text: &str) -> Result<JsValue, JsV
         entry(number, layout)
     });
     let entries: Array = std::iter::once(entry(0, buffer("uniform", true))).chain(storage).collect();
-    let group = call(device, "createBindGroupLayout", &object(&[("entries", entries.into())]))?;
+    let group = call(device, "createBindGroupLayout", &[object(&[("entries", entries.into())])])?;
     let groups = Array::of1(&group);
-    let layout = call(device, "createPipelineLayout", &object(&[("bindGroupLayouts", groups.into())]))?;
-    let module = call(device, "createShaderModule", &object(&[("code", text.into())]))?;
+    let layout = call(device, "createPipelineLayout", &[object(&[("bindGroupLayouts", groups.into())])])?;
+    let module = call(device, "createShaderModule", &[object(&[("code", text.into())])])?;
     let constants: Vec<_> = dispatch.overrides.iter().map(|(name, value)| (*name, JsValue::from(*value))).collect();
     let compute =
         object(&[("module", module), ("entryPoint", dispatch.entry.into()), ("constants", object(&constants))]);
-    call(device, "createComputePipelineAsync", &object(&[("layout", layout), ("compute", compute)]))
+    call(device, "createComputePipelineAsync", &[object(&[("layout", layout), ("compute", compute)])])
 }
 
 fn object(members: &[(&str, JsValue)]) -> JsValue {
@@ -80,6 +86,7 @@ fn object(members: &[(&str, JsValue)]) -> JsValue {
     object.into()
 }
 
-fn call(device: &JsValue, method: &str, descriptor: &JsValue) -> Result<JsValue, JsValue> {
-    Reflect::get(device, &method.into())?.dyn_into::<Function>()?.call1(device, descriptor)
+fn call(device: &JsValue, method: &str, arguments: &[JsValue]) -> Result<JsValue, JsValue> {
+    let method: Function = Reflect::get(device, &method.into())?.dyn_into()?;
+    Reflect::apply(&method, device, &arguments.iter().collect())
 }
