@@ -27,7 +27,7 @@ fn check_stored_as(kernel: Kernel, precision: Precision) {
     #[cfg(feature = "gpu")]
     {
         use common::suite::gpu;
-        use dynaconv::kernels::Subgroups;
+        use dynaconv::kernels::{Subgroups, Texels, in_texels, wgsl};
         let gpu = gpu::open();
         // No plan has a kernel that needs subgroups which the device lacks.
         let limits = gpu.limits();
@@ -40,9 +40,15 @@ fn check_stored_as(kernel: Kernel, precision: Precision) {
         if suits {
             let executor = gpu::executor(&gpu, plan.clone(), &gpu.texts());
             runtimes.push(("GPU", often, Box::new(executor)));
+            // What software with small subgroups compiles.
+            if kernel.spec().subgroups == Subgroups::OfFour && gpu.loads_texels() != Some(Texels::Sampled) {
+                let text = |kernel, precision| in_texels(&wgsl(kernel, precision), precision, Texels::Sampled);
+                let executor = gpu::executor(&gpu, plan.clone(), &text);
+                runtimes.push(("GPU, sampled textures", &[BATCH], Box::new(executor)));
+            }
             // What hardware compiles, where this adapter has texts of its own.
             if gpu.loads_pairs() || gpu.loads_texels().is_some() {
-                let executor = gpu::executor(&gpu, plan.clone(), &dynaconv::kernels::wgsl);
+                let executor = gpu::executor(&gpu, plan.clone(), &wgsl);
                 runtimes.push(("GPU, plain text", &[BATCH], Box::new(executor)));
             }
         }

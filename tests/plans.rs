@@ -40,10 +40,11 @@ fn plain_software() -> Limits {
     Limits { software: true, ..Limits::default() }
 }
 
-/// A form with what every device allows, with software without subgroups, and with software of two cores, where dynamic convolutions are
-/// one launch.
-fn on_all_kinds(form: FormChoice) -> [(FormChoice, Limits); 3] {
-    [Limits::default(), plain_software(), Limits { cores: 2, ..software() }].map(|limits| (form, limits))
+/// A form with what every device allows, with software without subgroups and with small ones, and with software of two cores, where dynamic
+/// convolutions are one launch.
+fn on_all_kinds(form: FormChoice) -> [(FormChoice, Limits); 4] {
+    let quads = Limits { quads: true, ..plain_software() };
+    [Limits::default(), plain_software(), quads, Limits { cores: 2, ..software() }].map(|limits| (form, limits))
 }
 
 #[test]

@@ -178,3 +178,18 @@ pub(super) fn twin<S: Scalar>(dispatch: &Dispatch, mut arguments: Arguments<'_, 
         });
     });
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_variant_has_no_room_for_is_the_plain_kernels() {
+        let of = |latent_groups, tile| {
+            dispatch(Shape { pixels: 49, in_groups: 8, latent_groups, head_groups: 4 }, tile).kernel
+        };
+        for (tile, own) in [(Tile::Quad, Kernel::LatentQuad), (Tile::Wide, Kernel::LatentWide)] {
+            assert_eq!([16, 17].map(|groups| of(groups, tile)), [own, Kernel::Latent]);
+        }
+    }
+}

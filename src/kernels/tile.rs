@@ -89,3 +89,16 @@ pub(super) const fn slot_pixels_of(kernel: Kernel) -> u32 {
         _ => pixels_of(kernel),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn large_maps_have_larger_workgroups_of_quads() {
+        assert_eq!(Tile::Quad.launch(9, 13), ([4, 1], [4, 2]));
+        assert_eq!(Tile::Quad.launch(8, 4 * 65535), ([4, 1], [65535, 1]));
+        assert_eq!(Tile::Quad.launch(8, 4 * 65535 + 1), ([8, 1], [32768, 1]));
+        assert_eq!(Tile::Quad.launch(8, 64 * 65535), ([64, 1], [65535, 1]));
+    }
+}

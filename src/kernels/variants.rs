@@ -111,6 +111,10 @@ mod tests {
         let names: Vec<_> = in_rows.variants().into_iter().map(|variant| variant.name).collect();
         assert_eq!(names, ["16×1", "32×1", "64×1", "128×1", "256×1"]);
         assert_eq!(in_rows.variant_name(), "16×1");
+        let in_quads = dispatch(shape, Weights::Static, Epilogue::default(), Tile::Quad);
+        let names: Vec<_> = in_quads.variants().into_iter().map(|variant| variant.name).collect();
+        assert_eq!(names, ["4×1", "8×1", "16×1", "32×1", "64×1", "128×1", "256×1"]);
+        assert_eq!(in_quads.variant_name(), "4×1");
         let wide = dispatch(shape, Weights::Static, Epilogue::default(), Tile::Wide);
         assert_eq!(wide.variant_name(), "1×8");
         let names: Vec<_> = top_k::top_k(1000, 5, true).variants().into_iter().map(|variant| variant.name).collect();

@@ -112,12 +112,16 @@ mod tests {
     }
 
     fn fast() -> Limits {
-        Limits { subgroup: Some(8), software: true, ..Limits::default() }
+        Limits { quads: true, subgroup: Some(8), software: true, ..Limits::default() }
+    }
+
+    fn in_quads() -> Limits {
+        Limits { quads: true, software: true, ..Limits::default() }
     }
 
     #[test]
     fn every_layer_has_the_rules_way_and_others() {
-        for limits in [Limits::default(), fast()] {
+        for limits in [Limits::default(), fast(), in_quads()] {
             for form in [FormChoice::Auto, FormChoice::Always(Form::Branch)] {
                 let options = Options { form, ..Options::default() };
                 let found = alternatives(&network(), &options, &limits);
@@ -126,6 +130,8 @@ mod tests {
                     assert!(layer.names.contains(&layer.rule) && layer.taken == layer.rule, "{layer:?}");
                     let subgroups = layer.names.iter().any(|name| name.contains("subgroup"));
                     assert!(!subgroups || limits.subgroup.is_some(), "{layer:?}");
+                    let quads = layer.names.iter().any(|name| name.contains("quad"));
+                    assert!(!quads || limits.computes_in_quads(), "{layer:?}");
                     assert!(form == FormChoice::Auto || !layer.names[0].contains("assemble"), "{layer:?}");
                 }
             }
@@ -137,6 +143,11 @@ mod tests {
         let found = alternatives(&network(), &Options::default(), &fast());
         let of = |node: &str| found.iter().find(|layer| layer.node == node).unwrap();
         assert_eq!(of("features.0.0").names, ["small", "wide", "subgroup"]);
+        let found_in_quads = alternatives(&network(), &Options::default(), &in_quads());
+        let of_quads = |node: &str| found_in_quads.iter().find(|layer| layer.node == node).unwrap();
+        assert_eq!(of_quads("features.0.0").names, ["small", "wide", "quad"]);
+        assert_eq!(of_quads("features.4.conv.0").rule, "assemble-quad");
+        assert!(of_quads("features.4.conv.0").names.contains(&"branch-wide-latent_quad".to_string()));
         assert_eq!(of("features.0.0").shape, "dense 3×3 by 2, 64×64×3 → 32×32×16");
         let deep = of("features.8.conv.3");
         assert_eq!(

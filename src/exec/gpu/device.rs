@@ -359,7 +359,22 @@ fn limits_of(
 
 #[cfg(test)]
 mod tests {
-    use super::plain;
+    use super::*;
+
+    #[test]
+    fn subgroups_are_used_by_their_size() {
+        let of = |least, most, subgroups: bool| {
+            let mut info = wgpu::AdapterInfo::new(wgpu::DeviceType::Cpu, wgpu::Backend::Vulkan);
+            (info.subgroup_min_size, info.subgroup_max_size) = (least, most);
+            let features = if subgroups { wgpu::Features::SUBGROUP } else { wgpu::Features::empty() };
+            let limits = limits_of(&wgpu::Limits::defaults(), features, subgroups, &info, true);
+            (limits.quads, limits.subgroup, limits.computes_in_quads())
+        };
+        assert_eq!(of(4, 4, true), (true, None, true));
+        assert_eq!(of(8, 8, true), (true, Some(8), false));
+        assert_eq!(of(1, 4, true), (false, None, false));
+        assert_eq!(of(8, 8, false), (false, None, false));
+    }
 
     #[test]
     fn what_a_browser_says_is_told_in_its_words() {

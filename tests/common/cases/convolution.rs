@@ -49,7 +49,22 @@ pub fn dense_wide() -> Vec<Case> {
 }
 
 pub fn dense_quad() -> Vec<Case> {
-    dense_in(Tile::Quad)
+    in_all_workgroups(dense_in(Tile::Quad))
+}
+
+/// Every other case in workgroups of several quads, as `ab` tries them and large maps have them.
+fn in_all_workgroups(mut cases: Vec<Case>) -> Vec<Case> {
+    for case in cases.iter_mut().skip(1).step_by(2) {
+        let larger = case.dispatch.variants().into_iter().find(|variant| variant.name == "32×1");
+        case.dispatch = larger.expect("quads lie in one row").dispatch;
+    }
+    cases
+}
+
+/// Channels of outputs. A tile of quads has eight groups, so they get more than two tiles' worth.
+fn outputs_of(sampler: &mut Sampler, tile: Tile) -> usize {
+    let channels: &[usize] = if tile == Tile::Quad { &[3, 13, 33, 45, 61, 72] } else { &CHANNELS };
+    sampler.one_of(channels)
 }
 
 /// In workgroups of eight, which any subgroup of eight or more computes.
@@ -61,7 +76,7 @@ fn dense_in(tile: Tile) -> Vec<Case> {
     let mut sampler = Sampler::new("conv_dense");
     let mut cases = Vec::new();
     for _ in 0..12 {
-        let (kernel, outputs) = (sampler.one_of(&[1, 3, 5]), sampler.one_of(&CHANNELS));
+        let (kernel, outputs) = (sampler.one_of(&[1, 3, 5]), outputs_of(&mut sampler, tile));
         let epilogue = draw_epilogue(&mut sampler);
         cases.extend((0..4).map(|_| dense_case(&mut sampler, kernel, outputs, epilogue, tile)));
     }
@@ -241,7 +256,7 @@ pub fn pointwise_workgroup() -> Vec<Case> {
 }
 
 pub fn pointwise_quad() -> Vec<Case> {
-    pointwise_in(Tile::Quad)
+    in_all_workgroups(pointwise_in(Tile::Quad))
 }
 
 /// In workgroups of eight, which any subgroup of eight or more computes.
@@ -258,7 +273,7 @@ fn pointwise_in(tile: Tile) -> Vec<Case> {
                 let latent = sampler.one_of(&[4, 7, 12, 20, 40]);
                 for weights in [Weights::Static, Weights::PerPicture, Weights::Branch { latent }] {
                     let epilogue = Epilogue { nonlinearity: sampler.one_of(&ACTIVATIONS), residual, pooling };
-                    let outputs = sampler.one_of(&CHANNELS);
+                    let outputs = outputs_of(&mut sampler, tile);
                     cases.extend((0..2).map(|_| pointwise_case(&mut sampler, weights, outputs, epilogue, tile)));
                 }
             }

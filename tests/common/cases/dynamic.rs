@@ -360,9 +360,14 @@ pub fn latent_wide() -> Vec<Case> {
     cases
 }
 
+/// Every other case in workgroups of several quads.
 pub fn latent_quad() -> Vec<Case> {
     let mut cases = latent_in(Tile::Quad);
     cases.retain(|case| case.dispatch.kernel == Kernel::LatentQuad);
+    for case in cases.iter_mut().skip(1).step_by(2) {
+        let larger = case.dispatch.variants().into_iter().find(|variant| variant.name == "32");
+        case.dispatch = larger.expect("quads lie in one row").dispatch;
+    }
     cases
 }
 
@@ -375,7 +380,10 @@ pub fn latent_subgroup() -> Vec<Case> {
 
 fn latent_in(tile: Tile) -> Vec<Case> {
     let mut sampler = Sampler::new("latent");
-    (0..18).map(|index| latent_case(&mut sampler, LATENTS[index % LATENTS.len()], tile)).collect()
+    // The most that tiles of a few pixels have room for, and more than one tile of quads.
+    let wide: &[usize] = if matches!(tile, Tile::Quad | Tile::Wide) { &[52, 64] } else { &[] };
+    let latents = [&LATENTS, wide].concat();
+    (0..18).map(|index| latent_case(&mut sampler, latents[index % latents.len()], tile)).collect()
 }
 
 fn latent_case(sampler: &mut Sampler, latent: usize, tile: Tile) -> Case {

@@ -14,6 +14,7 @@ pub fn roof() -> Vec<Case> {
         cases.push(read(count));
         cases.push(multiply_add(count, 8 * (count % 3)));
     }
+    cases.push(multiply_add(70, 3));
     cases
 }
 
@@ -57,7 +58,7 @@ fn multiply_add(count: u32, iterations: u32) -> Case {
         let first = (invocation % count % 8) as f32;
         let chain = |start: u16| {
             let begin = Real::from(first + f32::from(start));
-            (0..iterations).fold(begin, |value, _| value * Real::from(0.5) + Real::from(1.0))
+            (0..iterations.next_multiple_of(8)).fold(begin, |value, _| value * Real::from(0.5) + Real::from(1.0))
         };
         [Word::Is(Real::sum((0..8).map(chain))); 4]
     });
