@@ -600,6 +600,19 @@ mod shader_faults {
             ("weights of the other axis", "plain", "quadSwapX(rows[1])", "quadSwapY(rows[1])"),
             ("second half forgotten", "branch", "sums_1[4 + 2] += rows_y_4 * x_1;", ""),
             ("last group forgotten", "branch", "if has_group(7u) { output", "if false { output"),
+            ("number in the subgroup for that in the quad", "plain", "invocation.lane % 4u", "invocation.lane"),
+            (
+                "upper half of another tile",
+                "plain",
+                "let own_4 = row + group_at(4u) - group;",
+                "let own_4 = row + group_at(4u);",
+            ),
+            (
+                "slots past the last",
+                "plain_pooled",
+                "let is_slot = pixel < stored_pixels + TILE_PIXELS * lane;",
+                "let is_slot = true;",
+            ),
             ("sums of three", "plain_pooled", "+ quadSwapDiagonal(sums[0 + 3])", ""),
             ("sums of another group", "plain_pooled", "first + (0u ^ lane)", "first + (3u - lane)"),
             ("no slot but whole ones", "plain_pooled", "stored_pixels + TILE_PIXELS * lane", "stored_pixels"),
@@ -672,6 +685,12 @@ mod shader_faults {
     fn latent_quad() {
         let faults = [
             ("own weights for a neighbour's", "latent_map", "rows_x_0 * x_3", "rows_0 * x_3"),
+            (
+                "room for fewer groups",
+                "latent_map",
+                "compressed_1: array<vec4<f32>, 16>",
+                "compressed_1: array<vec4<f32>, 15>",
+            ),
             ("weights of the tile's first group", "latent_map", "group_at(4u);\n", "group_at(0u);\n"),
             ("last pixel forgotten", "latent_map", "if pixel + 3u < params.pixels", "if false"),
         ];

@@ -40,7 +40,105 @@ function hideSubgroups() {
   });
 }
 
+/** Has `device`, the last one, and `hide`, after which adapters have no subgroups. */
+function hideLater() {
+  const request = GPUAdapter.prototype.requestDevice;
+  GPUAdapter.prototype.requestDevice = async function (...values) {
+    return (globalThis.device = await request.apply(this, values));
+  };
+  globalThis.hide = () => {
+    const features = Object.getOwnPropertyDescriptor(GPUAdapter.prototype, "features");
+    Object.defineProperty(GPUAdapter.prototype, "features", {
+      get() {
+        const real = features.get.call(this);
+        return { has: (name) => name !== "subgroups" && real.has(name) };
+      },
+    });
+  };
+}
+
+/** Keeps in `asked` what the bind group layouts are that a page asks for, in `textures` how many textures there are. */
+function watchObjects() {
+  globalThis.asked = [];
+  globalThis.textures = 0;
+  const [layout, create, destroy] = [GPUDevice.prototype.createBindGroupLayout, GPUDevice.prototype.createTexture, GPUTexture.prototype.destroy];
+  GPUDevice.prototype.createBindGroupLayout = function (description) {
+    const kinds = ({ binding, visibility, buffer, texture, storageTexture }) => [
+      binding, visibility, buffer?.type, buffer?.hasDynamicOffset, texture?.sampleType, storageTexture?.access, storageTexture?.format,
+    ];
+    asked.push(JSON.stringify([...description.entries].map(kinds)));
+    return layout.call(this, description);
+  };
+  GPUDevice.prototype.createTexture = function (description) {
+    textures += 1;
+    return create.call(this, description);
+  };
+  GPUTexture.prototype.destroy = function () {
+    textures -= 1;
+    return destroy.call(this);
+  };
+}
+
+/** Refuses devices with subgroups. */
+function refuseSubgroups() {
+  const request = GPUAdapter.prototype.requestDevice;
+  GPUAdapter.prototype.requestDevice = async function (description) {
+    if ([...description?.requiredFeatures ?? []].includes("subgroups")) throw new TypeError("no subgroups today");
+    return request.call(this, description);
+  };
+}
+
+/** Throws where a device is asked for. */
+function throwAtRequests() {
+  GPUAdapter.prototype.requestDevice = () => {
+    throw new Error("mine");
+  };
+}
+
 describe("what is odd", { timeout: 600_000 }, () => {
+  test("about weights in textures is that the browser is asked twice for the same, and that they are given back", async () => {
+    for (const precision of ["f32", "f16"]) {
+      const { asked, loaded, left } = await inPage(async (precision) => {
+        const classifier = await Classifier.load(DYNAMIC, { device: "gpu", precision });
+        const loaded = textures;
+        await classifier.profile({ repeats: 1, warmUp: 0, roof: false });
+        return { asked, loaded, left: textures };
+      }, precision, { early: watchObjects });
+      assert.ok(loaded > 50 && left === loaded, `${loaded} textures, then ${left}`);
+      // Once before wgpu, so that all are compiled at once, and once by it.
+      const once = [...new Set(asked)].filter((layout) => asked.filter((other) => other === layout).length < 2);
+      assert.ok(asked.some((layout) => layout.includes(precision === "f32" ? "unfilterable-float" : "uint")) && asked.some((layout) => layout.includes("write-only")));
+      assert.deepEqual(once, []);
+    }
+  });
+
+  test("about a device that is refused with subgroups is that another is asked for, and what a page throws is told", async () => {
+    const refused = await inPage(async () => {
+      const request = GPUAdapter.prototype.requestDevice;
+      const classifier = await Classifier.load(DYNAMIC, { device: "gpu" });
+      const { dispatches } = await classifier.profile({ repeats: 1, warmUp: 0, roof: false });
+      return { kernels: dispatches.map(({ kernel }) => kernel), restored: GPUAdapter.prototype.requestDevice === request };
+    }, undefined, { early: refuseSubgroups });
+    assert.ok(refused.restored && refused.kernels.includes("conv_pointwise_wide"));
+    const thrown = await inPage(async () => {
+      const request = GPUAdapter.prototype.requestDevice;
+      const error = await kindOf(Classifier.load(MODEL, { device: "gpu" }));
+      return { error, restored: GPUAdapter.prototype.requestDevice === request };
+    }, undefined, { early: throwAtRequests });
+    assert.ok(thrown.restored && thrown.error.message.includes("mine"), JSON.stringify(thrown));
+  });
+
+  test("about a lost device whose place one without subgroups takes is told as it is", async () => {
+    const error = await inPage(async () => {
+      const classifier = await Classifier.load(DYNAMIC, { device: "gpu" });
+      hide();
+      device.destroy();
+      return kindOf(classifier.classify(await bitmap("pictures/cat.jpg")));
+    }, undefined, { early: hideLater });
+    assert.equal(error.kind, "device-lost");
+    assert.match(error.message, /no other took its place: .*needs subgroups, which the device lacks/);
+  });
+
   test("about an adapter without subgroups is that it gets other kernels, which compute the same", async () => {
     const compute = (hidden) => inPage(async () => {
       const request = GPUAdapter.prototype.requestDevice;

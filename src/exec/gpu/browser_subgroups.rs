@@ -10,14 +10,14 @@ use wasm_bindgen::{JsCast, JsValue};
 const FEATURE: &str = "subgroups";
 const METHOD: &str = "requestDevice";
 
-/// Makes a call that asks for a device, and has it ask for subgroups too where the adapter has them.
+/// Makes a call that asks for a device, and has it ask for subgroups too where they are wanted and the adapter has them.
 ///
 /// While it lasts the method that browsers have for it is another. Where a page has one that cannot be replaced and put back, it is
 /// left alone, and the device has no subgroups.
-pub(super) fn asked_for<T>(call: impl FnOnce() -> T) -> T {
+pub(super) fn asked_for<T>(wanted: bool, call: impl FnOnce() -> T) -> T {
     let Some((prototype, own)) = own_method() else { return call() };
     let over = Rc::new(Cell::new(false));
-    let replaced = get(&own, "value").and_then(|method| replacement(&method, Rc::clone(&over)));
+    let replaced = get(&own, "value").and_then(|method| replacement(&method, wanted, Rc::clone(&over)));
     if !replaced.is_some_and(|replaced| define(&prototype, &replaced)) {
         return call();
     }
@@ -36,13 +36,14 @@ fn own_method() -> Option<(Object, Object)> {
     (may("writable") && may("configurable")).then_some((prototype, own))
 }
 
-/// The description of a method that asks for subgroups too, until it is over.
-fn replacement(method: &JsValue, over: Rc<Cell<bool>>) -> Option<Object> {
+/// The description of a method that asks for subgroups too, where they are wanted, until it is over.
+fn replacement(method: &JsValue, wanted: bool, over: Rc<Cell<bool>>) -> Option<Object> {
     let method: Function = method.clone().dyn_into().ok()?;
     let original = method.clone();
     let apply = move |_: JsValue, adapter: JsValue, arguments: Array| {
-        let asked = if over.get() { arguments } else { Array::of1(&with_feature(&arguments.get(0), &adapter)) };
-        // wgpu expects a promise: what is thrown would pass by all that is to be done after the call.
+        let adds = wanted && !over.get();
+        let asked = if adds { Array::of1(&with_feature(&arguments.get(0), &adapter)) } else { arguments };
+        // wgpu expects a promise: what a page's own method throws would pass by all that is to be done after the call.
         Reflect::apply(&original, &adapter, &asked).unwrap_or_else(|error| Promise::reject(&error).into())
     };
     // A page may keep what it saw there, so it lives as long as the page does.

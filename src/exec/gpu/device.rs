@@ -313,14 +313,14 @@ async fn request(
     descriptor: &wgpu::DeviceDescriptor<'_>,
     software: bool,
 ) -> Result<(wgpu::Device, wgpu::Queue), wgpu::RequestDeviceError> {
-    let request = || adapter.request_device(descriptor);
-    if software && adapter.get_info().subgroup_min_size >= QUAD {
-        let with_subgroups = super::browser_subgroups::asked_for(request);
-        if let Ok(opened) = with_subgroups.await {
-            return Ok(opened);
-        }
+    let request = |subgroups| super::browser_subgroups::asked_for(subgroups, || adapter.request_device(descriptor));
+    if software
+        && adapter.get_info().subgroup_min_size >= QUAD
+        && let Ok(opened) = request(true).await
+    {
+        return Ok(opened);
     }
-    request().await
+    request(false).await
 }
 
 /// The browser's `GPUDevice`; undefined where the device is not the browser's.
