@@ -6,7 +6,8 @@
 #import dense
 #import quad_order
 
-const TILE_PIXELS: u32 = 4u;
+// Maps of these networks are 7 · 2ⁿ pixels wide.
+const TILE_PIXELS: u32 = 7u;
 const TILE_GROUPS: u32 = 8u;
 
 struct Invocation {

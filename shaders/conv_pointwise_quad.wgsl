@@ -7,7 +7,8 @@
 #import quad_order
 #import quad_slot
 
-const TILE_PIXELS: u32 = 4u;
+// Maps of these networks are 7 · 2ⁿ pixels wide.
+const TILE_PIXELS: u32 = 7u;
 const TILE_GROUPS: u32 = 8u;
 
 struct Invocation {

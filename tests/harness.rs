@@ -600,7 +600,7 @@ mod shader_faults {
             ("weights of the other axis", "plain", "quadSwapX(rows[1])", "quadSwapY(rows[1])"),
             ("second half forgotten", "branch", "sums_1[4 + 2] += rows_y_4 * x_1;", ""),
             ("last group forgotten", "branch", "if has_group(7u) { output", "if false { output"),
-            ("number in the subgroup for that in the quad", "plain", "invocation.lane % 4u", "invocation.lane"),
+            ("number in the subgroup for that in the quad", "plain_pooled", "invocation.lane % 4u", "invocation.lane"),
             (
                 "upper half of another tile",
                 "plain",

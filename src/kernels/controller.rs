@@ -110,7 +110,7 @@ const LANES: u32 = 128;
 const FEWER_LANES: [u32; 2] = [64, 32];
 
 /// On software a workgroup runs on one core, so more invocations only wait for each other.
-pub(super) const SOFTWARE_LANES: u32 = 8;
+pub(super) const SOFTWARE_LANES: u32 = 4;
 
 /// Workgroups of a launch on software: one for each of at least two cores.
 pub(super) const SOFTWARE_WORKGROUPS: u32 = 2;

@@ -9,7 +9,7 @@ pub enum Tile {
     Small,
     /// 8 pixels × 4 groups, for software, where a load costs more than a register.
     Wide,
-    /// 4 pixels × 8 groups with weights that four invocations load together, for software whose subgroups are small.
+    /// 7 pixels × 8 groups with weights that four invocations load together, for software whose subgroups are small.
     Quad,
     /// 4 pixels × 8 groups with weights handed round in subgroups of this many invocations, at least eight.
     Subgroup(u32),
@@ -72,6 +72,7 @@ const MOST_WORKGROUPS: u32 = 65535;
 /// Pixels of one invocation of a kernel with tiles.
 pub(super) const fn pixels_of(kernel: Kernel) -> u32 {
     match kernel {
+        Kernel::ConvDenseQuad | Kernel::ConvPointwiseQuad => 7,
         Kernel::ConvDenseWide | Kernel::ConvPointwiseWide => 8,
         _ => 4,
     }
