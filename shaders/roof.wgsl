@@ -6,8 +6,8 @@
 //         [picture][invocation]   `add_up`: the sum of what each invocation has read
 //
 // One invocation of `copy` copies four vec4, one of `add_up` adds up sixteen, and one of `multiply_add` runs eight chains of
-// `iterations` vec4 multiply-adds, a multiple of eight. Eight neighbours go through one stretch of memory: on hardware they share a line of a cache,
-// and software that computes eight at a time reads half as fast where the next line is further away.
+// `iterations` vec4 multiply-adds, a multiple of eight. Eight neighbours go through one stretch of memory: on hardware they share a
+// line of a cache, and software that computes eight at a time reads half as fast where the next line is further away.
 
 #import storage
 #import weights

@@ -122,7 +122,7 @@ fn gpu_scores_agree_within(tolerance: f32, precision: Precision, name: &str, for
     }
 }
 
-/// The plans and texts that hardware and software without subgroups get, run by whatever adapter there is.
+/// The plans and texts that hardware and software without subgroups of eight get, run by whatever adapter there is.
 #[cfg(feature = "gpu")]
 #[test]
 fn gpu_as_others() {
@@ -145,7 +145,8 @@ fn gpu_as_others() {
             let mut executor = pollster::block_on(executor).unwrap();
             let results = pollster::block_on(executor.run(golden.batch as u32, &input, true)).unwrap();
             let found = nchw_from_channels_last(executor.plan().scores.map, &results.scores.unwrap());
-            let what = format!("{name} {form:?} software {}, subgroups {:?}", limits.software, limits.subgroup);
+            let Limits { software, quads, subgroup, .. } = limits;
+            let what = format!("{name} {form:?} software {software}, quads {quads}, subgroups {subgroup:?}");
             assert_close(&what, &found, golden.expected("logits").data(), TOLERANCE);
         }
     }

@@ -2,7 +2,7 @@
 // own number, and takes the others' from those beside it, so that no value need be handed to all. It has the sums of four groups in
 // the order in which it meets them: its own, its neighbour's on either axis of the quad, and that of the one across.
 
-// The invocation's number in its quad.
+// The invocation's number in its quad. Invocations of a subgroup follow each other along x, so a workgroup is a row of whole quads.
 var<private> lane: u32;
 
 fn tile_group(offset: u32) -> u32 { return group + (offset ^ lane); }

@@ -1,5 +1,5 @@
-// The products of what the tile's pixels have in four input channels with a quad's weights of them, for each four output groups whose
-// first own row is at `own_0` or `own_4`, the next `step` further.
+// The products of what the tile's pixels have in four input channels, `x_0`, `x_1`, ..., with a quad's weights of them. A tile has eight
+// output groups: the first of an invocation's own four rows for each half of them is at `own_0` and `own_4`, the next are `step` further.
 #repeat g = 0 4
         let rows_$g = mat4x4<f32>(
             weight(own_$g),

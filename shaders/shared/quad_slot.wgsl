@@ -1,4 +1,4 @@
-// Sums of pools that the four invocations of a quad share: each stores one of every four groups.
+// Sums of pools that the four invocations of a quad share: each stores one of every four of the tile's eight groups.
 
 const SLOT_PIXELS: u32 = 4u * TILE_PIXELS;
 

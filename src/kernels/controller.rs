@@ -109,7 +109,8 @@ impl Shape {
 const LANES: u32 = 128;
 const FEWER_LANES: [u32; 2] = [64, 32];
 
-/// On software a workgroup runs on one core, so more invocations only wait for each other.
+/// On software a workgroup runs on one core, so more invocations only wait for each other: with eight SwiftShader's controllers and
+/// assemblies took 1.08 of the time.
 pub(super) const SOFTWARE_LANES: u32 = 4;
 
 /// Workgroups of a launch on software: one for each of at least two cores.

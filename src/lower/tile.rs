@@ -54,8 +54,8 @@ pub const fn depthwise_rows(limits: &Limits, height: u32) -> u32 {
 
 /// Groups of input channels up to which a depthwise convolution of stride 2 is faster with its expansion than after it.
 ///
-/// Measured on lavapipe with 4, 6, 8 and 24: one launch takes 0.55, 0.60, 0.83 and 1.8 of the time of both. On SwiftShader, without
-/// subgroups, one took some 0.7 with 4, but Chromium 1.8 s longer to load it.
+/// Measured on lavapipe with 4, 6, 8 and 24: one launch takes 0.55, 0.60, 0.83 and 1.8 of the time of both. On SwiftShader, with
+/// small tiles, one took some 0.7 with 4, but Chromium 1.8 s longer to load it.
 const EXPANSION_GROUPS: u32 = 8;
 
 /// The tile in which a depthwise convolution is computed with its expansion from `in_groups` groups, where it is. No hardware was
