@@ -14,7 +14,7 @@ use super::show::printable;
 /// The languages that the backends take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Language {
-    /// What wgpu and browsers are given
+    /// What wgpu is given; browsers get a line more where subgroups are used
     Wgsl,
     /// Vulkan
     Spirv,

@@ -4,6 +4,7 @@
 //! between runs, submits once what was recorded ahead, and reads back. It creates no GPU object but command buffers. Two runs
 //! may be under way.
 
+mod adapter;
 #[cfg(target_arch = "wasm32")]
 mod browser_subgroups;
 mod device;
@@ -28,7 +29,8 @@ mod wait;
 #[cfg(target_arch = "wasm32")]
 mod warm;
 
-pub use device::{Gpu, GpuChoice, GpuInfo};
+pub use adapter::{GpuChoice, GpuInfo};
+pub use device::Gpu;
 pub use executor::GpuExecutor;
 pub use frame::{Frame, Pixels};
 pub use objects::ObjectCounts;
