@@ -1,6 +1,7 @@
 // The latent map of a dynamic layer in branch form, where every invocation loads what it needs.
 
 #import latent_tiles
+#import tile_order
 
 const TILE_GROUPS: u32 = 4u;
 
@@ -9,8 +10,6 @@ struct Invocation {
 }
 
 fn begin(invocation: Invocation) {}
-
-fn tile_group(offset: u32) -> u32 { return group + offset; }
 
 fn accumulate() {
     let step = params.latent_groups;

@@ -48,6 +48,18 @@ fn on_all_kinds(form: FormChoice) -> [(FormChoice, Limits); 4] {
 }
 
 #[test]
+fn software_with_small_subgroups_loads_in_quads_and_shares_in_buffers() {
+    let limits = Limits { quads: true, ..plain_software() };
+    let plan = lower("n", &folded(&dynamic_network()), Options::default(), limits).expect("it lowers");
+    let has = |kernel: &Kernel| plan.passes.iter().any(|pass| pass.dispatch.kernel == *kernel);
+    let own = [Kernel::ConvDenseQuad, Kernel::ConvPointwiseQuad, Kernel::LatentQuad];
+    let shared = [Kernel::ControllerScratch, Kernel::ControllerAssembleScratch];
+    assert!(own.iter().chain(&shared).all(has), "{plan}");
+    let others = [Kernel::Controller, Kernel::ControllerAssemble, Kernel::ConvPointwiseWide, Kernel::LatentWide];
+    assert!(!others.iter().any(has), "{plan}");
+}
+
+#[test]
 fn halves_take_half_the_memory() {
     for architecture in [static_network(), dynamic_network()] {
         let network = folded(&architecture);

@@ -144,10 +144,9 @@ impl Gpu {
     /// whole network, with sampled ones SwiftShader, whose subgroups are smaller, a twentieth less. No other software was measured. No
     /// stored ones where a launch cannot read and write such a texture.
     pub fn loads_texels(&self) -> Option<Texels> {
-        let small_subgroups = self.limits.computes_in_quads();
         match self.loads_lane_by_lane() && self.own_texels {
             true => Some(Texels::Stored),
-            false => small_subgroups.then_some(Texels::Sampled),
+            false => self.limits.computes_in_quads().then_some(Texels::Sampled),
         }
     }
 
