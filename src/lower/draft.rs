@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use rayon::prelude::*;
 
 use super::LowerError;
+use super::pack::Part;
 use crate::kernels::{Access, Dispatch, Pooling};
 use crate::plan::Limits;
 use crate::tensor::{MOST_STORED, Precision};
@@ -64,19 +65,20 @@ pub struct PoolSums {
 }
 
 /// A block of the weight arena.
-struct Block {
+struct Block<'a> {
+    node: String,
     offset: u64,
     bytes: u64,
-    parts: Vec<Vec<f32>>,
+    parts: Vec<Part<'a>>,
 }
 
 /// All launches so far with what they need.
-pub struct Draft {
+pub struct Draft<'a> {
     pub limits: Limits,
     pub batch: u64,
     /// How maps and weights are stored.
     pub precision: Precision,
-    weights: Vec<Block>,
+    weights: Vec<Block<'a>>,
     weight_bytes: u64,
     pub values: Vec<Room>,
     pub passes: Vec<DraftPass>,
@@ -88,7 +90,7 @@ pub struct Draft {
     pub chosen: BTreeMap<String, String>,
 }
 
-impl Draft {
+impl<'a> Draft<'a> {
     pub fn new(batch: u32, precision: Precision, limits: Limits) -> Self {
         let batch = u64::from(batch);
         Self {
@@ -128,42 +130,58 @@ impl Draft {
     }
 
     /// Adds a block of parts that follow one another to the weight arena.
-    pub fn weights(&mut self, node: &str, parts: Vec<Vec<f32>>) -> Result<Binding, LowerError> {
+    pub fn weights(&mut self, node: &str, parts: Vec<Part<'a>>) -> Result<Binding, LowerError> {
         let alignment = self.limits.storage_alignment.max(VEC4_BYTES);
         let offset = self.weight_bytes.next_multiple_of(alignment.into());
-        let bytes = parts.iter().map(Vec::len).sum::<usize>() as u64 * self.precision.bytes();
+        let bytes = parts.iter().map(|part| part.values).sum::<usize>() as u64 * self.precision.bytes();
         let (binding, buffer) = (most_bytes(&self.limits), self.limits.buffer_bytes);
         if bytes > binding || offset + bytes > buffer {
             let (bytes, limit) = if bytes > binding { (bytes, binding) } else { (offset + bytes, buffer) };
             return Err(LowerError::WeightsTooLarge { node: node.into(), bytes, limit });
         }
-        if self.precision == Precision::F16 && parts.iter().flatten().any(|weight| weight.abs() > MOST_STORED) {
-            let reason = "a weight is larger than 65504, the largest number of half precision";
-            return Err(LowerError::Unsupported { node: node.into(), reason });
-        }
         self.weight_bytes = offset + bytes;
-        self.weights.push(Block { offset, bytes, parts });
+        self.weights.push(Block { node: node.into(), offset, bytes, parts });
         Ok(Binding::Weights { offset, bytes })
     }
 
     /// The weight arena as it is stored.
-    pub fn stored_weights(&self) -> Vec<u8> {
+    pub fn stored_weights(&self) -> Result<Vec<u8>, LowerError> {
         let mut arena = vec![0; self.weight_bytes as usize];
         let (mut rest, mut end, mut places) = (&mut arena[..], 0, Vec::new());
         for block in &self.weights {
             let (place, after) = rest[(block.offset - end) as usize..].split_at_mut(block.bytes as usize);
-            places.push((place, &block.parts));
+            places.push((place, block));
             (rest, end) = (after, block.offset + block.bytes);
         }
-        places.into_par_iter().for_each(|(place, parts)| {
-            let mut at = 0;
-            let mut put = |bytes: &[u8]| {
-                place[at..at + bytes.len()].copy_from_slice(bytes);
-                at += bytes.len();
-            };
-            parts.iter().for_each(|part| self.precision.encode(part, &mut put));
+        places.into_par_iter().try_for_each(|(mut place, block)| {
+            block.parts.iter().try_for_each(|part| {
+                let own = place.split_off_mut(..part.values * self.precision.bytes() as usize);
+                self.store(&block.node, part, own.unwrap_or_default())
+            })
+        })?;
+        Ok(arena)
+    }
+
+    /// Stores a part in bytes that are zero.
+    fn store(&self, node: &str, part: &Part<'_>, place: &mut [u8]) -> Result<(), LowerError> {
+        if self.precision == Precision::F32
+            && let Ok(values) = bytemuck::try_cast_slice_mut(place)
+        {
+            part.write(values);
+            return Ok(());
+        }
+        let mut values = vec![0.0; part.values];
+        part.write(&mut values);
+        if self.precision == Precision::F16 && values.iter().any(|weight| weight.abs() > MOST_STORED) {
+            let reason = "a weight is larger than 65504, the largest number of half precision";
+            return Err(LowerError::Unsupported { node: node.into(), reason });
+        }
+        let mut at = 0;
+        self.precision.encode(&values, &mut |bytes| {
+            place[at..at + bytes.len()].copy_from_slice(bytes);
+            at += bytes.len();
         });
-        arena
+        Ok(())
     }
 
     /// Adds a launch, with its maps stored as all are. The memory is given by binding name; the order is the kernel's.

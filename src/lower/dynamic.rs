@@ -13,12 +13,12 @@ use crate::kernels::{
 };
 use crate::tensor::groups;
 
-impl Lowering<'_> {
+impl<'a> Lowering<'a> {
     pub fn dynamic_convolution(
         &mut self,
         index: usize,
         layer: &Layer,
-        w: &DynamicWeights,
+        w: &'a DynamicWeights,
     ) -> Result<Value, LowerError> {
         let epilogue = self.epilogue(index, layer);
         let way = self.way(index);
@@ -49,7 +49,7 @@ impl Lowering<'_> {
     fn in_one_launch(
         &mut self,
         layer: &Layer,
-        w: &DynamicWeights,
+        w: &'a DynamicWeights,
         one: Option<OneLaunch>,
         epilogue: Epilogue,
     ) -> Result<Value, LowerError> {
@@ -58,7 +58,7 @@ impl Lowering<'_> {
             Some(one) => (one.dispatch(shape, epilogue), conv_dynamic_subgroup::slots(shape), one.pack(w)),
             None => (conv_dynamic::dispatch(shape, epilogue), conv_dynamic::slots(shape), pack::assemble(w)),
         };
-        let block = self.draft.weights(&layer.name, [pack::controller(w), weights].concat())?;
+        let block = self.draft.weights(&layer.name, pack::controller(w).into_iter().chain(weights).collect())?;
         let heads = self.heads(layer, w, shape)?;
         let mut memory =
             vec![("weights", block), ("sums", Binding::Value(sums.value)), ("heads", Binding::Value(heads))];
@@ -72,7 +72,7 @@ impl Lowering<'_> {
     }
 
     /// W(x) and b(x) of a dynamic convolution: in one launch with its controller where that fits.
-    fn assembled_weights(&mut self, layer: &Layer, w: &DynamicWeights) -> Result<Binding, LowerError> {
+    fn assembled_weights(&mut self, layer: &Layer, w: &'a DynamicWeights) -> Result<Binding, LowerError> {
         let shape = assemble::Shape {
             in_groups: groups(w.inputs) as u32,
             out_groups: groups(w.sizes.outputs) as u32,
@@ -83,7 +83,7 @@ impl Lowering<'_> {
         let heads = if fused.is_some() { self.heads(layer, w, control)? } else { self.controller(layer, w)? };
         let assembled = Binding::Value(self.draft.map(&layer.name, shape.assembled_vec4s().into())?);
         let (dispatch, block) = match fused {
-            Some(dispatch) => (dispatch, [pack::controller(w), pack::assemble(w)].concat()),
+            Some(dispatch) => (dispatch, pack::controller(w).into_iter().chain(pack::assemble(w)).collect()),
             None => (assemble::dispatch(shape), pack::assemble(w)),
         };
         let room = controller_assemble::scratch_vec4s(control, &dispatch);
@@ -115,7 +115,7 @@ impl Lowering<'_> {
     }
 
     /// M(x) and λ(x) of a dynamic layer.
-    fn controller(&mut self, layer: &Layer, w: &DynamicWeights) -> Result<Value, LowerError> {
+    fn controller(&mut self, layer: &Layer, w: &'a DynamicWeights) -> Result<Value, LowerError> {
         let (shape, sums) = self.controller_shape(layer, w)?;
         let block = self.draft.weights(&layer.name, pack::controller(w))?;
         let heads = self.heads(layer, w, shape)?;
@@ -131,7 +131,7 @@ impl Lowering<'_> {
     fn controller_shape(
         &mut self,
         layer: &Layer,
-        w: &DynamicWeights,
+        w: &'a DynamicWeights,
     ) -> Result<(controller::Shape, PoolSums), LowerError> {
         let sums = self.sums_of(layer, pooling(w.sizes.bins))?;
         let shape = controller_shape(&w.sizes, layer.input_map, sums.slots);
@@ -139,7 +139,7 @@ impl Lowering<'_> {
     }
 
     /// Room for M(x) and λ(x) of a dynamic layer.
-    fn heads(&mut self, layer: &Layer, w: &DynamicWeights, shape: controller::Shape) -> Result<Value, LowerError> {
+    fn heads(&mut self, layer: &Layer, w: &'a DynamicWeights, shape: controller::Shape) -> Result<Value, LowerError> {
         let heads = self.draft.table(&layer.name, shape.head_groups().into())?;
         self.draft.dynamic.push(DraftDynamic {
             node: layer.name.clone(),
@@ -151,7 +151,7 @@ impl Lowering<'_> {
         Ok(heads)
     }
 
-    fn latent(&mut self, layer: &Layer, w: &DynamicWeights, heads: Value, tile: Tile) -> Result<Value, LowerError> {
+    fn latent(&mut self, layer: &Layer, w: &'a DynamicWeights, heads: Value, tile: Tile) -> Result<Value, LowerError> {
         let shape = latent_shape(layer, w);
         let block = self.draft.weights(&layer.name, pack::latent(w))?;
         let latent = self.draft.map(&layer.name, u64::from(shape.pixels) * u64::from(shape.latent_groups))?;
@@ -165,7 +165,7 @@ impl Lowering<'_> {
         Ok(latent)
     }
 
-    pub fn dynamic_linear(&mut self, index: usize, layer: &Layer, w: &DynamicWeights) -> Result<Value, LowerError> {
+    pub fn dynamic_linear(&mut self, index: usize, layer: &Layer, w: &'a DynamicWeights) -> Result<Value, LowerError> {
         let heads = self.controller(layer, w)?;
         let tile = self.way(index).latent;
         let latent = self.latent(layer, w, heads, tile)?;

@@ -14,15 +14,19 @@ use crate::plan::Limits;
 use crate::tensor::{Map, groups};
 
 /// All launches of a network, and the values that the user writes and reads.
-pub(super) struct Drafted {
-    pub draft: Draft,
+pub(super) struct Drafted<'a> {
+    pub draft: Draft<'a>,
     pub input: (Value, Map),
     pub scores: (Value, Map),
     pub best: Value,
     pub top: u32,
 }
 
-pub(super) fn draft(network: &FoldedNetwork, options: &Options, limits: Limits) -> Result<Drafted, LowerError> {
+pub(super) fn draft<'a>(
+    network: &'a FoldedNetwork,
+    options: &'a Options,
+    limits: Limits,
+) -> Result<Drafted<'a>, LowerError> {
     let [_, batch] = options.runs(&limits);
     let mut draft = Draft::new(batch, options.precision, limits);
     let input = draft.map("input", vec4s(network.input))?;
@@ -57,7 +61,7 @@ pub(super) fn draft(network: &FoldedNetwork, options: &Options, limits: Limits) 
 pub(super) struct Lowering<'a> {
     network: &'a FoldedNetwork,
     options: &'a Options,
-    pub draft: Draft,
+    pub draft: Draft<'a>,
     input: Value,
     /// The result of each layer so far; of an expansion that is computed with the layer after it, what it reads.
     results: Vec<Value>,
@@ -65,7 +69,7 @@ pub(super) struct Lowering<'a> {
     pub(super) expansions: HashMap<usize, Expansion>,
 }
 
-impl Lowering<'_> {
+impl<'a> Lowering<'a> {
     pub fn value_of(&self, source: Source) -> Value {
         match source {
             Source::Picture => self.input,
@@ -89,7 +93,7 @@ impl Lowering<'_> {
         }
     }
 
-    fn layer(&mut self, index: usize, layer: &Layer) -> Result<Value, LowerError> {
+    fn layer(&mut self, index: usize, layer: &'a Layer) -> Result<Value, LowerError> {
         // Before any size of it is computed with.
         self.draft.room(&layer.name, vec4s(layer.output_map), self.draft.precision)?;
         match &layer.op {
@@ -107,7 +111,7 @@ impl Lowering<'_> {
         index: usize,
         layer: &Layer,
         c: &Convolution,
-        weights: &StaticWeights,
+        weights: &'a StaticWeights,
     ) -> Result<Value, LowerError> {
         let (x, y) = (layer.input_map, layer.output_map);
         let taps = c.kernel * c.kernel;
@@ -227,7 +231,7 @@ impl Lowering<'_> {
         Ok(sums)
     }
 
-    fn linear(&mut self, layer: &Layer, weights: &StaticWeights) -> Result<Value, LowerError> {
+    fn linear(&mut self, layer: &Layer, weights: &'a StaticWeights) -> Result<Value, LowerError> {
         let (inputs, outputs) = (layer.input_map.channels, layer.output_map.channels);
         let packed = vec![pack::panels(&weights.weight, outputs, inputs), pack::vector(&weights.bias)];
         let block = self.draft.weights(&layer.name, packed)?;

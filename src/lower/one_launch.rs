@@ -2,7 +2,7 @@
 
 use super::draft::{ADDRESSABLE_BYTES, VEC4_BYTES, most_bytes};
 use super::form::{Form, controller_shape};
-use super::pack;
+use super::pack::{self, Part};
 use crate::graph::{DynamicWeights, Layer};
 use crate::kernels::conv_dynamic_subgroup::{self, Made};
 use crate::kernels::{Dispatch, Epilogue, controller};
@@ -55,7 +55,7 @@ impl OneLaunch {
     }
 
     /// The layer's weights after those of the controller.
-    pub fn pack(self, w: &DynamicWeights) -> Vec<Vec<f32>> {
+    pub fn pack(self, w: &DynamicWeights) -> Vec<Part<'_>> {
         match self.made {
             Made::Weights => pack::assemble(w),
             Made::Latent => pack::branch_with_latent(w),

@@ -9,7 +9,7 @@ use super::layers::Drafted;
 use super::{LowerError, Options};
 use crate::plan::{DynamicLayer, Limits, Memory, Output, Pass, Plan, View};
 
-pub(super) fn place(name: &str, drafted: Drafted, options: &Options, limits: Limits) -> Result<Plan, LowerError> {
+pub(super) fn place(name: &str, drafted: Drafted<'_>, options: &Options, limits: Limits) -> Result<Plan, LowerError> {
     let [runs, batch] = options.runs(&limits);
     let Drafted { draft, input, scores, best, top } = drafted;
     let mut places = Places { bytes: Vec::new(), free: Vec::new(), of: HashMap::new() };
@@ -70,7 +70,7 @@ pub(super) fn place(name: &str, drafted: Drafted, options: &Options, limits: Lim
         best: view(best),
         top,
         slots: places.bytes,
-        weights: draft.stored_weights(),
+        weights: draft.stored_weights()?,
         chosen: draft.chosen,
     })
 }
