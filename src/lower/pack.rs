@@ -12,8 +12,10 @@ use crate::tensor::{GROUP, groups};
 pub struct Part<'a> {
     /// How many values it has.
     pub values: usize,
-    write: Box<dyn Fn(&mut [f32]) + Send + Sync + 'a>,
+    write: Box<Write<'a>>,
 }
+
+type Write<'a> = dyn Fn(&mut [f32]) + Send + Sync + 'a;
 
 impl<'a> Part<'a> {
     fn new(values: usize, write: impl Fn(&mut [f32]) + Send + Sync + 'a) -> Self {

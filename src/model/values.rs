@@ -1,5 +1,7 @@
 //! Tensor values as bytes.
 
+use std::io::{self, Read};
+
 use half::{bf16, f16};
 
 use super::Fault;
@@ -19,6 +21,21 @@ pub(super) enum Encoding {
 }
 
 impl Encoding {
+    /// Reads values that take so many bytes.
+    pub(super) fn read(self, file: &mut impl Read, bytes: usize) -> io::Result<Vec<f32>> {
+        if self == Self::F32 && bytes.is_multiple_of(size_of::<f32>()) {
+            let mut values = vec![0.0f32; bytes / size_of::<f32>()];
+            file.read_exact(bytemuck::cast_slice_mut(&mut values))?;
+            if cfg!(target_endian = "big") {
+                values.iter_mut().for_each(|value| *value = f32::from_bits(u32::from_le(value.to_bits())));
+            }
+            return Ok(values);
+        }
+        let mut stored = vec![0; bytes];
+        file.read_exact(&mut stored)?;
+        Ok(self.decode(&stored))
+    }
+
     /// Reads values; bytes beyond the last whole value are not read.
     pub(super) fn decode(self, bytes: &[u8]) -> Vec<f32> {
         match self {
