@@ -38,7 +38,7 @@ fn plan(precision: Precision) -> Plan {
         runs: 1,
         limits: Limits::default(),
         precision,
-        weights: Vec::new(),
+        weights: Default::default(),
         slots: vec![bytes],
         passes: Vec::new(),
         input: Output { map, view },

@@ -9,13 +9,14 @@ use super::threads::Threads;
 use super::{HostMarks, RunTiming};
 use crate::kernels::{Access, Arguments, run_twin};
 use crate::plan::{Memory, Plan, PlanError, View};
+use crate::tensor::{Aligned, Precision};
 
 /// A plan with its memory on the host, and the threads that run it.
 pub struct CpuExecutor {
     plan: Plan,
-    /// The values of each block of weights.
-    weights: HashMap<View, Vec<f32>>,
-    slots: Vec<Vec<f32>>,
+    /// The values of each block of weights that is not stored as such.
+    weights: HashMap<View, Aligned<f32>>,
+    slots: Vec<Aligned<f32>>,
     threads: Arc<Threads>,
 }
 
@@ -27,11 +28,12 @@ impl CpuExecutor {
     pub fn new(plan: Plan) -> Result<Self, PlanError> {
         plan.validate()?;
         // A value takes a word however it is stored, so a slot has as many words as it holds of the smallest values.
-        let slots = plan.slots.iter().map(|bytes| vec![0.0; (bytes / plan.precision.bytes()) as usize]).collect();
+        let slots = plan.slots.iter().map(|bytes| Aligned::zeros((bytes / plan.precision.bytes()) as usize)).collect();
         let mut weights = HashMap::new();
         for view in plan.passes.iter().flat_map(|pass| &pass.bindings).filter(|view| view.memory == Memory::Weights) {
-            let bytes = &plan.weights[view.offset as usize..(view.offset + view.bytes) as usize];
-            weights.entry(*view).or_insert_with(|| view.precision.decode(bytes));
+            if single(&plan, *view).is_none() {
+                weights.entry(*view).or_insert_with(|| view.precision.decode(stored(&plan, *view))[..].into());
+            }
         }
         Ok(Self { plan, weights, slots, threads: Arc::new(Threads::new()) })
     }
@@ -47,7 +49,10 @@ impl CpuExecutor {
     /// When the view lies outside of the plan's slots.
     pub fn view(&self, view: View) -> &[f32] {
         match view.memory {
-            Memory::Weights => self.weights.get(&view).map_or(&[], Vec::as_slice),
+            Memory::Weights => match self.weights.get(&view) {
+                Some(values) => values,
+                None => single(&self.plan, view).unwrap_or_default(),
+            },
             Memory::Slot(slot) => &self.slots[slot as usize][range(view)],
         }
     }
@@ -128,6 +133,16 @@ impl CpuExecutor {
             ended();
         }
     }
+}
+
+/// A block of weights as it is stored.
+fn stored(plan: &Plan, view: View) -> &[u8] {
+    &plan.weights[view.offset as usize..][..view.bytes as usize]
+}
+
+/// Its values, where they are stored as such.
+fn single(plan: &Plan, view: View) -> Option<&[f32]> {
+    bytemuck::try_cast_slice(stored(plan, view)).ok().filter(|_| view.precision == Precision::F32)
 }
 
 fn range(view: View) -> std::ops::Range<usize> {

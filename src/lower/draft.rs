@@ -8,7 +8,7 @@ use super::LowerError;
 use super::pack::Part;
 use crate::kernels::{Access, Dispatch, Pooling};
 use crate::plan::Limits;
-use crate::tensor::{MOST_STORED, Precision};
+use crate::tensor::{Aligned, MOST_STORED, Precision};
 
 /// Shaders and dispatch arithmetic count in u32; a larger map would be addressed wrongly whatever the device allows.
 pub(super) const ADDRESSABLE_BYTES: u64 = 1 << 32;
@@ -145,8 +145,8 @@ impl<'a> Draft<'a> {
     }
 
     /// The weight arena as it is stored.
-    pub fn stored_weights(&self) -> Result<Vec<u8>, LowerError> {
-        let mut arena = vec![0; self.weight_bytes as usize];
+    pub fn stored_weights(&self) -> Result<Aligned<u8>, LowerError> {
+        let mut arena = Aligned::zeros(self.weight_bytes as usize);
         let (mut rest, mut end, mut places) = (&mut arena[..], 0, Vec::new());
         for block in &self.weights {
             let (place, after) = rest[(block.offset - end) as usize..].split_at_mut(block.bytes as usize);

@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::kernels::{Access, Dispatch, Precision};
-use crate::tensor::Map;
+use crate::tensor::{Aligned, Map};
 
 /// Everything an executor needs to run a network on up to `batch` pictures.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,7 +32,7 @@ pub struct Plan {
     /// How maps and weights are stored.
     pub precision: Precision,
     /// The contents of the weight arena.
-    pub weights: Vec<u8>,
+    pub weights: Aligned<u8>,
     /// Bytes of each activation slot. A slot holds one map after another, never two at once.
     pub slots: Vec<u64>,
     /// The launches in order.

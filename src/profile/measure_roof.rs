@@ -11,7 +11,7 @@ use crate::exec::TimingMethod;
 use crate::exec::gpu::{Gpu, GpuError, GpuExecutor, Timer};
 use crate::kernels::{Dispatch, Kernel, Precision, roof, wgsl};
 use crate::plan::{Memory, Output, Pass, Plan, View};
-use crate::tensor::Map;
+use crate::tensor::{Aligned, Map};
 
 /// vec4 of one picture's copy, and invocations of its multiply-adds.
 const COUNT: u32 = 4096;
@@ -71,7 +71,7 @@ fn plan(gpu: &Gpu, launches: Vec<Dispatch>) -> Plan {
         runs: 1,
         limits: gpu.limits(),
         precision: Precision::F32,
-        weights: Vec::new(),
+        weights: Aligned::default(),
         slots: vec![view.bytes, bytes, bytes],
         passes: passes.collect(),
         input: formal,

@@ -1,9 +1,11 @@
 //! Host tensors and the memory layout of feature maps. Depends on nothing.
 
+mod aligned;
 mod layout;
 mod map;
 mod precision;
 
+pub use aligned::Aligned;
 pub use layout::{GROUP, channels_last_from_nchw, groups, nchw_from_channels_last};
 pub use map::Map;
 pub use precision::{MOST_STORED, Precision};

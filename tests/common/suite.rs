@@ -106,7 +106,7 @@ pub fn plan(cases: &[Case]) -> Plan {
         runs: 1,
         limits: Limits { quads: true, subgroup: Some(8), whole_subgroups: true, ..Limits::default() },
         precision: cases.first().map_or(Precision::F32, |case| case.dispatch.precision),
-        weights: Vec::new(),
+        weights: Default::default(),
         slots: vec![view.bytes],
         passes: Vec::new(),
         input: formal,
@@ -116,6 +116,7 @@ pub fn plan(cases: &[Case]) -> Plan {
         dynamic: Vec::new(),
         chosen: Default::default(),
     };
+    let mut weights = Vec::new();
     for case in cases {
         let names = case.dispatch.kernel.spec().bindings_of(case.dispatch.entry).expect("a case's entry point exists");
         let bindings = names.map(|(_, name, access)| {
@@ -125,11 +126,10 @@ pub fn plan(cases: &[Case]) -> Plan {
                     let (_, values) = case.inputs.iter().find(|(n, _)| *n == name).expect(name);
                     let guarded = (values.len() + GUARD).next_multiple_of(4);
                     let values = values.iter().copied().chain(std::iter::repeat(poison())).take(guarded);
-                    let first = plan.weights.len().next_multiple_of(ALIGNMENT);
-                    plan.weights.resize(first, 0);
-                    let weights = &mut plan.weights;
+                    let first = weights.len().next_multiple_of(ALIGNMENT);
+                    weights.resize(first, 0);
                     precision.encode(&values.collect::<Vec<f32>>(), &mut |part| weights.extend_from_slice(part));
-                    let bytes = (plan.weights.len() - first) as u64;
+                    let bytes = (weights.len() - first) as u64;
                     View { memory: Memory::Weights, offset: first as u64, bytes, precision }
                 }
                 Access::Write | Access::Scratch => {
@@ -144,6 +144,7 @@ pub fn plan(cases: &[Case]) -> Plan {
         let bindings = bindings.collect();
         plan.passes.push(Pass { node: case.name.clone(), dispatch: case.dispatch.clone(), bindings });
     }
+    plan.weights = weights[..].into();
     plan
 }
 
