@@ -65,6 +65,25 @@ impl ClockLink {
     pub fn uncertainty(&self) -> f64 {
         self.after.saturating_sub(self.before) as f64 / 2.0
     }
+
+    /// What of this is possible where all launches of `run` began once it was recorded, and ended before the host had its result.
+    pub fn within(self, run: &RunTiming) -> Self {
+        let times = || run.launches.iter().flatten();
+        let (Some(first), Some(last)) = (times().map(|time| time[0]).min(), times().map(|time| time[1]).max()) else {
+            return self;
+        };
+        // The host's moment of `device`, if that of another of the device's moments is `host`.
+        let moment = |host: u64, device: u64| {
+            let moment = i128::from(host) + i128::from(self.device) - i128::from(device);
+            moment.clamp(0, u64::MAX.into()) as u64
+        };
+        let (earliest, latest) = (moment(run.host.encoded, first), moment(run.host.end, last));
+        if earliest > latest {
+            return self;
+        }
+        let [before, after] = [self.before, self.after].map(|moment| moment.clamp(earliest, latest));
+        Self { before, after, ..self }
+    }
 }
 
 /// One timed run.
@@ -113,4 +132,24 @@ pub struct HostTimes {
     pub submit: Duration,
     /// Recording the run after it, while the device computes.
     pub ahead: Duration,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_lies_between_its_submit_and_its_result() {
+        // Ten nanoseconds of launches, which the host waited for from 100 to 120; the device's clock is 1000 ahead.
+        let host = HostMarks { begin: 90, encoded: 100, submitted: 101, end: 120 };
+        let run = RunTiming { host, launches: vec![Some([1105, 1107]), None, Some([1107, 1115])] };
+        let begin = |before, after| ClockLink { before, device: 1200, after }.within(&run).to_host(1105);
+        assert_eq!(begin(198, 202), 105.0, "what is possible stays");
+        assert_eq!(begin(180, 202), 103.5, "what is half possible becomes narrower");
+        assert_eq!(begin(100, 180), 100.0, "too early");
+        assert_eq!(begin(300, 400), 110.0, "too late");
+        let link = ClockLink { before: 150, device: 1200, after: 159 };
+        assert_eq!(link.within(&RunTiming { launches: vec![None], ..run.clone() }), link);
+        assert_eq!(link.within(&RunTiming { launches: vec![Some([1100, 1200])], ..run }), link, "longer than the wait");
+    }
 }

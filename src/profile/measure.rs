@@ -133,7 +133,9 @@ pub(super) async fn measure(
     });
     let mut by_length: Vec<_> = runs.iter().collect();
     by_length.sort_by_key(|(run, _)| wall(run));
-    let timeline = by_length.get(runs.len() / 2).map(|(run, link)| Timeline { run: run.clone(), link: *link });
+    let timeline = by_length
+        .get(runs.len() / 2)
+        .map(|(run, link)| Timeline { run: run.clone(), link: link.map(|link| link.within(run)) });
     Ok(Profile {
         schema: SCHEMA,
         program: concat!("dynaconv ", env!("CARGO_PKG_VERSION")).into(),

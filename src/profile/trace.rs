@@ -42,7 +42,9 @@ impl Profile {
             _ if self.method.timing == TimingMethod::HostClock => "one: the launches ran on the host".into(),
             Some(link) => {
                 let uncertainty = link.uncertainty();
-                format!("linked by a timestamp in an empty submit right after the run, to ± {uncertainty} ns")
+                format!(
+                    "linked by the run's own begin and end and a timestamp in an empty submit right after it, to ± {uncertainty} ns"
+                )
             }
             None => "not linked: the launches are set in the middle of the host's wait".into(),
         };

@@ -86,6 +86,6 @@ export const methodWords = ({ profile }) => {
     ['predicted', 'an empty launch, and at the roof the operations, as far as the invocations fill the device, or the bytes, whichever take longer'],
   ];
   // On the CPU there is one clock.
-  if (timeline?.link && method.timing !== 'host_clock') words.push(['clocks', `linked by an empty submit right after the run, to ± ${duration((timeline.link.after - timeline.link.before) / 2)}`]);
+  if (timeline?.link && method.timing !== 'host_clock') words.push(['clocks', `linked by the run’s own begin and end and an empty submit right after it, to ± ${duration((timeline.link.after - timeline.link.before) / 2)}`]);
   return words;
 };
