@@ -46,7 +46,7 @@ impl CpuExecutor {
     /// The values of a view that the plan has.
     ///
     /// # Panics
-    /// When the view lies outside of the plan's slots.
+    /// When the view lies outside of the plan's memory.
     pub fn view(&self, view: View) -> &[f32] {
         match view.memory {
             Memory::Weights => match self.weights.get(&view) {

@@ -78,10 +78,9 @@ impl ClockLink {
             moment.clamp(0, u64::MAX.into()) as u64
         };
         let (earliest, latest) = (moment(run.host.encoded, first), moment(run.host.end, last));
-        if earliest > latest {
-            return self;
-        }
-        let [before, after] = [self.before, self.after].map(|moment| moment.clamp(earliest, latest));
+        // The other way round where the launches took longer by their clock than the wait did by the host's.
+        let (low, high) = (earliest.min(latest), earliest.max(latest));
+        let [before, after] = [self.before, self.after].map(|moment| moment.clamp(low, high));
         Self { before, after, ..self }
     }
 }
@@ -148,8 +147,9 @@ mod tests {
         assert_eq!(begin(180, 202), 103.5, "what is half possible becomes narrower");
         assert_eq!(begin(100, 180), 100.0, "too early");
         assert_eq!(begin(300, 400), 110.0, "too late");
-        let link = ClockLink { before: 150, device: 1200, after: 159 };
+        let link = ClockLink { before: 300, device: 1200, after: 400 };
         assert_eq!(link.within(&RunTiming { launches: vec![None], ..run.clone() }), link);
-        assert_eq!(link.within(&RunTiming { launches: vec![Some([1100, 1200])], ..run }), link, "longer than the wait");
+        let longer = RunTiming { launches: vec![Some([1100, 1130])], ..run };
+        assert_eq!(link.within(&longer).to_host(1100), 100.0, "longer than the wait");
     }
 }

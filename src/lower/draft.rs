@@ -153,26 +153,27 @@ impl<'a> Draft<'a> {
             places.push((place, block));
             (rest, end) = (after, block.offset + block.bytes);
         }
-        places.into_par_iter().try_for_each(|(mut place, block)| {
+        let stored = places.into_par_iter().map(|(mut place, block)| {
             block.parts.iter().try_for_each(|part| {
                 let own = place.split_off_mut(..part.values * self.precision.bytes() as usize);
                 self.store(&block.node, part, own.unwrap_or_default())
             })
-        })?;
+        });
+        // Of several errors the first layer's.
+        let stored: Vec<_> = stored.collect();
+        stored.into_iter().collect::<Result<(), LowerError>>()?;
         Ok(arena)
     }
 
-    /// Stores a part in bytes that are zero.
+    /// Stores a part in bytes that are zero. Parts are whole vec4, so each begins where a number may.
     fn store(&self, node: &str, part: &Part<'_>, place: &mut [u8]) -> Result<(), LowerError> {
-        if self.precision == Precision::F32
-            && let Ok(values) = bytemuck::try_cast_slice_mut(place)
-        {
-            part.write(values);
+        if self.precision == Precision::F32 {
+            part.write(bytemuck::cast_slice_mut(place));
             return Ok(());
         }
         let mut values = vec![0.0; part.values];
         part.write(&mut values);
-        if self.precision == Precision::F16 && values.iter().any(|weight| weight.abs() > MOST_STORED) {
+        if values.iter().any(|weight| weight.abs() > MOST_STORED) {
             let reason = "a weight is larger than 65504, the largest number of half precision";
             return Err(LowerError::Unsupported { node: node.into(), reason });
         }

@@ -62,10 +62,8 @@ pub(super) fn check_file_size(path: &Path) -> Result<u64, Fault> {
         // A pipe or device has no size to check, and may have no end.
         return Err(unreadable(std::io::Error::other("not a regular file")));
     }
-    match metadata.len() {
-        found if found > MAX_FILE => Err(Fault::TooLarge { most: MAX_FILE, found }),
-        found => Ok(found),
-    }
+    check_file_length(metadata.len())?;
+    Ok(metadata.len())
 }
 
 /// Reads a file of so many bytes, each tensor to where it stays.
@@ -150,4 +148,23 @@ fn read_tensor(name: &str, info: &TensorInfo, file: &mut impl Read) -> Result<Te
     let values = encoding.read(file, bytes).map_err(unreadable)?;
     values::check_finite(name, &values)?;
     Tensor::new(info.shape.clone(), values).map_err(|_| broken())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph::networks::{Architecture, MobileNetV2};
+    use crate::model::Precision;
+
+    #[test]
+    fn a_file_that_shrinks_while_it_is_read_is_refused() {
+        let base = MobileNetV2 { width: 0.1, classes: 10, input_size: 32, stem_stride: 1 };
+        let model = Model::untrained("shrinks", Architecture::MobileNetV2(base)).unwrap();
+        let bytes = model.to_bytes(Precision::F32).unwrap();
+        let length = bytes.len() as u64;
+        assert_eq!(parse(&bytes[..], length).unwrap(), model);
+        for left in [4, 100, bytes.len() / 2, bytes.len() - 1] {
+            assert!(matches!(parse(&bytes[..left], length), Err(Fault::Io { doing: "read it", .. })), "{left} bytes");
+        }
+    }
 }

@@ -11,8 +11,8 @@ use bytemuck::{Pod, Zeroable};
 #[derive(Clone, Copy, Pod, Zeroable)]
 struct Line([u8; 64]);
 
-/// A slice of fixed length that begins where a cache line does. Where it begins elsewhere, each load of a whole line meets two: the CPU
-/// executor took 1.05 of the time.
+/// A slice of fixed length that begins where a cache line does. Where it begins elsewhere, each load of a whole line meets two: on the
+/// CPU MobileNetV2 took 1.05 of the time.
 #[derive(Clone)]
 pub struct Aligned<T> {
     lines: Vec<Line>,
