@@ -145,7 +145,7 @@ mod shader_faults {
             must_be_caught_in(&text, precision, kernel, dynamic::assemble, faults);
         }
         let sampled: [(Precision, Fault); 2] = [
-            (Precision::F32, ("the row after", "rows", "at >> 10u), 0); }", "(at >> 10u) + 1u), 0); }")),
+            (Precision::F32, ("the texel after", "rows", "+ 0.5) / 4096.0", "+ 1.5) / 4096.0")),
             (Precision::F16, ("halves swapped", "rows", "unpack2x16float(words.y)", "unpack2x16float(words.x)")),
         ];
         for (precision, fault) in sampled {

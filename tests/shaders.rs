@@ -6,7 +6,9 @@ use std::collections::BTreeSet;
 
 use common::cases;
 use dynaconv::kernels::resize::Resize;
-use dynaconv::kernels::{Access, Dispatch, Kernel, Precision, Subgroups, Texels, in_pairs, in_texels, wgsl};
+use dynaconv::kernels::{
+    Access, Dispatch, Kernel, Precision, SAMPLER, Subgroups, Texels, in_pairs, in_texels, texels_of, wgsl,
+};
 use dynaconv::picture::{Filter, Preprocess};
 use naga::back::{PipelineConstants, glsl, hlsl, msl, pipeline_constants::process_overrides, spv};
 use naga::proc::BoundsCheckPolicies;
@@ -255,9 +257,15 @@ fn texts_in_texels_have_the_same_bindings() {
         let texels =
             naga::front::wgsl::parse_str(&text).unwrap_or_else(|e| panic!("{kernel:?}: {}", e.emit_to_string(&text)));
         validate(&texels, kernel);
-        assert_eq!(bindings(&texels), bindings(&plain), "{kernel:?} {precision:?}");
+        let mut expected = bindings(&plain);
+        if texels_of(&text) == Some(Texels::Sampled) && precision == Precision::F32 {
+            expected.insert((SAMPLER, "nearest".into()));
+        }
+        assert_eq!(bindings(&texels), expected, "{kernel:?} {precision:?} {kind:?}");
         let images = texels.global_variables.iter().filter_map(|(_, variable)| match texels.types[variable.ty].inner {
-            TypeInner::Image { class, .. } => Some((variable.name.as_deref().unwrap_or_default(), class)),
+            TypeInner::Image { class, arrayed, .. } => {
+                Some((variable.name.as_deref().unwrap_or_default(), (class, arrayed)))
+            }
             _ => None,
         });
         for (name, found) in images {
@@ -273,10 +281,11 @@ fn texts_in_texels_have_the_same_bindings() {
                 true => (StorageFormat::Rg32Uint, ScalarKind::Uint),
                 false => (StorageFormat::Rgba32Float, ScalarKind::Float),
             };
-            let expected = match kind {
+            let class = match kind {
                 Texels::Sampled if *known == Access::Read => ImageClass::Sampled { kind: scalar, multi: false },
                 _ => ImageClass::Storage { format, access },
             };
+            let expected = (class, kind == Texels::Sampled);
             assert_eq!(found, expected, "{kernel:?} {precision:?} {name}");
         }
     }

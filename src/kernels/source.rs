@@ -61,52 +61,70 @@ const WEIGHTS: &str = include_str!("../../shaders/shared/weights.wgsl");
 const ASSEMBLED: &str = include_str!("../../shaders/shared/assembled.wgsl");
 const OWN_ASSEMBLED: &str = include_str!("../../shaders/shared/own_assembled.wgsl");
 
-/// What stands in place of `weights` where they are textures.
-const TEXELS_F32: &str = include_str!("../../shaders/shared/weights_f32_texels.wgsl");
-const TEXELS_F16: &str = include_str!("../../shaders/shared/weights_f16_texels.wgsl");
-const SAMPLED_F32: &str = include_str!("../../shaders/shared/weights_f32_sampled.wgsl");
-const SAMPLED_F16: &str = include_str!("../../shaders/shared/weights_f16_sampled.wgsl");
+/// What stands in place of `weights` where they are textures, stored ones or sampled ones.
+const WEIGHTS_F32_TEXELS: &str = include_str!("../../shaders/shared/weights_f32_texels.wgsl");
+const WEIGHTS_F16_TEXELS: &str = include_str!("../../shaders/shared/weights_f16_texels.wgsl");
+const WEIGHTS_F32_SAMPLED: &str = include_str!("../../shaders/shared/weights_f32_sampled.wgsl");
+const WEIGHTS_F16_SAMPLED: &str = include_str!("../../shaders/shared/weights_f16_sampled.wgsl");
 
 /// What stands in place of `assembled` there.
-const ASSEMBLED_F32: &str = include_str!("../../shaders/shared/assembled_f32_texels.wgsl");
-const ASSEMBLED_F16: &str = include_str!("../../shaders/shared/assembled_f16_texels.wgsl");
+const ASSEMBLED_F32_TEXELS: &str = include_str!("../../shaders/shared/assembled_f32_texels.wgsl");
+const ASSEMBLED_F16_TEXELS: &str = include_str!("../../shaders/shared/assembled_f16_texels.wgsl");
+const ASSEMBLED_F32_SAMPLED: &str = include_str!("../../shaders/shared/assembled_f32_layers.wgsl");
+const ASSEMBLED_F16_SAMPLED: &str = include_str!("../../shaders/shared/assembled_f16_layers.wgsl");
 
 /// What stands in place of `own_assembled` there, in every precision.
 const OWN_TEXELS: &str = include_str!("../../shaders/shared/own_assembled_texels.wgsl");
+const OWN_SAMPLED: &str = include_str!("../../shaders/shared/own_assembled_layers.wgsl");
 
-/// Texels of a row of the textures that [`in_texels`] brings; each is a vec4.
-pub const ROW_TEXELS: u32 = 1024;
+/// The binding of the sampler through which sampled textures of single precision are loaded.
+pub const SAMPLER: u32 = 16;
 
-/// How a text loads what it has in textures.
+/// How a text loads what it has in textures, each of whose texels is a vec4. They lie line after line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Texels {
-    /// From storage textures: the faster ones on lavapipe, by a tenth for whole networks.
+    /// From storage textures, whose lines are rows: the faster ones on lavapipe, by a tenth for whole networks.
     Stored,
-    /// From sampled textures, which browsers have too: the faster ones on SwiftShader.
+    /// From sampled textures, which browsers have too: the faster ones on SwiftShader. Their lines are layers of one row, so that
+    /// texts know the width and the height by which a sampler's coordinates are divided.
     Sampled,
+}
+
+impl Texels {
+    /// Texels of a line.
+    pub const fn line(self) -> u32 {
+        match self {
+            Self::Stored => 1024,
+            Self::Sampled => 4096,
+        }
+    }
 }
 
 /// A text whose weights, static and assembled, are textures, for software on which buffers are slower to load.
 pub fn in_texels(text: &str, precision: Precision, texels: Texels) -> String {
     let (weights, assembled) = match (texels, precision) {
-        (Texels::Stored, Precision::F32) => (TEXELS_F32, ASSEMBLED_F32),
-        (Texels::Stored, Precision::F16) => (TEXELS_F16, ASSEMBLED_F16),
-        (Texels::Sampled, Precision::F32) => (SAMPLED_F32, ASSEMBLED_F32),
-        (Texels::Sampled, Precision::F16) => (SAMPLED_F16, ASSEMBLED_F16),
+        (Texels::Stored, Precision::F32) => (WEIGHTS_F32_TEXELS, ASSEMBLED_F32_TEXELS),
+        (Texels::Stored, Precision::F16) => (WEIGHTS_F16_TEXELS, ASSEMBLED_F16_TEXELS),
+        (Texels::Sampled, Precision::F32) => (WEIGHTS_F32_SAMPLED, ASSEMBLED_F32_SAMPLED),
+        (Texels::Sampled, Precision::F16) => (WEIGHTS_F16_SAMPLED, ASSEMBLED_F16_SAMPLED),
+    };
+    let own = match texels {
+        Texels::Stored => OWN_TEXELS,
+        Texels::Sampled => OWN_SAMPLED,
     };
     let text = text.replacen(WEIGHTS.trim_end(), weights.trim_end(), 1);
     let text = text.replacen(ASSEMBLED.trim_end(), assembled.trim_end(), 1);
-    text.replacen(OWN_ASSEMBLED.trim_end(), OWN_TEXELS.trim_end(), 1)
+    text.replacen(OWN_ASSEMBLED.trim_end(), own.trim_end(), 1)
 }
 
 /// How many bindings of a text are textures.
 pub fn textures(text: &str) -> usize {
-    text.matches("texture_storage_2d<").count() + text.matches("texture_2d<").count()
+    text.matches("var weights: texture_").count() + text.matches("var assembled: texture_").count()
 }
 
 /// How a text loads weights from textures, where it has any.
 pub fn texels_of(text: &str) -> Option<Texels> {
-    let texels = if text.contains("texture_2d<") { Texels::Sampled } else { Texels::Stored };
+    let texels = if text.contains("_2d_array<") { Texels::Sampled } else { Texels::Stored };
     (textures(text) > 0).then_some(texels)
 }
 
@@ -235,9 +253,11 @@ mod tests {
                 let loads =
                     kernel.spec().bindings.iter().any(|(name, access)| holds_weights(name) && *access == Access::Read);
                 assert_eq!(texels_of(&text), loads.then_some(texels), "{kernel:?} {precision:?}");
-                let rows = format!("at / {ROW_TEXELS}u");
-                let shifted = format!("at >> {}u", ROW_TEXELS.ilog2());
-                let places = text.matches(&rows).count() + text.matches(&shifted).count();
+                let line = match texels {
+                    Texels::Stored => format!("at / {}u", texels.line()),
+                    Texels::Sampled => format!("at >> {}u", texels.line().ilog2()),
+                };
+                let places = text.matches(&line).count();
                 assert_eq!(places, weights, "{kernel:?} {precision:?} {texels:?}");
             }
         }

@@ -183,6 +183,6 @@ fn own_texts(
     plan: &Plan,
     texels: Option<Loads>,
 ) -> (impl Fn(Kernel, Precision) -> String + Sync + use<>, Weights) {
-    let texels = texels.filter(|_| Texels::fit(gpu, plan));
+    let texels = texels.filter(|loads| Texels::fit(gpu, plan, *loads));
     (gpu.texts_with(texels), texels.map_or(Weights::Buffers, Weights::Textures))
 }

@@ -3,6 +3,7 @@
 use super::memory::buffer;
 use super::wait::map;
 use super::{GpuError, GpuExecutor};
+use crate::kernels::Texels;
 use crate::plan::{Memory, View};
 
 impl GpuExecutor {
@@ -25,10 +26,9 @@ impl GpuExecutor {
         let usage = wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST;
         let staging = buffer(&self.gpu, "inspection", view.bytes, usage, false);
         let mut encoder = self.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-        if self.was_texture(view) {
-            self.buffers.texels.copy(&view, &staging, &mut encoder);
-        } else {
-            encoder.copy_buffer_to_buffer(self.buffers.of(view.memory), view.offset, &staging, 0, view.bytes);
+        match self.texture_of(view) {
+            Some(loads) => self.buffers.texels.copy(&view, loads, &staging, &mut encoder),
+            None => encoder.copy_buffer_to_buffer(self.buffers.of(view.memory), view.offset, &staging, 0, view.bytes),
         }
         let submitted = self.gpu.queue.submit([encoder.finish()]);
         self.gpu.wait(&mut map(&staging, wgpu::MapMode::Read, view.bytes, submitted)).await?;
@@ -37,11 +37,12 @@ impl GpuExecutor {
         Ok(view.precision.decode(&mapped))
     }
 
-    /// Whether the last launch of the last run that used a view had it in a texture; static weights lie in the same place whatever ran.
-    fn was_texture(&self, view: View) -> bool {
+    /// The kind of texture in which the last launch of the last run that used a view had it, if in any; static weights lie in the same
+    /// place whatever ran.
+    fn texture_of(&self, view: View) -> Option<Texels> {
         let launched = if view.memory == Memory::Weights { self.steps.len() } else { self.launched() };
         let launches = self.plan.passes.iter().zip(&self.steps).take(launched).rev();
-        let last = launches.into_iter().find(|(pass, _)| pass.bindings.contains(&view));
-        last.is_some_and(|(_, step)| step.textures.contains(&view))
+        let (_, last) = launches.into_iter().find(|(pass, _)| pass.bindings.contains(&view))?;
+        last.textures.iter().find(|(known, _)| *known == view).map(|(_, loads)| *loads)
     }
 }

@@ -7,6 +7,7 @@ use super::pipelines::Resolved;
 use super::readback::Readbacks;
 use super::texels::Texels;
 use super::uploads::Uploads;
+use crate::kernels::Texels as Loads;
 use crate::plan::{Memory, Pass, Plan, View};
 
 /// A uniform binding's dynamic offset must be a multiple of this everywhere.
@@ -50,7 +51,7 @@ impl Buffers {
         let textures = || plan.passes.iter().zip(resolved).flat_map(|(pass, resolved)| textures_of(pass, resolved));
         let weights = match textures().next() {
             None => filled(gpu, "weights", storage, &plan.weights),
-            Some(_) => partly_filled(gpu, storage, plan, &textures().collect()),
+            Some(_) => partly_filled(gpu, storage, plan, &textures().map(|(view, _)| view).collect()),
         };
         let slots = plan
             .slots
@@ -87,8 +88,8 @@ impl Buffers {
     /// The bind group of one pass.
     pub fn bind(&self, gpu: &Gpu, pass: &Pass, resolved: &Resolved) -> wgpu::BindGroup {
         let spec = pass.dispatch.kernel.spec();
-        let views = pass.bindings.iter().zip(resolved.textures()).map(|(view, is_texture)| {
-            let texture = self.texels.of(view).filter(|_| is_texture).map(wgpu::BindingResource::TextureView);
+        let views = pass.bindings.iter().zip(resolved.textures()).map(|(view, loads)| {
+            let texture = loads.and_then(|loads| self.texels.of(view, loads)).map(wgpu::BindingResource::TextureView);
             texture.unwrap_or_else(|| binding(self.of(view.memory), view.offset, view.bytes))
         });
         let params = binding(&self.params, 0, spec.params_bytes as u64);
@@ -102,9 +103,9 @@ pub(super) fn binding(buffer: &wgpu::Buffer, offset: u64, bytes: u64) -> wgpu::B
     wgpu::BindingResource::Buffer(wgpu::BufferBinding { buffer, offset, size: std::num::NonZeroU64::new(bytes) })
 }
 
-/// What a launch has in textures.
-pub(super) fn textures_of<'a>(pass: &'a Pass, resolved: &'a Resolved) -> impl Iterator<Item = View> + 'a {
-    pass.bindings.iter().zip(resolved.textures()).filter(|(_, is_texture)| *is_texture).map(|(view, _)| *view)
+/// What a launch has in textures, and how it loads them.
+pub(super) fn textures_of<'a>(pass: &'a Pass, resolved: &'a Resolved) -> impl Iterator<Item = (View, Loads)> + 'a {
+    pass.bindings.iter().zip(resolved.textures()).filter_map(|(view, loads)| Some((*view, loads?)))
 }
 
 pub(super) fn buffer(

@@ -10,9 +10,9 @@ use super::parallel::each;
 use super::pipeline_cache::hash;
 use super::record::Launch;
 use super::scopes::Scopes;
-use super::texels::{format, sample_type};
+use super::texels::{dimension, format, sample_type, sampler};
 use crate::exec::Compilation;
-use crate::kernels::{Access, Dispatch, Kernel, Precision, Texels, holds_weights, texels_of};
+use crate::kernels::{Access, Dispatch, Kernel, Precision, SAMPLER, Texels, holds_weights, texels_of};
 
 /// What makes two launches need different pipelines.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -28,6 +28,14 @@ struct Key {
 /// The bindings after the params, which decide a bind group's layout: number and access, and how a texture holds a binding's
 /// weights, and is loaded, where it is one.
 type Signature = Vec<(u32, Access, Option<(Precision, Texels)>)>;
+
+/// What launches of a signature are bound by.
+struct Layout {
+    group: wgpu::BindGroupLayout,
+    pipeline: wgpu::PipelineLayout,
+    /// Bound besides, where weights are loaded through one.
+    sampler: Option<wgpu::Sampler>,
+}
 
 /// Gives the text to compile for a kernel's launches of a precision.
 pub(super) type Sources<'a> = &'a (dyn Fn(Kernel, Precision) -> String + Sync);
@@ -47,7 +55,7 @@ pub(super) struct Compiler<'a> {
     weights: Weights,
     wanted: Vec<Wanted>,
     indices: HashMap<Key, usize>,
-    layouts: HashMap<Signature, (wgpu::BindGroupLayout, wgpu::PipelineLayout)>,
+    layouts: HashMap<Signature, Layout>,
     /// The text of the one candidate.
     candidate: Option<String>,
 }
@@ -82,9 +90,10 @@ struct Module {
 pub(super) struct Resolved {
     /// Index of the pipeline.
     pub pipeline: usize,
-    /// Bindings in order, that of the params first: number, and whether it is a texture.
-    bindings: Vec<(u32, bool)>,
+    /// Bindings in order, that of the params first: number, and how its texture is loaded where it is one.
+    bindings: Vec<(u32, Option<Texels>)>,
     layout: wgpu::BindGroupLayout,
+    sampler: Option<wgpu::Sampler>,
 }
 
 /// Compiled pipelines, with what each took.
@@ -104,9 +113,9 @@ impl<'a> Compiler<'a> {
         let texels =
             |name| textures.filter(|_| holds_weights(name)).map(|textures| (dispatch.precision_of(name), textures));
         let signature: Signature = bindings.map(|(number, name, access)| (number, access, texels(name))).collect();
-        let bindings = signature.iter().map(|(number, _, texels)| (*number, texels.is_some()));
-        let bindings = std::iter::once((0, false)).chain(bindings).collect();
-        let (layout, pipeline_layout) = self.layouts.entry(signature).or_insert_with_key(|s| layouts(gpu, s));
+        let bindings = signature.iter().map(|(number, _, texels)| (*number, texels.map(|(_, loads)| loads)));
+        let bindings = std::iter::once((0, None)).chain(bindings).collect();
+        let layout = self.layouts.entry(signature).or_insert_with_key(|signature| Layout::of(gpu, signature));
         if let Some(text) = candidate {
             self.candidate = Some(text.into());
         }
@@ -114,10 +123,10 @@ impl<'a> Compiler<'a> {
         let (precision, overrides) = (dispatch.precision, dispatch.overrides.clone());
         let key = Key { kernel, entry, precision, overrides, candidate };
         let pipeline = *self.indices.entry(key).or_insert_with(|| {
-            self.wanted.push(Wanted { dispatch: dispatch.clone(), candidate, layout: pipeline_layout.clone() });
+            self.wanted.push(Wanted { dispatch: dispatch.clone(), candidate, layout: layout.pipeline.clone() });
             self.wanted.len() - 1
         });
-        Resolved { pipeline, bindings, layout: layout.clone() }
+        Resolved { pipeline, bindings, layout: layout.group.clone(), sampler: layout.sampler.clone() }
     }
 
     /// How the weights of a launch are textures, where they are.
@@ -227,9 +236,9 @@ impl Wanted {
 }
 
 impl Resolved {
-    /// Which bindings after the params are textures, in their order.
-    pub fn textures(&self) -> impl Iterator<Item = bool> {
-        self.bindings.iter().skip(1).map(|(_, is_texture)| *is_texture)
+    /// How the bindings after the params are loaded that are textures, in their order.
+    pub fn textures(&self) -> impl Iterator<Item = Option<Texels>> {
+        self.bindings.iter().skip(1).map(|(_, texels)| *texels)
     }
 
     /// Binds what is given in the order of the entry point's bindings, the params first.
@@ -239,47 +248,67 @@ impl Resolved {
             .iter()
             .zip(resources)
             .map(|((number, _), resource)| wgpu::BindGroupEntry { binding: *number, resource: resource.clone() });
+        let sampler = self.sampler.iter().map(|sampler| wgpu::BindGroupEntry {
+            binding: SAMPLER,
+            resource: wgpu::BindingResource::Sampler(sampler),
+        });
         gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
             label: Some(&format!("dynaconv.{label}")),
             layout: &self.layout,
-            entries: &entries.collect::<Vec<_>>(),
+            entries: &entries.chain(sampler).collect::<Vec<_>>(),
         })
     }
 }
 
-fn layouts(gpu: &Gpu, signature: &Signature) -> (wgpu::BindGroupLayout, wgpu::PipelineLayout) {
-    let buffer = |ty, has_dynamic_offset| wgpu::BindingType::Buffer { ty, has_dynamic_offset, min_binding_size: None };
-    let view_dimension = wgpu::TextureViewDimension::D2;
-    let texture = |access, precision, texels| match (access, texels) {
-        (Access::Read, Texels::Sampled) => {
-            wgpu::BindingType::Texture { sample_type: sample_type(precision), view_dimension, multisampled: false }
-        }
-        _ => wgpu::BindingType::StorageTexture {
-            access: match access {
-                Access::Read => wgpu::StorageTextureAccess::ReadOnly,
-                Access::Write => wgpu::StorageTextureAccess::WriteOnly,
-                Access::Scratch => wgpu::StorageTextureAccess::ReadWrite,
+impl Layout {
+    fn of(gpu: &Gpu, signature: &Signature) -> Self {
+        let buffer =
+            |ty, has_dynamic_offset| wgpu::BindingType::Buffer { ty, has_dynamic_offset, min_binding_size: None };
+        let texture = |access, precision, texels| match (access, texels) {
+            (Access::Read, Texels::Sampled) => wgpu::BindingType::Texture {
+                sample_type: sample_type(precision),
+                view_dimension: dimension(texels),
+                multisampled: false,
             },
-            format: format(precision),
-            view_dimension,
-        },
-    };
-    let entry =
-        |binding, ty| wgpu::BindGroupLayoutEntry { binding, visibility: wgpu::ShaderStages::COMPUTE, ty, count: None };
-    let params = entry(0, buffer(wgpu::BufferBindingType::Uniform, true));
-    let storage = signature.iter().map(|(number, access, texels)| match texels {
-        Some((precision, texels)) => entry(*number, texture(*access, *precision, *texels)),
-        None => entry(*number, buffer(wgpu::BufferBindingType::Storage { read_only: *access == Access::Read }, false)),
-    });
-    let entries: Vec<_> = std::iter::once(params).chain(storage).collect();
-    let label = Some("dynaconv");
-    let group = gpu.device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label, entries: &entries });
-    let pipeline = gpu.device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
-        label,
-        bind_group_layouts: &[Some(&group)],
-        immediate_size: 0,
-    });
-    (group, pipeline)
+            _ => wgpu::BindingType::StorageTexture {
+                access: match access {
+                    Access::Read => wgpu::StorageTextureAccess::ReadOnly,
+                    Access::Write => wgpu::StorageTextureAccess::WriteOnly,
+                    Access::Scratch => wgpu::StorageTextureAccess::ReadWrite,
+                },
+                format: format(precision),
+                view_dimension: dimension(texels),
+            },
+        };
+        let entry = |binding, ty| wgpu::BindGroupLayoutEntry {
+            binding,
+            visibility: wgpu::ShaderStages::COMPUTE,
+            ty,
+            count: None,
+        };
+        let params = entry(0, buffer(wgpu::BufferBindingType::Uniform, true));
+        let storage = signature.iter().map(|(number, access, texels)| match texels {
+            Some((precision, texels)) => entry(*number, texture(*access, *precision, *texels)),
+            None => {
+                entry(*number, buffer(wgpu::BufferBindingType::Storage { read_only: *access == Access::Read }, false))
+            }
+        });
+        let sampler = signature
+            .iter()
+            .any(|(_, access, texels)| *access == Access::Read && *texels == Some((Precision::F32, Texels::Sampled)))
+            .then(|| sampler(gpu));
+        let nearest =
+            sampler.iter().map(|_| entry(SAMPLER, wgpu::BindingType::Sampler(wgpu::SamplerBindingType::NonFiltering)));
+        let entries: Vec<_> = std::iter::once(params).chain(storage).chain(nearest).collect();
+        let label = Some("dynaconv");
+        let group = gpu.device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label, entries: &entries });
+        let pipeline = gpu.device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+            label,
+            bind_group_layouts: &[Some(&group)],
+            immediate_size: 0,
+        });
+        Self { group, pipeline, sampler }
+    }
 }
 
 fn shader(gpu: &Gpu, kernel: Kernel, source: String) -> wgpu::ShaderModule {

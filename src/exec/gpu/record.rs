@@ -3,6 +3,7 @@
 
 use super::{GpuExecutor, Timer};
 use crate::exec::TimingMethod;
+use crate::kernels::Texels;
 use crate::plan::View;
 
 /// One launch of the plan, resolved.
@@ -11,8 +12,8 @@ pub(super) struct Step {
     pub bind_group: wgpu::BindGroup,
     pub params_offset: u32,
     pub workgroups: [u32; 2],
-    /// What it has in textures.
-    pub textures: Vec<View>,
+    /// What it has in textures, and how it loads them.
+    pub textures: Vec<(View, Texels)>,
 }
 
 /// One launch of a run.

@@ -1,12 +1,12 @@
 //! Textures that hold weights, static and assembled, where their loads are faster than a buffer's.
 //!
-//! A texture holds the views that begin where it does and are stored as it is, in the order of the buffer's bytes: row after row of
-//! `ROW_TEXELS` vec4.
+//! A texture holds the views that begin where it does and are stored as it is, in the order of the buffer's bytes: line after line of
+//! vec4, of which those that are loaded through a sampler each are a layer, the others' a row.
 
 use std::collections::HashMap;
 
 use super::Gpu;
-use crate::kernels::{ROW_TEXELS, holds_weights};
+use crate::kernels::{Texels as Loads, holds_weights};
 use crate::plan::{Memory, Pass, Plan, View};
 use crate::tensor::Precision;
 
@@ -14,39 +14,45 @@ use crate::tensor::Precision;
 #[derive(Default)]
 pub(super) struct Texels(HashMap<Place, Texture>);
 
-/// Where a texture begins, and how it is stored.
-type Place = (Memory, u64, Precision);
+/// Where a texture begins, how it is stored, and how it is loaded.
+type Place = (Memory, u64, Precision, Loads);
 
 struct Texture {
     texture: wgpu::Texture,
     view: wgpu::TextureView,
 }
 
-/// A rectangle of texels, and the first byte of what it holds.
+/// Lines of a texture, or the beginning of one, and the first byte of what they hold.
 struct Part {
-    row: u32,
+    origin: wgpu::Origin3d,
     size: wgpu::Extent3d,
     first: u64,
 }
 
 impl Texels {
     /// Whether the device has textures for all weights of a plan.
-    pub fn fit(gpu: &Gpu, plan: &Plan) -> bool {
-        let most = gpu.device.limits().max_texture_dimension_2d;
-        ROW_TEXELS <= most && plan.passes.iter().flat_map(weights_of).all(|view| texture_rows(&view) <= u64::from(most))
+    pub fn fit(gpu: &Gpu, plan: &Plan, loads: Loads) -> bool {
+        let limits = gpu.device.limits();
+        let most = match loads {
+            Loads::Stored => limits.max_texture_dimension_2d,
+            Loads::Sampled => limits.max_texture_array_layers,
+        };
+        let fits = |view| texture_lines(&view, loads) <= u64::from(most);
+        loads.line() <= limits.max_texture_dimension_2d && plan.passes.iter().flat_map(weights_of).all(fits)
     }
 
     /// Makes the textures of these views and fills those of static weights, whose arena is given.
-    pub fn create(gpu: &Gpu, views: impl Iterator<Item = View>, arena: &[u8]) -> Self {
+    pub fn create(gpu: &Gpu, views: impl Iterator<Item = (View, Loads)>, arena: &[u8]) -> Self {
         let mut largest: HashMap<Place, View> = HashMap::new();
-        for view in views {
-            let known = largest.entry(place(&view)).or_insert(view);
+        for (view, loads) in views {
+            let known = largest.entry(place(&view, loads)).or_insert(view);
             known.bytes = known.bytes.max(view.bytes);
         }
-        let made = largest.values().map(|view| {
-            let texture = texture(gpu, view);
-            let bound = texture.create_view(&wgpu::TextureViewDescriptor::default());
-            (place(view), Texture { texture, view: bound })
+        let made = largest.iter().map(|(place @ (.., loads), view)| {
+            let texture = texture(gpu, view, *loads);
+            let dimension = Some(dimension(*loads));
+            let bound = texture.create_view(&wgpu::TextureViewDescriptor { dimension, ..Default::default() });
+            (*place, Texture { texture, view: bound })
         });
         let made = Self(made.collect());
         for view in largest.values().filter(|view| view.memory == Memory::Weights) {
@@ -62,36 +68,46 @@ impl Texels {
     }
 
     /// What is bound in place of a view.
-    pub fn of(&self, view: &View) -> Option<&wgpu::TextureView> {
-        Some(&self.0.get(&place(view))?.view)
+    pub fn of(&self, view: &View, loads: Loads) -> Option<&wgpu::TextureView> {
+        Some(&self.0.get(&place(view, loads))?.view)
     }
 
-    /// Writes to the beginning of a view, where it has a texture.
+    /// Writes to the beginning of a view, wherever it has a texture.
     pub fn write(&self, gpu: &Gpu, view: &View, bytes: &[u8]) {
-        let Some(Texture { texture, .. }) = self.0.get(&place(view)) else { return };
         let written = View { bytes: bytes.len() as u64, ..*view };
-        for part in parts(&written) {
-            gpu.queue.write_texture(part.of(texture), bytes, layout(&written, part.first), part.size);
+        for loads in [Loads::Stored, Loads::Sampled] {
+            let Some(Texture { texture, .. }) = self.0.get(&place(view, loads)) else { continue };
+            for part in parts(&written, loads) {
+                gpu.queue.write_texture(part.of(texture), bytes, layout(&written, loads, &part), part.size);
+            }
         }
     }
 
     /// Records the way of a view's texture to a buffer.
-    pub fn copy(&self, view: &View, target: &wgpu::Buffer, encoder: &mut wgpu::CommandEncoder) {
-        let Some(Texture { texture, .. }) = self.0.get(&place(view)) else { return };
-        for part in parts(view) {
-            let target = wgpu::TexelCopyBufferInfo { buffer: target, layout: layout(view, part.first) };
+    pub fn copy(&self, view: &View, loads: Loads, target: &wgpu::Buffer, encoder: &mut wgpu::CommandEncoder) {
+        let Some(Texture { texture, .. }) = self.0.get(&place(view, loads)) else { return };
+        for part in parts(view, loads) {
+            let target = wgpu::TexelCopyBufferInfo { buffer: target, layout: layout(view, loads, &part) };
             encoder.copy_texture_to_buffer(part.of(texture), target, part.size);
         }
     }
 }
 
-const fn place(view: &View) -> Place {
-    (view.memory, view.offset, view.precision)
+const fn place(view: &View, loads: Loads) -> Place {
+    (view.memory, view.offset, view.precision, loads)
 }
 
 impl Part {
     fn of<'a>(&self, texture: &'a wgpu::Texture) -> wgpu::TexelCopyTextureInfo<'a> {
-        wgpu::TexelCopyTextureInfo { origin: wgpu::Origin3d { x: 0, y: self.row, z: 0 }, ..texture.as_image_copy() }
+        wgpu::TexelCopyTextureInfo { origin: self.origin, ..texture.as_image_copy() }
+    }
+}
+
+/// How a texture is bound.
+pub(super) const fn dimension(loads: Loads) -> wgpu::TextureViewDimension {
+    match loads {
+        Loads::Stored => wgpu::TextureViewDimension::D2,
+        Loads::Sampled => wgpu::TextureViewDimension::D2Array,
     }
 }
 
@@ -115,42 +131,56 @@ fn weights_of(pass: &Pass) -> impl Iterator<Item = View> + '_ {
     pass.bound().filter(|(name, ..)| holds_weights(name)).map(|(_, _, view)| view)
 }
 
-const fn row_bytes(view: &View) -> u64 {
-    4 * view.precision.bytes() * ROW_TEXELS as u64
+const fn line_bytes(view: &View, loads: Loads) -> u64 {
+    4 * view.precision.bytes() * loads.line() as u64
 }
 
-const fn rows(view: &View) -> u64 {
-    view.bytes.div_ceil(row_bytes(view))
+/// Lines of the texture that holds a view. Rows are never a power of two: llvmpipe compiles a pipeline anew for textures of such heights.
+fn texture_lines(view: &View, loads: Loads) -> u64 {
+    let lines = view.bytes.div_ceil(line_bytes(view, loads));
+    match loads {
+        Loads::Stored => lines.max(2) + u64::from(lines.max(2).is_power_of_two()),
+        Loads::Sampled => lines.max(1),
+    }
 }
 
-/// Rows of the texture that holds a view, never a power of two: llvmpipe compiles a pipeline anew for textures of such sizes.
-fn texture_rows(view: &View) -> u64 {
-    let rows = rows(view).max(2);
-    rows + u64::from(rows.is_power_of_two())
+/// The extent of so many lines, each of `width` texels.
+const fn extent(width: u32, lines: u32, loads: Loads) -> wgpu::Extent3d {
+    match loads {
+        Loads::Stored => wgpu::Extent3d { width, height: lines, depth_or_array_layers: 1 },
+        Loads::Sampled => wgpu::Extent3d { width, height: 1, depth_or_array_layers: lines },
+    }
 }
 
-/// Whole rows, then what is left of one.
-fn parts(view: &View) -> impl Iterator<Item = Part> + use<> {
-    let whole = (view.bytes / row_bytes(view)) as u32;
-    let rest = (view.bytes % row_bytes(view) / (4 * view.precision.bytes())) as u32;
-    let part = |row: u32, width: u32, height: u32, first: u64| Part {
-        row,
-        size: wgpu::Extent3d { width, height, depth_or_array_layers: 1 },
-        first,
+/// Whole lines, then what is left of one.
+fn parts(view: &View, loads: Loads) -> impl Iterator<Item = Part> + use<> {
+    let bytes = line_bytes(view, loads);
+    let whole = (view.bytes / bytes) as u32;
+    let rest = (view.bytes % bytes / (4 * view.precision.bytes())) as u32;
+    let after = match loads {
+        Loads::Stored => wgpu::Origin3d { x: 0, y: whole, z: 0 },
+        Loads::Sampled => wgpu::Origin3d { x: 0, y: 0, z: whole },
     };
-    let parts = [part(0, ROW_TEXELS, whole, 0), part(whole, rest, 1, u64::from(whole) * row_bytes(view))];
-    parts.into_iter().filter(|part| part.size.width > 0 && part.size.height > 0)
+    let lines = Part { origin: wgpu::Origin3d::ZERO, size: extent(loads.line(), whole, loads), first: 0 };
+    let line = Part { origin: after, size: extent(rest, 1, loads), first: u64::from(whole) * bytes };
+    [(whole, lines), (rest, line)].into_iter().filter(|(texels, _)| *texels > 0).map(|(_, part)| part)
 }
 
-fn layout(view: &View, offset: u64) -> wgpu::TexelCopyBufferLayout {
-    wgpu::TexelCopyBufferLayout { offset, bytes_per_row: Some(row_bytes(view) as u32), rows_per_image: None }
+fn layout(view: &View, loads: Loads, part: &Part) -> wgpu::TexelCopyBufferLayout {
+    let bytes_per_row = Some(line_bytes(view, loads) as u32);
+    wgpu::TexelCopyBufferLayout { offset: part.first, bytes_per_row, rows_per_image: Some(part.size.height) }
 }
 
-fn texture(gpu: &Gpu, view: &View) -> wgpu::Texture {
+/// What loads the texel that lies nearest to where it is asked for, within the texture.
+pub(super) fn sampler(gpu: &Gpu) -> wgpu::Sampler {
+    gpu.device.create_sampler(&wgpu::SamplerDescriptor { label: Some("dynaconv.weights"), ..Default::default() })
+}
+
+fn texture(gpu: &Gpu, view: &View, loads: Loads) -> wgpu::Texture {
     use wgpu::TextureUsages as Usage;
     gpu.device.create_texture(&wgpu::TextureDescriptor {
         label: Some("dynaconv.weights"),
-        size: wgpu::Extent3d { width: ROW_TEXELS, height: texture_rows(view) as u32, depth_or_array_layers: 1 },
+        size: extent(loads.line(), texture_lines(view, loads) as u32, loads),
         mip_level_count: 1,
         sample_count: 1,
         dimension: wgpu::TextureDimension::D2,
@@ -167,9 +197,9 @@ mod tests {
     #[test]
     fn no_texture_is_a_power_of_two_high() {
         for rows in 1..=4096 {
-            let bytes = (rows - 1) * 16 * u64::from(ROW_TEXELS) + 16;
+            let bytes = (rows - 1) * 16 * u64::from(Loads::Stored.line()) + 16;
             let view = View { memory: Memory::Weights, offset: 0, bytes, precision: Precision::F32 };
-            let made = texture_rows(&view);
+            let made = texture_lines(&view, Loads::Stored);
             assert!((rows..=rows + 2).contains(&made) && !made.is_power_of_two(), "{rows} rows are {made}");
         }
     }

@@ -9,7 +9,7 @@ use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 
 use super::Gpu;
-use crate::kernels::{Access, Dispatch, Precision, holds_weights, texels_of};
+use crate::kernels::{Access, Dispatch, Precision, SAMPLER, holds_weights, texels_of};
 
 /// Pipelines that a browser was asked for.
 pub(super) struct Warm {
@@ -55,10 +55,10 @@ fn ask(device: &JsValue, dispatch: &Dispatch, text: &str) -> Result<JsValue, JsV
         };
         let layout = match access {
             Access::Read if has_textures && holds_weights(name) => {
-                ("texture", object(&[("sampleType", loaded.into()), ("viewDimension", "2d".into())]))
+                ("texture", object(&[("sampleType", loaded.into()), ("viewDimension", "2d-array".into())]))
             }
             _ if has_textures && holds_weights(name) => {
-                let members = [("access", "write-only"), ("format", stored), ("viewDimension", "2d")];
+                let members = [("access", "write-only"), ("format", stored), ("viewDimension", "2d-array")];
                 ("storageTexture", object(&members.map(|(name, value)| (name, value.into()))))
             }
             Access::Read => buffer("read-only-storage", false),
@@ -66,7 +66,13 @@ fn ask(device: &JsValue, dispatch: &Dispatch, text: &str) -> Result<JsValue, JsV
         };
         entry(number, layout)
     });
-    let entries: Array = std::iter::once(entry(0, buffer("uniform", true))).chain(storage).collect();
+    let mut bindings = dispatch.kernel.spec().bindings_of(dispatch.entry).into_iter().flatten();
+    let samples = bindings.any(|(_, name, access)| {
+        let is_single = dispatch.precision_of(name) == Precision::F32;
+        has_textures && is_single && access == Access::Read && holds_weights(name)
+    });
+    let nearest = samples.then(|| entry(SAMPLER, ("sampler", object(&[("type", "non-filtering".into())]))));
+    let entries: Array = std::iter::once(entry(0, buffer("uniform", true))).chain(storage).chain(nearest).collect();
     let group = call(device, "createBindGroupLayout", &[object(&[("entries", entries.into())])])?;
     let groups = Array::of1(&group);
     let layout = call(device, "createPipelineLayout", &[object(&[("bindGroupLayouts", groups.into())])])?;

@@ -1,0 +1,7 @@
+// The weights that a launch assembles, four halves by four: texels of a texture, layer after layer.
+
+@group(0) @binding(3) var assembled: texture_storage_2d_array<rg32uint, write>;
+
+fn store_assembled(at: u32, value: vec4<f32>) {
+    textureStore(assembled, vec2<u32>(at & 4095u, 0u), at >> 12u, vec4<u32>(packed(value), 0u, 0u));
+}
