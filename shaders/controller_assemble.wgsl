@@ -3,6 +3,7 @@
 #import controller_assemble
 #import workgroup_vectors
 #import workgroup_heads
+#import shared_factors
 #import plain_assembly
 
 fn wait_for_all() { workgroupBarrier(); }

@@ -287,12 +287,26 @@ mod shader_faults {
             dynamic::controller_assemble_scratch,
             &[
                 ("heads over the vectors", "rows", "2u * WORKGROUP_X + vector_vec4s()", "2u * WORKGROUP_X"),
-                ("M of another row", "columns", "own_head(m + groups)", "own_head(m)"),
+                ("M of another row", "columns", "own_head(m + 1u * groups)", "own_head(m)"),
                 ("a room past the last", "rows", "number * room_vec4s()", "(number + 1u) * room_vec4s()"),
                 ("one for a picture", "columns", "take_room(picture * parts() + part)", "take_room(picture * parts())"),
                 ("rooms of the narrowest", "columns", "own_heads_at() + matrix_groups()", "own_heads_at()"),
             ],
         );
+    }
+
+    #[test]
+    fn controller_assemble_quad() {
+        let faults = [
+            ("a neighbour's factor", "columns", "quadSwapX(right_0)", "quadSwapY(right_0)"),
+            ("none across", "columns", "quadSwapDiagonal(right_0)", "right_0"),
+            ("the next factor", "rows", "rows_left(left_at);", "rows_left(left_at + 1u);"),
+            ("a neighbour's product", "rows", "rows_right(right_at);", "rows_right(right_at + 1u);"),
+            ("all lanes' own order", "columns", "first + (2u ^ lane)", "first + 2u"),
+            ("the first four inputs alone", "columns", "4u * (tile % across) + lane", "lane"),
+            ("the first four outputs alone", "columns", "4u * (tile / across)", "0u"),
+        ];
+        must_be_caught(Kernel::ControllerAssembleQuad, dynamic::controller_assemble_quad, &faults);
     }
 
     #[test]

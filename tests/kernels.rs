@@ -122,6 +122,11 @@ fn controller_scratch() {
 }
 
 #[test]
+fn controller_assemble_quad() {
+    check(Kernel::ControllerAssembleQuad);
+}
+
+#[test]
 fn controller_assemble_scratch() {
     check(Kernel::ControllerAssembleScratch);
 }

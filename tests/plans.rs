@@ -52,10 +52,10 @@ fn software_with_small_subgroups_loads_in_quads_and_shares_in_buffers() {
     let limits = Limits { quads: true, ..plain_software() };
     let plan = lower("n", &folded(&dynamic_network()), Options::default(), limits).expect("it lowers");
     let has = |kernel: &Kernel| plan.passes.iter().any(|pass| pass.dispatch.kernel == *kernel);
-    let own = [Kernel::ConvDenseQuad, Kernel::ConvPointwiseQuad, Kernel::LatentQuad];
-    let shared = [Kernel::ControllerScratch, Kernel::ControllerAssembleScratch];
+    let own = [Kernel::ConvDenseQuad, Kernel::ConvPointwiseQuad, Kernel::LatentQuad, Kernel::ControllerAssembleQuad];
+    let shared = [Kernel::ControllerScratch];
     assert!(own.iter().chain(&shared).all(has), "{plan}");
-    let others = [Kernel::Controller, Kernel::ControllerAssemble, Kernel::ConvPointwiseWide, Kernel::LatentWide];
+    let others = [Kernel::Controller, Kernel::ControllerAssembleScratch, Kernel::ConvPointwiseWide, Kernel::LatentWide];
     assert!(!others.iter().any(has), "{plan}");
 }
 

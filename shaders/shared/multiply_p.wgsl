@@ -9,20 +9,22 @@ fn multiply_p(lane: u32, outputs: vec2<u32>) {
         var m_at = item / outputs.y;
         let product = product_place(group);
         var out = product.x + 4u * m_at * product.y;
-        var sums = mat4x4<f32>();
+#repeat c = 0..4
+        var sum_$c = vec4<f32>(0.0);
+#end
         for (var l = 0u; l < latent; l++) {
             let p = weight(p_at);
             let m = own_head(m_at);
-            sums[0] += p * m.x;
-            sums[1] += p * m.y;
-            sums[2] += p * m.z;
-            sums[3] += p * m.w;
+            sum_0 += p * m.x;
+            sum_1 += p * m.y;
+            sum_2 += p * m.z;
+            sum_3 += p * m.w;
             p_at += step;
             m_at += groups;
         }
-        for (var c = 0u; c < 4u; c++) {
-            keep_vector(out, sums[c]);
-            out += product.y;
-        }
+#repeat c = 0..4
+        keep_vector(out, sum_$c);
+        out += product.y;
+#end
     }
 }

@@ -34,6 +34,14 @@ pub const SCRATCH_SPEC: Spec = Spec {
     )
 };
 
+/// The specification of the kernel whose workgroups share memory in a buffer, and are quads that load a factor together.
+pub const QUAD_SPEC: Spec = Spec {
+    stem: "controller_assemble_quad",
+    source: include_str!("../../shaders/controller_assemble_quad.wgsl"),
+    subgroups: Subgroups::OfFour,
+    ..SCRATCH_SPEC
+};
+
 /// The specification of the kernel whose subgroups load factors together.
 pub const SUBGROUP_SPEC: Spec = spec(
     "controller_assemble_subgroup",
@@ -82,6 +90,9 @@ const _: () = assert!(size_of::<Params>() == 32);
 /// Invocations of a workgroup on hardware.
 const LANES: u32 = 64;
 
+/// Invocations of a quad, which is a workgroup.
+const QUAD: u32 = 4;
+
 /// Vectors of a workgroup's memory: enough for the layers that are worth it, so that they share their pipelines.
 const VECTORS: u32 = 592;
 
@@ -97,7 +108,8 @@ pub fn dispatch(shape: controller::Shape, tile: Tile) -> Dispatch {
     let wide = in_groups.max(out_groups);
     let (kernel, lanes) = match tile {
         Tile::Subgroup(size) => (Kernel::ControllerAssembleSubgroup, size),
-        Tile::Quad | Tile::Wide => (Kernel::ControllerAssembleScratch, controller::SOFTWARE_LANES),
+        Tile::Quad => (Kernel::ControllerAssembleQuad, QUAD),
+        Tile::Wide => (Kernel::ControllerAssembleScratch, controller::SOFTWARE_LANES),
         _ => (Kernel::ControllerAssemble, LANES),
     };
     // All workgroups run the controller, so software, where they wait for few cores, gets few.
@@ -151,7 +163,7 @@ fn kept_vec4s(shape: controller::Shape, groups_per_workgroup: u32) -> [u32; 2] {
 pub fn scratch_vec4s(shape: controller::Shape, dispatch: &Dispatch) -> u64 {
     let Params { groups_per_workgroup, .. } = dispatch.params_as();
     match dispatch.kernel {
-        Kernel::ControllerAssembleScratch => {
+        Kernel::ControllerAssembleQuad | Kernel::ControllerAssembleScratch => {
             controller::scratch_of(dispatch, kept_vec4s(shape, groups_per_workgroup).iter().sum())
         }
         _ => 0,

@@ -56,6 +56,8 @@ pub enum Kernel {
     Controller,
     /// `shaders/controller_assemble.wgsl`
     ControllerAssemble,
+    /// `shaders/controller_assemble_quad.wgsl`
+    ControllerAssembleQuad,
     /// `shaders/controller_assemble_scratch.wgsl`
     ControllerAssembleScratch,
     /// `shaders/controller_assemble_subgroup.wgsl`
@@ -116,10 +118,11 @@ pub enum Kernel {
 
 impl Kernel {
     /// Every kernel.
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 32] = [
         Self::Assemble,
         Self::Controller,
         Self::ControllerAssemble,
+        Self::ControllerAssembleQuad,
         Self::ControllerAssembleScratch,
         Self::ControllerAssembleSubgroup,
         Self::ControllerScratch,
@@ -169,6 +172,7 @@ impl Kernel {
             Self::Assemble => &assemble::SPEC,
             Self::Controller => &controller::SPEC,
             Self::ControllerAssemble => &controller_assemble::SPEC,
+            Self::ControllerAssembleQuad => &controller_assemble::QUAD_SPEC,
             Self::ControllerAssembleScratch => &controller_assemble::SCRATCH_SPEC,
             Self::ControllerAssembleSubgroup => &controller_assemble::SUBGROUP_SPEC,
             Self::ControllerScratch => &controller::SCRATCH_SPEC,

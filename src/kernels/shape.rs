@@ -10,9 +10,10 @@ impl Dispatch {
             Kernel::Controller | Kernel::ControllerScratch | Kernel::ControllerSubgroup => {
                 super::controller::shape(self)
             }
-            Kernel::ControllerAssemble | Kernel::ControllerAssembleScratch | Kernel::ControllerAssembleSubgroup => {
-                super::controller_assemble::shape(self)
-            }
+            Kernel::ControllerAssemble
+            | Kernel::ControllerAssembleQuad
+            | Kernel::ControllerAssembleScratch
+            | Kernel::ControllerAssembleSubgroup => super::controller_assemble::shape(self),
             Kernel::ConvDense | Kernel::ConvDenseQuad | Kernel::ConvDenseSubgroup | Kernel::ConvDenseWide => {
                 super::conv_dense::shape(self)
             }

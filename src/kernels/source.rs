@@ -8,9 +8,10 @@
 use super::{Kernel, Precision, Subgroups};
 
 /// The files that kernels may import, by name. `storage` is one of two, behind `WORDS`.
-const SHARED: [(&str, &str); 38] = [
+const SHARED: [(&str, &str); 41] = [
     ("activation", include_str!("../../shaders/shared/activation.wgsl")),
     ("assembled", ASSEMBLED),
+    ("assembly_room", include_str!("../../shaders/shared/assembly_room.wgsl")),
     ("controller", include_str!("../../shaders/shared/controller.wgsl")),
     ("controller_assemble", include_str!("../../shaders/shared/controller_assemble.wgsl")),
     ("dense", include_str!("../../shaders/shared/dense.wgsl")),
@@ -33,10 +34,12 @@ const SHARED: [(&str, &str); 38] = [
     ("pointwise_plain", include_str!("../../shaders/shared/pointwise_plain.wgsl")),
     ("pointwise_product", include_str!("../../shaders/shared/pointwise_product.wgsl")),
     ("pool_sums", include_str!("../../shaders/shared/pool_sums.wgsl")),
+    ("quad_assembly", include_str!("../../shaders/shared/quad_assembly.wgsl")),
     ("quad_order", include_str!("../../shaders/shared/quad_order.wgsl")),
     ("quad_product", include_str!("../../shaders/shared/quad_product.wgsl")),
     ("quad_slot", include_str!("../../shaders/shared/quad_slot.wgsl")),
     ("scratch_room", include_str!("../../shaders/shared/scratch_room.wgsl")),
+    ("shared_factors", include_str!("../../shaders/shared/shared_factors.wgsl")),
     ("shared_slot", include_str!("../../shaders/shared/shared_slot.wgsl")),
     ("subgroup_assembly", include_str!("../../shaders/shared/subgroup_assembly.wgsl")),
     ("subgroup_product", include_str!("../../shaders/shared/subgroup_product.wgsl")),

@@ -66,7 +66,10 @@ pub fn run_twin<S: Scalar>(dispatch: &Dispatch, arguments: Arguments<'_, S>) {
         Kernel::Controller | Kernel::ControllerScratch | Kernel::ControllerSubgroup => {
             super::controller::twin(dispatch, arguments);
         }
-        Kernel::ControllerAssemble | Kernel::ControllerAssembleScratch | Kernel::ControllerAssembleSubgroup => {
+        Kernel::ControllerAssemble
+        | Kernel::ControllerAssembleQuad
+        | Kernel::ControllerAssembleScratch
+        | Kernel::ControllerAssembleSubgroup => {
             super::controller_assemble::twin(dispatch, arguments);
         }
         Kernel::ConvDense | Kernel::ConvDenseQuad | Kernel::ConvDenseSubgroup | Kernel::ConvDenseWide => {

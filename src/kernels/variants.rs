@@ -29,7 +29,7 @@ impl Dispatch {
             // What shares a tile lies along x, or is as large as the workgroup.
             _ if matches!(self.kernel, Kernel::ConvPointwiseSplit | Kernel::ConvDynamic) => self.shipped(),
             // The room that a workgroup has in a buffer hangs on its invocations.
-            _ if matches!(self.kernel, Kernel::ControllerScratch | Kernel::ControllerAssembleScratch) => self.shipped(),
+            _ if self.kernel.spec().bindings.iter().any(|(name, _)| *name == "scratch") => self.shipped(),
             _ if subgroups == Subgroups::Whole => self.shipped(),
             [Some(x), y] if matches!(subgroups, Subgroups::OfFour | Subgroups::OfEight) => {
                 let own = [x, y.unwrap_or(1)];

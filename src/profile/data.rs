@@ -229,6 +229,7 @@ impl Part {
             Kernel::Controller | Kernel::ControllerScratch | Kernel::ControllerSubgroup => Self::Controller,
             Kernel::Assemble
             | Kernel::ControllerAssemble
+            | Kernel::ControllerAssembleQuad
             | Kernel::ControllerAssembleScratch
             | Kernel::ControllerAssembleSubgroup => Self::Assembly,
             Kernel::Latent | Kernel::LatentQuad | Kernel::LatentSubgroup | Kernel::LatentWide => Self::Latent,

@@ -278,6 +278,11 @@ pub fn controller_assemble() -> Vec<Case> {
     controller_assemble_in(Tile::Small)
 }
 
+/// In quads that load a factor together, with what they share in a buffer.
+pub fn controller_assemble_quad() -> Vec<Case> {
+    controller_assemble_in(Tile::Quad)
+}
+
 /// With what a workgroup shares in a buffer.
 pub fn controller_assemble_scratch() -> Vec<Case> {
     controller_assemble_in(Tile::Wide)
@@ -315,8 +320,8 @@ fn controller_assemble_in(tile: Tile) -> Vec<Case> {
             continue;
         }
         let made = [control.output(), Output { name: "assembled", slots: 1, words }];
-        let scratch =
-            (dispatch.kernel == Kernel::ControllerAssembleScratch).then(|| rooms_of_assembly(control.shape, &dispatch));
+        let room = controller_assemble::scratch_vec4s(control.shape, &dispatch);
+        let scratch = (room > 0).then(|| rooms_of_assembly(control.shape, &dispatch));
         cases.push(Case {
             outputs: made.into_iter().chain(scratch).collect(),
             dispatch,

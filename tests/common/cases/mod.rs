@@ -30,6 +30,7 @@ pub fn of(kernel: Kernel) -> Vec<Case> {
         Kernel::Assemble => dynamic::assemble(),
         Kernel::Controller => dynamic::controller(),
         Kernel::ControllerAssemble => dynamic::controller_assemble(),
+        Kernel::ControllerAssembleQuad => dynamic::controller_assemble_quad(),
         Kernel::ControllerAssembleScratch => dynamic::controller_assemble_scratch(),
         Kernel::ControllerAssembleSubgroup => dynamic::controller_assemble_subgroup(),
         Kernel::ControllerScratch => dynamic::controller_scratch(),
