@@ -32,8 +32,8 @@ fn accumulate() {
 #end
 #repeat g = 0 4
         let own_$g = row + group_at($gu);
-#end
 #import quad_product
+#end
         row += 4u * step;
     }
 }

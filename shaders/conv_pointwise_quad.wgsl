@@ -42,8 +42,8 @@ fn accumulate_$map(first_row: u32, groups: u32) {
 #end
 #repeat g = 0 4
         let own_$g = row + group_at($gu) - group;
-#end
 #import quad_product
+#end
         row += 4u * step;
     }
 }

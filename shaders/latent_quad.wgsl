@@ -3,7 +3,8 @@
 #import latent_tiles
 #import quad_order
 
-const TILE_GROUPS: u32 = 8u;
+const TILE_PIXELS: u32 = 7u;
+const TILE_GROUPS: u32 = 4u;
 
 struct Invocation {
     @builtin(global_invocation_id) id: vec3<u32>,
@@ -18,9 +19,9 @@ fn accumulate() {
 #repeat p = 0..TILE_PIXELS
         let x_$p = from_stored(input[pixel_$p * params.in_groups + k]);
 #end
-#repeat g = 0 4
+#repeat g = 0
         let own_$g = 4u * k * step + group_at($gu);
-#end
 #import quad_product
+#end
     }
 }

@@ -3,6 +3,7 @@
 #import latent_tiles
 #import tile_order
 
+const TILE_PIXELS: u32 = 4u;
 const TILE_GROUPS: u32 = 4u;
 
 struct Invocation {

@@ -705,8 +705,13 @@ mod shader_faults {
                 "compressed_1: array<vec4<f32>, 16>",
                 "compressed_1: array<vec4<f32>, 15>",
             ),
-            ("weights of the tile's first group", "latent_map", "group_at(4u);\n", "group_at(0u);\n"),
-            ("last pixel forgotten", "latent_map", "if pixel + 3u < params.pixels", "if false"),
+            (
+                "the first tile's weights for all",
+                "latent_map",
+                "step + group_at(0u);\n",
+                "step + min(lane, step - 1u);\n",
+            ),
+            ("last pixel forgotten", "latent_map", "if pixel + 6u < params.pixels", "if false"),
         ];
         must_be_caught(Kernel::LatentQuad, dynamic::latent_quad, &faults);
     }

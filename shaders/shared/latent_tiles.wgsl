@@ -7,8 +7,8 @@
 // heads   [picture] M [4·latent_groups][latent_groups] (row-major), ...
 // latent  [picture][pixel][latent_groups]
 //
-// Each brings TILE_GROUPS, its `Invocation`, `begin`, which sees whose invocation it is, `tile_group`, which group of a tile an invocation
-// has at an offset, and `accumulate`, which adds Q·x to `sums_0`, `sums_1`, ...
+// Each brings TILE_PIXELS and TILE_GROUPS, its `Invocation`, `begin`, which sees whose invocation it is, `tile_group`, which group of a
+// tile an invocation has at an offset, and `accumulate`, which adds Q·x to `sums_0`, `sums_1`, ...
 
 #import storage
 #import weights
@@ -26,8 +26,6 @@ struct Params {
 @group(0) @binding(4) var<storage, read_write> latent: array<Stored>;
 
 override WORKGROUP_X: u32 = 4u;
-
-const TILE_PIXELS: u32 = 4u;
 
 // The first group of the tile.
 var<private> group: u32;

@@ -1,6 +1,5 @@
-// The products of what the tile's pixels have in four input channels, `x_0`, `x_1`, ..., with a quad's weights of them. A tile has eight
-// output groups: the first of an invocation's own four rows for each half of them is at `own_0` and `own_4`, the next are `step` further.
-#repeat g = 0 4
+// The products of what the tile's pixels have in four input channels, `x_0`, `x_1`, ..., with a quad's weights of them for four of the
+// tile's output groups, the first of which is $g: an invocation's own four rows begin at `own_$g`, each `step` after the one before.
         let rows_$g = mat4x4<f32>(
             weight(own_$g),
             weight(own_$g + step),
@@ -21,5 +20,4 @@
         let rows_diagonal_$g = rows_of_Diagonal(rows_$g);
 #repeat p = 0..TILE_PIXELS
         sums_$p[$g + 3] += rows_diagonal_$g * x_$p;
-#end
 #end

@@ -63,6 +63,8 @@ const ENTRIES: &[(&str, &[&str])] = &[("latent_map", &["input", "weights", "head
 
 /// Pixels of one invocation and most latent groups of the variants.
 const TILE: [u32; 2] = [4, 16];
+/// Pixels of one invocation in a quad: maps of these networks are 7 · 2ⁿ pixels wide.
+const QUAD_PIXELS: u32 = 7;
 /// Invocations of a workgroup of the wide kernel and that of quads: few, so that the cores share few pixels evenly.
 const WIDE_WORKGROUP: u32 = 4;
 
@@ -117,9 +119,12 @@ pub fn dispatch(shape: Shape, tile: Tile) -> Dispatch {
             (Kernel::LatentSubgroup, vec![groups, ("WORKGROUP_X", size)], pixels.div_ceil(TILE[0] * size))
         }
         Tile::Quad | Tile::Wide if shape.suits(tile) => {
-            let kernel = if tile == Tile::Quad { Kernel::LatentQuad } else { Kernel::LatentWide };
+            let (kernel, tile_pixels) = match tile {
+                Tile::Quad => (Kernel::LatentQuad, QUAD_PIXELS),
+                _ => (Kernel::LatentWide, TILE[0]),
+            };
             let size = WIDE_WORKGROUP;
-            (kernel, vec![("WORKGROUP_X", size)], pixels.div_ceil(TILE[0] * size))
+            (kernel, vec![("WORKGROUP_X", size)], pixels.div_ceil(tile_pixels * size))
         }
         _ => {
             let pixels_of_workgroup = (64 / latent_groups.max(1)).clamp(1, 16).min(pixels.max(1));
