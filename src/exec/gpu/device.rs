@@ -141,7 +141,7 @@ impl Gpu {
     }
 
     /// From which textures weights are faster to load than from buffers, if from any: with stored ones lavapipe takes a seventh less for a
-    /// whole network, with sampled ones SwiftShader, whose subgroups are smaller, a twentieth less. No other software was measured. No
+    /// whole network, with sampled ones SwiftShader, whose subgroups are smaller, a tenth less. No other software was measured. No
     /// stored ones where a launch cannot read and write such a texture.
     pub fn loads_texels(&self) -> Option<Texels> {
         match self.loads_lane_by_lane() && self.own_texels {
