@@ -122,7 +122,7 @@ pub fn in_texels(text: &str, precision: Precision, texels: Texels) -> String {
 
 /// How many bindings of a text are textures.
 pub fn textures(text: &str) -> usize {
-    text.matches("var weights: texture_").count() + text.matches("var assembled: texture_").count()
+    text.matches("texture_storage_2d").count() + text.matches("texture_2d").count()
 }
 
 /// How a text loads weights from textures, where it has any.
