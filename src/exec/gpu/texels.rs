@@ -194,13 +194,36 @@ fn texture(gpu: &Gpu, view: &View, loads: Loads) -> wgpu::Texture {
 mod tests {
     use super::*;
 
+    const fn view(texels: u64, precision: Precision) -> View {
+        View { memory: Memory::Weights, offset: 0, bytes: 4 * texels * precision.bytes(), precision }
+    }
+
     #[test]
     fn no_texture_is_a_power_of_two_high() {
         for rows in 1..=4096 {
-            let bytes = (rows - 1) * 16 * u64::from(Loads::Stored.line()) + 16;
-            let view = View { memory: Memory::Weights, offset: 0, bytes, precision: Precision::F32 };
-            let made = texture_lines(&view, Loads::Stored);
+            let made = texture_lines(&view((rows - 1) * 1024 + 1, Precision::F32), Loads::Stored);
             assert!((rows..=rows + 2).contains(&made) && !made.is_power_of_two(), "{rows} rows are {made}");
         }
+    }
+
+    #[test]
+    fn parts_are_whole_lines_and_the_beginning_of_one() {
+        for (precision, texel) in [(Precision::F32, 16), (Precision::F16, 8)] {
+            for (texels, expected) in [(5, (0, 5)), (3 * 4096, (3, 0)), (3 * 4096 + 7, (3, 7))] {
+                let found: Vec<_> = parts(&view(texels, precision), Loads::Sampled).collect();
+                let [whole, rest] = [[4096, 1, expected.0], [expected.1, 1, 1]];
+                let known = [(0, whole), (expected.0, rest)].into_iter().filter(|(_, size)| !size.contains(&0));
+                let boxes = |part: &Part| {
+                    let wgpu::Extent3d { width, height, depth_or_array_layers } = part.size;
+                    (part.origin.z, [width, height, depth_or_array_layers])
+                };
+                assert_eq!(found.iter().map(boxes).collect::<Vec<_>>(), known.collect::<Vec<_>>(), "{texels} texels");
+                assert!(found.iter().all(|part| [part.origin.x, part.origin.y] == [0, 0]));
+                assert!(found.iter().all(|part| part.first == u64::from(part.origin.z) * 4096 * texel));
+            }
+        }
+        let found: Vec<_> = parts(&view(2 * 1024 + 7, Precision::F32), Loads::Stored).collect();
+        let boxes = |part: &Part| (part.origin.y, part.size.width, part.size.height, part.first);
+        assert_eq!(found.iter().map(boxes).collect::<Vec<_>>(), [(0, 1024, 2, 0), (2, 7, 1, 2 * 1024 * 16)]);
     }
 }
