@@ -152,6 +152,25 @@ mod shader_faults {
             let text = in_texels(&wgsl(kernel, precision), precision, Texels::Sampled);
             must_be_caught_in(&text, precision, kernel, dynamic::assemble, &[fault]);
         }
+        // Wider layers than those lie in several layers of a texture.
+        let layers: [(Precision, &[Fault]); 2] = [
+            (
+                Precision::F32,
+                &[
+                    ("the first layer's weights", "rows", "middle, at >> 12u", "middle, 0u"),
+                    ("all in the first layer", "columns", "at >> 12u, value)", "0u, value)"),
+                ],
+            ),
+            (
+                Precision::F16,
+                &[("halves lost", "columns", "vec4<u32>(packed(value), 0u", "vec4<u32>(packed(value).xx, 0u")],
+            ),
+        ];
+        let kernel = Kernel::ControllerAssembleQuad;
+        for (precision, faults) in layers {
+            let text = in_texels(&wgsl(kernel, precision), precision, Texels::Sampled);
+            must_be_caught_in(&text, precision, kernel, dynamic::controller_assemble_quad, faults);
+        }
     }
 
     #[test]

@@ -55,7 +55,13 @@ fn software_with_small_subgroups_loads_in_quads_and_shares_in_buffers() {
     let own = [Kernel::ConvDenseQuad, Kernel::ConvPointwiseQuad, Kernel::LatentQuad, Kernel::ControllerAssembleQuad];
     let shared = [Kernel::ControllerScratch];
     assert!(own.iter().chain(&shared).all(has), "{plan}");
-    let others = [Kernel::Controller, Kernel::ControllerAssembleScratch, Kernel::ConvPointwiseWide, Kernel::LatentWide];
+    let others = [
+        Kernel::Controller,
+        Kernel::ControllerAssemble,
+        Kernel::ControllerAssembleScratch,
+        Kernel::ConvPointwiseWide,
+        Kernel::LatentWide,
+    ];
     assert!(!others.iter().any(has), "{plan}");
 }
 

@@ -90,12 +90,15 @@ fn store_pool_sums() {
     let bins_$p = is_stored_$p * bins_of(POOL_BINS, row, column + $pu, params.out_height, params.out_width);
 #end
 #repeat g = 0..TILE_GROUPS
-    var bin_sums_$g = mat4x4<f32>();
+    var bin_sums_$g = array<vec4<f32>, 4>();
 #repeat p = 0..TILE_PIXELS
     if POOL_BINS == 1u {
         bin_sums_$g[0] += sums_$p[$g] * bins_$p.x;
     } else {
-        bin_sums_$g += in_bins(sums_$p[$g], bins_$p);
+        let shares = in_bins(sums_$p[$g], bins_$p);
+#repeat b = 0..4
+        bin_sums_$g[$b] += shares[$b];
+#end
     }
 #end
 #repeat b = 0..4

@@ -61,7 +61,7 @@ const BINDINGS: &[(&str, Access)] =
 const STORED: &[&str] = &["input", "weights", "latent"];
 const ENTRIES: &[(&str, &[&str])] = &[("latent_map", &["input", "weights", "heads", "latent"])];
 
-/// Pixels of one invocation and most latent groups of the variants.
+/// Pixels of one invocation, but in a quad, and most latent groups of the variants.
 const TILE: [u32; 2] = [4, 16];
 /// Pixels of one invocation in a quad: maps of these networks are 7 · 2ⁿ pixels wide.
 const QUAD_PIXELS: u32 = 7;

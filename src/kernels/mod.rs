@@ -34,7 +34,9 @@ mod vectors;
 pub use epilogue::{Epilogue, Nonlinearity, Pooling};
 pub use panels::in_panels;
 pub use scalar::Scalar;
-pub use source::{SAMPLER, Texels, holds_weights, in_browser, in_pairs, in_texels, texels_of, textures, wgsl};
+pub use source::{
+    SAMPLER, Texels, holds_weights, in_browser, in_pairs, in_texels, texels_of, textures, through_sampler, wgsl,
+};
 pub use tile::Tile;
 pub use twin::{Arguments, run_twin};
 pub use variants::Variant;

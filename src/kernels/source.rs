@@ -5,7 +5,7 @@
 //! with `$NAME` replaced by it. Registers need it: an array that a loop indexes lies in memory wherever a driver does not
 //! unroll the loop itself.
 
-use super::{Kernel, Precision, Subgroups};
+use super::{Access, Kernel, Precision, Subgroups};
 
 /// The files that kernels may import, by name. `storage` is one of two, behind `WORDS`.
 const SHARED: [(&str, &str); 41] = [
@@ -83,6 +83,11 @@ const OWN_SAMPLED: &str = include_str!("../../shaders/shared/own_assembled_layer
 /// The binding of the sampler through which sampled textures of single precision are loaded.
 pub const SAMPLER: u32 = 16;
 
+/// Whether weights of this precision, bound so, are loaded through that sampler.
+pub fn through_sampler(access: Access, precision: Precision, texels: Texels) -> bool {
+    (access, precision, texels) == (Access::Read, Precision::F32, Texels::Sampled)
+}
+
 /// How a text loads what it has in textures, each of whose texels is a vec4. They lie line after line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Texels {
@@ -127,7 +132,8 @@ pub fn textures(text: &str) -> usize {
 
 /// How a text loads weights from textures, where it has any.
 pub fn texels_of(text: &str) -> Option<Texels> {
-    let texels = if text.contains("_2d_array<") { Texels::Sampled } else { Texels::Stored };
+    let texels =
+        if text.contains("_2d_array<") || text.contains("texture_2d") { Texels::Sampled } else { Texels::Stored };
     (textures(text) > 0).then_some(texels)
 }
 
@@ -224,7 +230,6 @@ fn words_of(words: &str, whole: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernels::Access;
 
     #[test]
     fn every_directive_is_resolved() {

@@ -91,7 +91,7 @@ impl Dispatch {
 #[cfg(test)]
 mod tests {
     use crate::kernels::conv_pointwise::{Shape, Weights, dispatch};
-    use crate::kernels::{Epilogue, Tile, top_k};
+    use crate::kernels::{Epilogue, Pooling, Tile, controller, controller_assemble, top_k};
 
     #[test]
     fn variants_cover_the_work_and_hold_what_ships() {
@@ -115,6 +115,22 @@ mod tests {
         let names: Vec<_> = in_quads.variants().into_iter().map(|variant| variant.name).collect();
         assert_eq!(names, ["4×1", "8×1", "16×1", "32×1", "64×1", "128×1", "256×1"]);
         assert_eq!(in_quads.variant_name(), "4×1");
+        let (pooling, sides) = (Pooling::Global, Shape { in_groups: 24, out_groups: 144, ..shape });
+        let Shape { height, width, in_groups, out_groups } = sides;
+        let control = controller::Shape {
+            height,
+            width,
+            in_groups,
+            slots: 7,
+            pooling,
+            squeeze_groups: 9,
+            latent_groups: 6,
+            out_groups,
+        };
+        for tile in [Tile::Quad, Tile::Wide] {
+            let sharing = controller_assemble::dispatch(control, tile).variants();
+            assert_eq!(sharing.into_iter().map(|variant| variant.name).collect::<Vec<_>>(), ["shipped"]);
+        }
         let wide = dispatch(shape, Weights::Static, Epilogue::default(), Tile::Wide);
         assert_eq!(wide.variant_name(), "1×8");
         let names: Vec<_> = top_k::top_k(1000, 5, true).variants().into_iter().map(|variant| variant.name).collect();

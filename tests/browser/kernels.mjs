@@ -62,9 +62,9 @@ try {
   if (left.length > 0) console.log(`left out, since this browser knows no subgroups: ${left.join(", ")}`);
 
   // All texts load and store halves alike, so a few kernels are enough for these.
-  const asHalves = ["conv_depthwise", "latent_wide", "linear", "pool"];
+  const asHalves = ["controller_assemble_quad", "conv_depthwise", "latent_wide", "linear", "pool"];
   // Likewise load and store textures.
-  const inTextures = ["assemble", "conv_pointwise_quad", "linear"];
+  const inTextures = ["assemble", "controller_assemble_quad", "conv_pointwise_quad", "linear"];
   const runs = ({ stem, precision, subgroups, texels }) =>
     (!subgroups || (subgroups === "quads" && hasSubgroups)) && stem !== "resize" && (wanted.length === 0 || wanted.includes(stem)) &&
     (!texels || (texels === "sampled" && inTextures.includes(stem))) && (precision === "f32" || asHalves.includes(stem));

@@ -83,6 +83,7 @@ impl Gpu {
             required_limits: wgpu::Limits {
                 max_buffer_size: allowed.max_buffer_size,
                 max_texture_dimension_2d: allowed.max_texture_dimension_2d,
+                max_texture_array_layers: allowed.max_texture_array_layers,
                 max_storage_buffer_binding_size: allowed.max_storage_buffer_binding_size,
                 // D3D12 reserves descriptors for the default of a million; a plan needs a few hundred.
                 max_non_sampler_bindings: allowed.max_non_sampler_bindings.min(8192),

@@ -63,8 +63,9 @@ impl GpuExecutor {
     /// # Errors
     /// When the plan is not valid or the device refuses a part of it.
     pub async fn with_candidate(gpu: &Gpu, plan: Plan, launch: usize, text: Option<String>) -> Result<Self, GpuError> {
-        // What a launch assembles and another loads lies in the same place for both.
-        let texels = gpu.loads_texels().filter(|_| text.as_ref().is_none_or(|text| texels_of(text).is_some()));
+        // What a launch assembles and another loads lies in the same place for both, if in a texture, then in one of the same kind.
+        let texels = gpu.loads_texels();
+        let texels = texels.filter(|own| text.as_ref().is_none_or(|text| texels_of(text) == Some(*own)));
         let (own, weights) = own_texts(gpu, &plan, texels);
         Self::prepare(gpu, plan.into(), None, Compiler::new(&own, weights), text.map(|text| (launch, text))).await
     }

@@ -12,7 +12,7 @@ use super::record::Launch;
 use super::scopes::Scopes;
 use super::texels::{dimension, format, sample_type, sampler};
 use crate::exec::Compilation;
-use crate::kernels::{Access, Dispatch, Kernel, Precision, SAMPLER, Texels, holds_weights, texels_of};
+use crate::kernels::{Access, Dispatch, Kernel, Precision, SAMPLER, Texels, holds_weights, texels_of, through_sampler};
 
 /// What makes two launches need different pipelines.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -295,7 +295,9 @@ impl Layout {
         });
         let sampler = signature
             .iter()
-            .any(|(_, access, texels)| *access == Access::Read && *texels == Some((Precision::F32, Texels::Sampled)))
+            .any(|(_, access, texels)| {
+                texels.is_some_and(|(precision, texels)| through_sampler(*access, precision, texels))
+            })
             .then(|| sampler(gpu));
         let nearest =
             sampler.iter().map(|_| entry(SAMPLER, wgpu::BindingType::Sampler(wgpu::SamplerBindingType::NonFiltering)));

@@ -1,7 +1,7 @@
 //! Textures that hold weights, static and assembled, where their loads are faster than a buffer's.
 //!
 //! A texture holds the views that begin where it does and are stored as it is, in the order of the buffer's bytes: line after line of
-//! vec4, of which those that are loaded through a sampler each are a layer, the others' a row.
+//! vec4. Of sampled textures each is a layer, of stored ones a row.
 
 use std::collections::HashMap;
 

@@ -9,7 +9,7 @@ use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 
 use super::Gpu;
-use crate::kernels::{Access, Dispatch, Precision, SAMPLER, holds_weights, texels_of};
+use crate::kernels::{Access, Dispatch, Precision, SAMPLER, holds_weights, texels_of, through_sampler};
 
 /// Pipelines that a browser was asked for.
 pub(super) struct Warm {
@@ -46,7 +46,8 @@ fn ask(device: &JsValue, dispatch: &Dispatch, text: &str) -> Result<JsValue, JsV
     let entry = |number: u32, (kind, layout): (&str, JsValue)| {
         object(&[("binding", number.into()), ("visibility", COMPUTE.into()), (kind, layout)])
     };
-    let has_textures = texels_of(text).is_some();
+    let texels = texels_of(text);
+    let has_textures = texels.is_some();
     let bindings = dispatch.kernel.spec().bindings_of(dispatch.entry).into_iter().flatten();
     let storage = bindings.map(|(number, name, access)| {
         let [loaded, stored] = match dispatch.precision_of(name) {
@@ -68,8 +69,7 @@ fn ask(device: &JsValue, dispatch: &Dispatch, text: &str) -> Result<JsValue, JsV
     });
     let mut bindings = dispatch.kernel.spec().bindings_of(dispatch.entry).into_iter().flatten();
     let samples = bindings.any(|(_, name, access)| {
-        let is_single = dispatch.precision_of(name) == Precision::F32;
-        has_textures && is_single && access == Access::Read && holds_weights(name)
+        holds_weights(name) && texels.is_some_and(|texels| through_sampler(access, dispatch.precision_of(name), texels))
     });
     let nearest = samples.then(|| entry(SAMPLER, ("sampler", object(&[("type", "non-filtering".into())]))));
     let entries: Array = std::iter::once(entry(0, buffer("uniform", true))).chain(storage).chain(nearest).collect();
