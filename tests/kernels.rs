@@ -40,8 +40,9 @@ fn check_stored_as(kernel: Kernel, precision: Precision) {
         if suits {
             let executor = gpu::executor(&gpu, plan.clone(), &gpu.texts());
             runtimes.push(("GPU", often, Box::new(executor)));
-            // What software with small subgroups compiles.
-            if kernel.spec().subgroups == Subgroups::OfFour && gpu.loads_texels() != Some(Texels::Sampled) {
+            // What software with small subgroups compiles; of whole ones no device asks for it so far.
+            let apart = matches!(kernel.spec().subgroups, Subgroups::OfFour | Subgroups::Whole);
+            if apart && gpu.loads_texels() != Some(Texels::Sampled) {
                 let text = |kernel, precision| in_texels(&wgsl(kernel, precision), precision, Texels::Sampled);
                 let executor = gpu::executor(&gpu, plan.clone(), &text);
                 runtimes.push(("GPU, sampled textures", &[BATCH], Box::new(executor)));

@@ -10,7 +10,7 @@ use dynaconv::exec::cpu::CpuExecutor;
 use dynaconv::exec::gpu::{Gpu, GpuExecutor, Timer};
 use dynaconv::graph::fold;
 use dynaconv::graph::networks::{Architecture, MobileNetV2};
-use dynaconv::kernels::{Kernel, Precision, wgsl};
+use dynaconv::kernels::{Kernel, Precision, Texels, in_texels, wgsl};
 use dynaconv::lower::{Form, FormChoice, Options, lower};
 use dynaconv::plan::{Limits, Plan};
 use dynaconv::profile::{Candidate, Comparison, Part, Profile, Profiler, Samples, View, ab, measure_roof, noise};
@@ -303,5 +303,14 @@ fn variants_write_the_same_and_a_wrong_shader_shows() {
     let none = Candidate { launches: vec![plan.passes.len()], ..candidate(&plan, launch, shipped, None) };
     let missing = ab(&gpu, [none.clone(), none], &input, 1);
     assert!(pollster::block_on(missing).unwrap_err().to_string().contains("there is no launch"));
+
+    // Textures that no other launch writes are refused.
+    let foreign = match gpu.loads_texels_of(&plan) {
+        Some(Texels::Sampled) => Texels::Stored,
+        _ => Texels::Sampled,
+    };
+    let foreign = candidate(&plan, launch, shipped, Some(in_texels(&text, Precision::F32, foreign)));
+    let refused = ab(&gpu, [candidate(&plan, launch, shipped, None), foreign], &input, 1);
+    assert!(pollster::block_on(refused).unwrap_err().to_string().contains("weights in textures that the device"));
     assert!(Samples::new(vec![]).is_none());
 }

@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::adapter::{SUBGROUPS, adapters_of, info_of, limits_of};
 use super::pipeline_cache::PipelineCache;
-use super::{GpuChoice, GpuError, GpuInfo};
+use super::{GpuChoice, GpuError, GpuInfo, texels};
 use crate::kernels::{Kernel, Precision, Texels, in_browser, in_pairs, in_texels, wgsl};
-use crate::plan::Limits;
+use crate::plan::{Limits, Plan};
 
 /// What is used where it is there: subgroups by plans, words of 64 bits and textures that a launch reads and writes by some software,
 /// timestamps and the roof of half floats by the profiler, the pipeline cache at load.
@@ -110,7 +110,7 @@ impl Gpu {
         device.set_device_lost_callback(move |_, message| keep(&lost, GpuError::Lost(message)));
         let own_texels = device.features().contains(wgpu::Features::TEXTURE_ADAPTER_SPECIFIC_FORMAT_FEATURES)
             && adapter
-                .get_texture_format_features(super::texels::format(Precision::F32))
+                .get_texture_format_features(texels::format(Precision::F32))
                 .flags
                 .contains(wgpu::TextureFormatFeatureFlags::STORAGE_READ_WRITE);
         let adapter = adapter.get_info();
@@ -149,6 +149,11 @@ impl Gpu {
             true => Some(Texels::Stored),
             false => self.limits.computes_in_quads().then_some(Texels::Sampled),
         }
+    }
+
+    /// The same for a plan, whose weights may be too large for such textures.
+    pub fn loads_texels_of(&self, plan: &Plan) -> Option<Texels> {
+        self.loads_texels().filter(|texels| texels::fit(&self.device.limits(), plan, *texels))
     }
 
     /// Whether it is the kind of software that loads buffers lane by lane.

@@ -10,10 +10,9 @@ use super::pipelines::{Compiler, Sources, Weights};
 use super::prepare::{Launches, Preparation};
 use super::record::{Ahead, Course, Step};
 use super::scopes::{Scopes, sound};
-use super::texels::Texels;
 use super::{Gpu, GpuError};
 use crate::exec::{Compilation, HostTimes, Preparing};
-use crate::kernels::{Kernel, Precision, Subgroups, Texels as Loads, texels_of};
+use crate::kernels::{Kernel, Precision, Subgroups, Texels, holds_weights, texels_of};
 use crate::picture::Preprocess;
 use crate::plan::{Pass, Plan};
 
@@ -41,7 +40,7 @@ impl GpuExecutor {
     /// When the plan is not valid or the device refuses a part of it.
     pub async fn new(gpu: &Gpu, plan: impl Into<Arc<Plan>>, preprocess: Option<&Preprocess>) -> Result<Self, GpuError> {
         let plan = plan.into();
-        let (own, weights) = own_texts(gpu, &plan, gpu.loads_texels());
+        let (own, weights) = own_texts(gpu, gpu.loads_texels_of(&plan));
         Self::prepare(gpu, plan, preprocess, Compiler::new(&own, weights), None).await
     }
 
@@ -61,12 +60,19 @@ impl GpuExecutor {
     /// As [`GpuExecutor::new`] without a preparation, but compiles `text`, where there is one, for the launch of that index.
     ///
     /// # Errors
-    /// When the plan is not valid or the device refuses a part of it.
+    /// When the plan is not valid, the text has its weights in textures that the other launches do not have, or the device refuses a
+    /// part of it.
     pub async fn with_candidate(gpu: &Gpu, plan: Plan, launch: usize, text: Option<String>) -> Result<Self, GpuError> {
-        // What a launch assembles and another loads lies in the same place for both, if in a texture, then in one of the same kind.
-        let texels = gpu.loads_texels();
-        let texels = texels.filter(|own| text.as_ref().is_none_or(|text| texels_of(text) == Some(*own)));
-        let (own, weights) = own_texts(gpu, &plan, texels);
+        // What a launch assembles and another loads lies in the same place for both.
+        let own = gpu.loads_texels_of(&plan);
+        let weighted = plan.passes.get(launch).is_some_and(|pass| pass.bound().any(|(name, ..)| holds_weights(name)));
+        let texels = text.as_deref().filter(|_| weighted).map_or(own, texels_of);
+        if texels.is_some() && texels != own {
+            let doing = format!("preparing a text for launch {launch} of {}", plan.name);
+            let reason = "it has weights in textures that the device does not load the plan's from".into();
+            return Err(GpuError::Device { doing, reason });
+        }
+        let (own, weights) = own_texts(gpu, texels);
         Self::prepare(gpu, plan.into(), None, Compiler::new(&own, weights), text.map(|text| (launch, text))).await
     }
 
@@ -178,12 +184,7 @@ impl GpuExecutor {
     }
 }
 
-/// The device's texts for a plan, and where they have its weights: in textures where those are wanted and large enough.
-fn own_texts(
-    gpu: &Gpu,
-    plan: &Plan,
-    texels: Option<Loads>,
-) -> (impl Fn(Kernel, Precision) -> String + Sync + use<>, Weights) {
-    let texels = texels.filter(|loads| Texels::fit(gpu, plan, *loads));
+/// The device's texts, and where they have weights.
+fn own_texts(gpu: &Gpu, texels: Option<Texels>) -> (impl Fn(Kernel, Precision) -> String + Sync + use<>, Weights) {
     (gpu.texts_with(texels), texels.map_or(Weights::Buffers, Weights::Textures))
 }

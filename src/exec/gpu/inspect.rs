@@ -15,7 +15,7 @@ impl GpuExecutor {
         view.precision.encode(values, &mut |part| bytes.extend_from_slice(part));
         bytes.resize(bytes.len().next_multiple_of(4 * view.precision.bytes() as usize), 0);
         self.gpu.queue.write_buffer(self.buffers.of(view.memory), view.offset, &bytes);
-        self.buffers.texels.write(&self.gpu, &view, &bytes);
+        self.buffers.textures.write(&self.gpu, &view, &bytes);
     }
 
     /// The values of a view as the last run left them. Makes a buffer to read them through.
@@ -27,7 +27,7 @@ impl GpuExecutor {
         let staging = buffer(&self.gpu, "inspection", view.bytes, usage, false);
         let mut encoder = self.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
         match self.texture_of(view) {
-            Some(loads) => self.buffers.texels.copy(&view, loads, &staging, &mut encoder),
+            Some(loads) => self.buffers.textures.copy(&view, loads, &staging, &mut encoder),
             None => encoder.copy_buffer_to_buffer(self.buffers.of(view.memory), view.offset, &staging, 0, view.bytes),
         }
         let submitted = self.gpu.queue.submit([encoder.finish()]);

@@ -5,9 +5,9 @@ use std::collections::HashSet;
 use super::Gpu;
 use super::pipelines::Resolved;
 use super::readback::Readbacks;
-use super::texels::Texels;
+use super::texels::Textures;
 use super::uploads::Uploads;
-use crate::kernels::Texels as Loads;
+use crate::kernels::Texels;
 use crate::plan::{Memory, Pass, Plan, View};
 
 /// A uniform binding's dynamic offset must be a multiple of this everywhere.
@@ -25,7 +25,7 @@ pub(super) struct Buffers {
     slots: Vec<wgpu::Buffer>,
     params: wgpu::Buffer,
     /// What launches have in textures in place of weights and slots.
-    pub texels: Texels,
+    pub textures: Textures,
     /// First byte of each pass's params.
     pub params_offsets: Vec<u32>,
     /// For prepared pictures.
@@ -41,7 +41,7 @@ pub(super) struct Buffers {
 impl Drop for Buffers {
     fn drop(&mut self) {
         self.slots.iter().chain([&self.weights, &self.params]).for_each(wgpu::Buffer::destroy);
-        self.texels.destroy();
+        self.textures.destroy();
     }
 }
 
@@ -67,7 +67,7 @@ impl Buffers {
             params.extend_from_slice(&pass.dispatch.params);
         }
         Self {
-            texels: Texels::create(gpu, textures(), &plan.weights),
+            textures: Textures::create(gpu, textures(), &plan.weights),
             weights,
             slots: slots.collect(),
             params: filled(gpu, "params", wgpu::BufferUsages::UNIFORM, &params),
@@ -89,7 +89,7 @@ impl Buffers {
     pub fn bind(&self, gpu: &Gpu, pass: &Pass, resolved: &Resolved) -> wgpu::BindGroup {
         let spec = pass.dispatch.kernel.spec();
         let views = pass.bindings.iter().zip(resolved.textures()).map(|(view, loads)| {
-            let texture = loads.and_then(|loads| self.texels.of(view, loads)).map(wgpu::BindingResource::TextureView);
+            let texture = loads.and_then(|loads| self.textures.of(view, loads)).map(wgpu::BindingResource::TextureView);
             texture.unwrap_or_else(|| binding(self.of(view.memory), view.offset, view.bytes))
         });
         let params = binding(&self.params, 0, spec.params_bytes as u64);
@@ -104,7 +104,7 @@ pub(super) fn binding(buffer: &wgpu::Buffer, offset: u64, bytes: u64) -> wgpu::B
 }
 
 /// What a launch has in textures, and how it loads them.
-pub(super) fn textures_of<'a>(pass: &'a Pass, resolved: &'a Resolved) -> impl Iterator<Item = (View, Loads)> + 'a {
+pub(super) fn textures_of<'a>(pass: &'a Pass, resolved: &'a Resolved) -> impl Iterator<Item = (View, Texels)> + 'a {
     pass.bindings.iter().zip(resolved.textures()).filter_map(|(view, loads)| Some((*view, loads?)))
 }
 
