@@ -109,6 +109,10 @@ impl<S: Scalar, const TRANSPOSED: bool> Product<'_, S, TRANSPOSED> {
             self.add_tile::<4, COLUMNS>(panel_first, row, column);
             row += 4;
         }
+        if row + 2 <= rows {
+            self.add_tile::<2, COLUMNS>(panel_first, row, column);
+            row += 2;
+        }
         for row in row..rows {
             self.add_tile::<1, COLUMNS>(panel_first, row, column);
         }
@@ -116,18 +120,21 @@ impl<S: Scalar, const TRANSPOSED: bool> Product<'_, S, TRANSPOSED> {
 
     #[inline(always)]
     fn add_tile<const ROWS: usize, const COLUMNS: usize>(&mut self, panel_first: usize, row: usize, column: usize) {
-        let rows: [&[S]; ROWS] = std::array::from_fn(|r| {
-            if TRANSPOSED { &self.x[..0] } else { &self.x[(row + r) * self.step..][..self.inputs] }
-        });
+        let mut rows = [&self.x[..0]; ROWS];
+        if !TRANSPOSED {
+            for r in 0..ROWS {
+                rows[r] = &self.x[(row + r) * self.step..][..self.inputs];
+            }
+        }
         let out = &mut self.out[row * self.outputs..];
         let mut sums = [[S::ZERO; COLUMNS]; ROWS];
         for (r, sums) in sums.iter_mut().enumerate() {
             sums.copy_from_slice(&out[r * self.outputs + column..][..COLUMNS]);
         }
         let panel = self.panel.min(self.outputs - panel_first);
-        let weights = &self.weights[panel_first * self.inputs + column - panel_first..];
-        for k in 0..self.inputs {
-            let weights = &weights[k * panel..][..COLUMNS];
+        let weights = &self.weights[panel_first * self.inputs..][..panel * self.inputs];
+        for (k, weights) in weights.chunks_exact(panel).enumerate() {
+            let weights = &weights[column - panel_first..][..COLUMNS];
             let transposed = if TRANSPOSED { &self.x[k * self.step + row..][..ROWS] } else { &self.x[..0] };
             for r in 0..ROWS {
                 add_scaled(&mut sums[r], weights, if TRANSPOSED { transposed[r] } else { rows[r][k] });

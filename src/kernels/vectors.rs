@@ -34,5 +34,5 @@ fn with_avx512(loops: impl Loops) {
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2")]
 fn with_avx2(loops: impl Loops) {
-    loops.run::<4, 16>();
+    loops.run::<6, 16>();
 }
