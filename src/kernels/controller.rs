@@ -243,7 +243,6 @@ pub(super) fn make_heads<S: Scalar>(
             *y = std::array::from_fn(|c| y[c] * (g[c] + 3.0.into()).clamp(0.0, 6.0));
         }
 
-        heads.fill([S::ZERO; 4]);
         multiply_vector(heads, &hidden, &weights[gate + 4 * squeeze * squeeze..]);
         let (matrix, lambda) = heads.split_at_mut(matrix_groups);
         for (row, values) in matrix.chunks_exact_mut(latent_groups.max(1)).enumerate() {

@@ -1,5 +1,7 @@
 //! Depthwise convolution; see `shaders/conv_depthwise.wgsl`.
 
+use std::ops::Range;
+
 use bytemuck::{Pod, Zeroable};
 use rayon::prelude::*;
 
@@ -208,26 +210,31 @@ fn convolve_row<S: Scalar>(
     out: &mut [[S; 4]],
 ) {
     let groups = params.groups as usize;
-    let (in_height, in_width) = (params.in_height as isize, params.in_width as isize);
-    let top = (row * params.stride as usize) as isize - params.pad_top as isize;
+    let (in_height, in_width) = (params.in_height as usize, params.in_width as usize);
+    let (above, top) = overlap(row * params.stride as usize, params.pad_top as usize, kernel, in_height);
+    // Rows of taps with the rows of the input that they meet.
+    let map = &input[picture * in_height * in_width * groups..];
+    let rows = above.clone().zip(map[top * in_width * groups..].chunks_exact(in_width * groups));
+    let rows: Vec<_> = rows.map(|(tap, row)| (&weights[tap * kernel * groups..][..kernel * groups], row)).collect();
+    let bias = weights[kernel * kernel * groups..][..groups].as_flattened();
     let mut taps: Vec<(&[S], &[S])> = Vec::with_capacity(kernel * kernel);
     for (column, out) in out.chunks_exact_mut(groups).enumerate() {
-        let left = (column * params.stride as usize) as isize - params.pad_left as isize;
+        let (across, left) = overlap(column * params.stride as usize, params.pad_left as usize, kernel, in_width);
+        let run = |first: usize| first * groups..(first + across.len()) * groups;
         taps.clear();
-        taps.extend((0..kernel * kernel).filter_map(|tap| {
-            let (y, x) = (top + (tap / kernel) as isize, left + (tap % kernel) as isize);
-            let inside = (0..in_height).contains(&y) && (0..in_width).contains(&x);
-            let pixel = (picture as isize * in_height + y) * in_width + x;
-            inside.then(|| (channels(weights, tap, groups), channels(input, pixel as usize, groups)))
-        }));
-        let bias = channels(weights, kernel * kernel, groups);
+        for (weights, values) in &rows {
+            let [weights, values] = [&weights[run(across.start)], &values[run(left)]].map(|run| run.as_flattened());
+            taps.extend(weights.chunks_exact(4 * groups).zip(values.chunks_exact(4 * groups)));
+        }
         widest(Taps { out: out.as_flattened_mut(), bias, taps: &taps, bounds: params.bounds });
     }
 }
 
-/// All channels at one place of a map or of the weights.
-fn channels<S: Scalar>(memory: &[[S; 4]], place: usize, groups: usize) -> &[S] {
-    memory[place * groups..][..groups].as_flattened()
+/// Which taps of a kernel meet the `size` values of an axis, of those that begin at `first` less the padding, and the first value met.
+fn overlap(first: usize, padding: usize, kernel: usize, size: usize) -> (Range<usize>, usize) {
+    let start = padding.saturating_sub(first).min(kernel);
+    let met = first.saturating_sub(padding).min(size);
+    (start..kernel.min(start + size - met), met)
 }
 
 /// One output pixel: the bias, and weight · value for each tap, channel by channel, activated.
@@ -314,6 +321,26 @@ fn sum_band<S: Scalar>(
             let values = &values[left * groups..columns.end * groups];
             let columns = columns.start as u32..columns.end as u32;
             add_to_bins(sums, bins, row, columns, [height as u32, width as u32], values);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn taps_meet_what_they_lie_on() {
+        for (first, padding, kernel, size) in (0..8)
+            .flat_map(|first| (0..8).flat_map(move |pad| [3, 5].map(|kernel| (first, pad, kernel))))
+            .flat_map(|(first, padding, kernel)| (1..8).map(move |size| (first, padding, kernel, size)))
+        {
+            let (taps, met) = overlap(first, padding, kernel, size);
+            let on_map = |tap: &usize| (padding..padding + size).contains(&(first + tap));
+            let expected: Vec<_> = (0..kernel).filter(on_map).collect();
+            let named = format!("from {first} - {padding}, {kernel} taps on {size}");
+            assert_eq!(taps.clone().collect::<Vec<_>>(), expected, "{named}");
+            assert!(taps.is_empty() || met + padding == first + taps.start, "{named}: {met}");
         }
     }
 }

@@ -4,7 +4,7 @@ use bytemuck::{Pod, Zeroable};
 use rayon::prelude::*;
 
 use super::epilogue::{self, add_to_bins};
-use super::multiply::{multiply, rows_of_task};
+use super::multiply::{multiply, multiply_add, rows_of_task};
 use super::{
     Access, Arguments, Cost, Dispatch, Epilogue, Kernel, Pooling, Precision, Scalar, Spec, Subgroups, Tile, tile,
     vec4_bytes,
@@ -256,7 +256,6 @@ pub(super) fn twin<S: Scalar>(dispatch: &Dispatch, mut arguments: Arguments<'_, 
         let place = |groups: usize| (picture * pixels + pixel) * groups;
         let rows = out.len() / out_groups;
         let set = picture * params.weight_stride as usize;
-        out.fill([S::ZERO; 4]);
         multiply(out, &input[place(in_groups)..][..rows * in_groups], &weights[set..], out_groups);
         if branch {
             let lambda = picture * params.heads_stride as usize + params.lambda_offset as usize;
@@ -266,7 +265,7 @@ pub(super) fn twin<S: Scalar>(dispatch: &Dispatch, mut arguments: Arguments<'_, 
                 }
             }
             let p = &weights[(4 * in_groups + 1) * out_groups..];
-            multiply(out, &latent[place(latent_groups)..][..rows * latent_groups], p, out_groups);
+            multiply_add(out, &latent[place(latent_groups)..][..rows * latent_groups], p, out_groups);
         }
         let bias = &weights[set + 4 * in_groups * out_groups..][..out_groups];
         let residual = (params.has_residual != 0).then(|| &residual[place(out_groups)..][..rows * out_groups]);

@@ -4,7 +4,7 @@ use bytemuck::{Pod, Zeroable};
 use rayon::prelude::*;
 
 use super::epilogue;
-use super::multiply::multiply;
+use super::multiply::{multiply, multiply_add};
 use super::panels::PANEL_GROUPS;
 use super::{Access, Arguments, Cost, Dispatch, Kernel, Nonlinearity, Precision, Scalar, Spec, Subgroups, vec4_bytes};
 
@@ -115,7 +115,6 @@ pub(super) fn twin<S: Scalar>(dispatch: &Dispatch, mut arguments: Arguments<'_, 
             blocks.map(move |(index, out)| (picture, index * TWIN_GROUPS, out))
         });
     blocks.for_each(|(picture, first, out)| {
-        out.fill([S::ZERO; 4]);
         multiply(out, &input[picture * in_groups..][..in_groups], &w0[4 * in_groups * first..], out.len());
         if branch {
             let (p, scaled_bias) = rest.split_at(4 * latent_groups * out_groups);
@@ -124,7 +123,7 @@ pub(super) fn twin<S: Scalar>(dispatch: &Dispatch, mut arguments: Arguments<'_, 
             for ((sum, lambda), bias) in out.iter_mut().zip(lambda).zip(&scaled_bias[first..]) {
                 *sum = std::array::from_fn(|c| lambda[c] * (sum[c] + bias[c]));
             }
-            multiply(
+            multiply_add(
                 out,
                 &latent[picture * latent_groups..][..latent_groups],
                 &p[4 * latent_groups * first..],

@@ -6,20 +6,25 @@ use super::Scalar;
 use super::panels::PANEL_GROUPS;
 use super::vectors::{Loops, widest};
 
-/// out += x · weights, for rows of x with `4 · x.len() / rows` channels each and `weights[channel][out_groups]` in panels.
+/// out = x · weights, for rows of x with `4 · x.len() / rows` channels each and `weights[channel][out_groups]` in panels.
 pub(super) fn multiply<S: Scalar>(out: &mut [[S; 4]], x: &[[S; 4]], weights: &[[S; 4]], out_groups: usize) {
-    multiply_panels(out, x, weights, out_groups, PANEL_GROUPS);
+    multiply_panels(out, x, weights, [out_groups, PANEL_GROUPS], false);
 }
 
-/// As `multiply`, for weights that lie row after row.
+/// out += x · weights, of the same.
+pub(super) fn multiply_add<S: Scalar>(out: &mut [[S; 4]], x: &[[S; 4]], weights: &[[S; 4]], out_groups: usize) {
+    multiply_panels(out, x, weights, [out_groups, PANEL_GROUPS], true);
+}
+
+/// out += x · weights, for weights that lie row after row.
 pub(super) fn multiply_rows<S: Scalar>(out: &mut [[S; 4]], x: &[[S; 4]], weights: &[[S; 4]], out_groups: usize) {
-    multiply_panels(out, x, weights, out_groups, out_groups);
+    multiply_panels(out, x, weights, [out_groups, out_groups], true);
 }
 
 /// vec4 of weights that are worth a task of their own.
 const TASK_GROUPS: usize = 4096;
 
-/// out += x · weights, for one row, which all cores share: what takes the time is to load the weights.
+/// out = x · weights, for one row, which all cores share: what takes the time is to load the weights.
 pub(super) fn multiply_vector<S: Scalar>(out: &mut [[S; 4]], x: &[[S; 4]], weights: &[[S; 4]]) {
     let panel = 4 * x.len() * PANEL_GROUPS;
     let panels = out.par_chunks_mut(PANEL_GROUPS).zip(weights.par_chunks(panel));
@@ -36,7 +41,7 @@ pub(super) fn multiply_windows<S: Scalar>(
 ) {
     let (out, x, weights) = (out.as_flattened_mut(), x.as_flattened(), weights.as_flattened());
     let [inputs, step, outputs] = [inputs, step, out_groups].map(|groups| 4 * groups);
-    widest(Product::<_, false> { out, x, weights, inputs, step, outputs, panel: outputs });
+    widest(Product::<_, false> { out, x, weights, inputs, step, outputs, panel: outputs, adds: true });
 }
 
 /// out += xᵀ · weights, for x that has a row of `x_groups` groups for each channel, which has a column for each row of the result; the
@@ -45,25 +50,27 @@ pub(super) fn multiply_transposed<S: Scalar>(out: &mut [[S; 4]], x: &[[S; 4]], x
     let out_groups = out.len() / (4 * x_groups);
     let (out, x, weights) = (out.as_flattened_mut(), x.as_flattened(), weights.as_flattened());
     let (step, outputs) = (4 * x_groups, 4 * out_groups);
-    widest(Product::<_, true> { out, x, weights, inputs: x.len() / step, step, outputs, panel: outputs });
+    let inputs = x.len() / step;
+    widest(Product::<_, true> { out, x, weights, inputs, step, outputs, panel: outputs, adds: true });
 }
 
 fn multiply_panels<S: Scalar>(
     out: &mut [[S; 4]],
     x: &[[S; 4]],
     weights: &[[S; 4]],
-    out_groups: usize,
-    panel_groups: usize,
+    [out_groups, panel_groups]: [usize; 2],
+    adds: bool,
 ) {
     let rows = out.len() / out_groups;
     let (out, x, weights) = (out.as_flattened_mut(), x.as_flattened(), weights.as_flattened());
     let inputs = x.len() / rows;
     let [outputs, panel] = [out_groups, panel_groups].map(|groups| 4 * groups);
-    widest(Product::<_, false> { out, x, weights, inputs, step: inputs, outputs, panel });
+    widest(Product::<_, false> { out, x, weights, inputs, step: inputs, outputs, panel, adds });
 }
 
 /// One product of matrices: `inputs` values to a row of x, which begin `step` values one after another, `outputs` to a row of the result,
-/// `panel` to one of a panel of weights. Where x is transposed its columns are what is said here of its rows.
+/// `panel` to one of a panel of weights. Where x is transposed its columns are what is said here of its rows. It is added to what is there,
+/// or stands in its place.
 struct Product<'a, S, const TRANSPOSED: bool> {
     out: &'a mut [S],
     x: &'a [S],
@@ -72,6 +79,7 @@ struct Product<'a, S, const TRANSPOSED: bool> {
     step: usize,
     outputs: usize,
     panel: usize,
+    adds: bool,
 }
 
 impl<S: Scalar, const TRANSPOSED: bool> Loops for Product<'_, S, TRANSPOSED> {
@@ -120,16 +128,19 @@ impl<S: Scalar, const TRANSPOSED: bool> Product<'_, S, TRANSPOSED> {
 
     #[inline(always)]
     fn add_tile<const ROWS: usize, const COLUMNS: usize>(&mut self, panel_first: usize, row: usize, column: usize) {
+        // Not by `from_fn`, which compilers call in each tile where they do not write it out.
         let mut rows = [&self.x[..0]; ROWS];
         if !TRANSPOSED {
-            for r in 0..ROWS {
-                rows[r] = &self.x[(row + r) * self.step..][..self.inputs];
+            for (r, values) in rows.iter_mut().enumerate() {
+                *values = &self.x[(row + r) * self.step..][..self.inputs];
             }
         }
         let out = &mut self.out[row * self.outputs..];
         let mut sums = [[S::ZERO; COLUMNS]; ROWS];
-        for (r, sums) in sums.iter_mut().enumerate() {
-            sums.copy_from_slice(&out[r * self.outputs + column..][..COLUMNS]);
+        if self.adds {
+            for (r, sums) in sums.iter_mut().enumerate() {
+                sums.copy_from_slice(&out[r * self.outputs + column..][..COLUMNS]);
+            }
         }
         let panel = self.panel.min(self.outputs - panel_first);
         let weights = &self.weights[panel_first * self.inputs..][..panel * self.inputs];
