@@ -172,7 +172,7 @@ impl Subject<'_> {
         let spec = dispatch.kernel.spec();
         let pairs = self.gpu.loads_pairs() && !spec.stored.is_empty();
         let weights = spec.bindings.iter().filter(|(name, _)| holds_weights(name)).count();
-        let texels = self.gpu.loads_texels_of(&self.plan).filter(|_| weights > 0);
+        let texels = self.gpu.loads_texels_of(self.plan).filter(|_| weights > 0);
         let text = changed_where(pairs, text, "words of 64 bits", in_pairs);
         changed_where(texels.is_some(), text, "weights from textures", |text| {
             // All of them or none.
