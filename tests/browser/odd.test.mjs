@@ -95,7 +95,34 @@ function throwAtRequests() {
   };
 }
 
+/** Has adapters of an older day. */
+function hideInfo() {
+  delete GPUAdapter.prototype.info;
+}
+
+/** Throws where an adapter is asked for its features. */
+function throwAtFeatures() {
+  Object.defineProperty(GPUAdapter.prototype, "features", { get() { throw new Error("mine"); } });
+}
+
 describe("what is odd", { timeout: 600_000 }, () => {
+  test("about adapters that do not say what they are is told, and the CPU answers", async () => {
+    for (const [early, told] of [[hideInfo, "its adapter has no info"], [throwAtFeatures, "mine"]]) {
+      const { error, info, best } = await inPage(async () => {
+        const error = await kindOf(Classifier.load(MODEL, { device: "gpu" }));
+        const { info, best } = await Classifier.load(MODEL).then(async (classifier) => {
+          const [best] = await classifier.classify(await bitmap("pictures/cat.jpg"));
+          return { info: classifier.info, best };
+        });
+        return { error, info, best };
+      }, undefined, { early });
+      assert.equal(error.kind, "no-adapter");
+      assert.ok(error.message.includes(told), error.message);
+      assert.ok(info.device === "cpu" && info.notice.includes(told), info.notice);
+      assert.ok(best.probability > 0);
+    }
+  });
+
   test("about weights in textures is that the browser is asked twice for the same, and that they are given back", async () => {
     for (const precision of ["f32", "f16"]) {
       const { asked, loaded, left } = await inPage(async (precision) => {

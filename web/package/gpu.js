@@ -8,6 +8,13 @@ const PATIENCE = 100;
 
 const SOFTWARE = /swiftshader|llvmpipe|lavapipe|softpipe|basic render/i;
 
+/** Asks the adapter what the library asks of it, which never comes back from what is thrown there. */
+async function askAdapter() {
+  const adapter = await navigator.gpu.requestAdapter();
+  const missing = ["features", "limits", "info"].find((member) => adapter && !adapter[member]);
+  if (missing) throw new DynaconvError("no-adapter", `This browser's WebGPU is too old: its adapter has no ${missing}.`);
+}
+
 /** An open device with what is known of it. */
 export class Gpu {
   constructor(device) {
@@ -31,6 +38,7 @@ export class Gpu {
       throw new DynaconvError("no-webgpu", `This browser has no WebGPU${where}.`);
     }
     try {
+      await askAdapter();
       return new Gpu(await Device.open());
     } catch (error) {
       throw typed(error, "no-adapter");
