@@ -102,12 +102,12 @@ function hideInfo() {
 
 /** Throws where an adapter is asked for its features. */
 function throwAtFeatures() {
-  Object.defineProperty(GPUAdapter.prototype, "features", { get() { throw new Error("mine"); } });
+  Object.defineProperty(GPUAdapter.prototype, "features", { get() { throw new Error("none, says the page"); } });
 }
 
 describe("what is odd", { timeout: 600_000 }, () => {
   test("about adapters that do not say what they are is told, and the CPU answers", async () => {
-    for (const [early, told] of [[hideInfo, "its adapter has no info"], [throwAtFeatures, "mine"]]) {
+    for (const [early, told] of [[hideInfo, "its adapter has no info"], [throwAtFeatures, "says the page"]]) {
       const { error, info, best } = await inPage(async () => {
         const error = await kindOf(Classifier.load(MODEL, { device: "gpu" }));
         const { info, best } = await Classifier.load(MODEL).then(async (classifier) => {
